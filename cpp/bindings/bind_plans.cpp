@@ -1,0 +1,154 @@
+// Plans: one class over the core's interface, and a function for each kind.
+#include "arrays.hpp"
+#include "register.hpp"
+#include "tombola/draws.hpp"
+#include "tombola/plan.hpp"
+#include "tombola/rounds.hpp"
+#include "weights.hpp"
+
+namespace tombola::bindings {
+namespace {
+
+class PyPlan {
+  public:
+    PyPlan(std::unique_ptr<const Plan> plan, const PlanOptions& options, py::object arrays)
+        : plan_(std::move(plan)), options_(options), arrays_(std::move(arrays)) {}
+
+    index_t size() const { return plan_->n_batches(); }
+    index_t n_rows() const { return plan_->n_rows(); }
+    index_t batch_size() const { return options_.batch_size; }
+    index_t fetch_factor() const { return options_.fetch_factor; }
+    index_t offset(index_t k) const {
+        if (k < 0 || k > size()) {
+            throw py::index_error("the batch must lie in [0, " + std::to_string(size()) + "], but is " +
+                                  std::to_string(k));
+        }
+        return plan_->offset(k);
+    }
+    py::tuple batches(index_t start, index_t stop) const {
+        if (start < 0 || start > stop || stop > size()) {
+            throw py::index_error("the batches must lie in [0, " + std::to_string(size()) + "], but are [" +
+                                  std::to_string(start) + ", " + std::to_string(stop) + ")");
+        }
+        const index_t first = plan_->offset(start);
+        py::array_t<index_t> rows = new_indices(plan_->offset(stop) - first);
+        py::array_t<index_t> offsets = new_indices(stop - start + 1);
+        const std::span<index_t> row_span = span_of(rows);
+        const std::span<index_t> offset_span = span_of(offsets);
+        {
+            const py::gil_scoped_release release;
+            for (std::size_t i = 0; i < offset_span.size(); ++i) {
+                offset_span[i] = plan_->offset(start + static_cast<index_t>(i)) - first;
+            }
+            plan_->fill(start, stop, row_span);
+        }
+        return py::make_tuple(std::move(rows), std::move(offsets));
+    }
+
+  private:
+    std::unique_ptr<const Plan> plan_;
+    PlanOptions options_;
+    py::object arrays_;  // that the plan borrows
+};
+
+PlanOptions make_options(index_t batch_size, index_t fetch_factor, bool drop_last, u64 seed, u64 epoch) {
+    const PlanOptions options{batch_size, fetch_factor, drop_last, seed, epoch};
+    check_options(options);
+    return options;
+}
+
+void require_at_least(const char* name, index_t value, index_t least) {
+    if (value < least) {
+        throw std::invalid_argument(std::string(name) + " must be an integer >= " + std::to_string(least) +
+                                    ", but is " + std::to_string(value));
+    }
+}
+
+std::span<const index_t> subset_of(const py::object& indices, index_t n) {
+    require_at_least("n", n, 0);
+    const std::span<const index_t> subset = borrow_indices(indices);
+    if (!indices.is_none() && static_cast<index_t>(subset.size()) != n) {
+        throw std::invalid_argument("n must be the number of indices, " + std::to_string(subset.size()) +
+                                    ", but is " + std::to_string(n));
+    }
+    return subset;
+}
+
+PyPlan plan_streaming(index_t n, bool shuffle, const py::object& indices, index_t batch_size, index_t fetch_factor,
+                      bool drop_last, u64 seed, u64 epoch) {
+    const PlanOptions options = make_options(batch_size, fetch_factor, drop_last, seed, epoch);
+    const std::span<const index_t> subset = subset_of(indices, n);
+    auto order = std::make_unique<const StreamingOrder>(static_cast<u64>(n));
+    return {std::make_unique<const WindowedPlan>(std::move(order), subset, shuffle, options), options, indices};
+}
+
+PyPlan plan_blocks(index_t n, index_t block_size, const py::object& indices, index_t batch_size, index_t fetch_factor,
+                   bool drop_last, u64 seed, u64 epoch) {
+    const PlanOptions options = make_options(batch_size, fetch_factor, drop_last, seed, epoch);
+    require_at_least("block_size", block_size, 1);
+    const std::span<const index_t> subset = subset_of(indices, n);
+    auto order = std::make_unique<const BlockOrder>(std::make_shared<const CountingSequence>(static_cast<u64>(n)),
+                                                    static_cast<u64>(block_size), seed, epoch);
+    return {std::make_unique<const WindowedPlan>(std::move(order), subset, block_size > 1, options), options, indices};
+}
+
+std::unique_ptr<const Order> weighted_order(std::shared_ptr<const WeightTable> table, u64 block_size, u64 draws,
+                                            const std::string& draw, u64 sampling_size, u64 seed, u64 epoch) {
+    if (sampling_size > 0) {
+        return std::make_unique<const RoundOrder>(std::move(table), draws, sampling_size, block_size, seed, epoch);
+    }
+    std::shared_ptr<const Sequence> sequence;
+    if (draw == "iid") {
+        sequence = std::make_shared<const IidSequence>(std::move(table), draws, seed, epoch);
+    } else if (draw == "stratified") {
+        sequence = std::make_shared<const StratifiedSequence>(std::move(table), draws, seed, epoch);
+    } else {
+        throw std::invalid_argument("draw must be \"stratified\" or \"iid\", but is \"" + draw + "\"");
+    }
+    return std::make_unique<const BlockOrder>(std::move(sequence), block_size, seed, epoch);
+}
+
+PyPlan plan_weighted(const PyWeightTable& table, index_t block_size, index_t draws, const std::string& draw,
+                     index_t sampling_size, const py::object& indices, index_t batch_size, index_t fetch_factor,
+                     bool drop_last, u64 seed, u64 epoch) {
+    const PlanOptions options = make_options(batch_size, fetch_factor, drop_last, seed, epoch);
+    require_at_least("block_size", block_size, 1);
+    require_at_least("draws", draws, 1);
+    require_at_least("sampling_size", sampling_size, 0);
+    const std::span<const index_t> subset =
+        indices.is_none() ? std::span<const index_t>{} : subset_of(indices, static_cast<index_t>(table.table->size()));
+    py::object arrays = py::make_tuple(table.arrays, indices);
+    std::unique_ptr<const Plan> plan;
+    {
+        const py::gil_scoped_release release;
+        plan = std::make_unique<const WindowedPlan>(
+            weighted_order(table.table, static_cast<u64>(block_size), static_cast<u64>(draws), draw,
+                           static_cast<u64>(sampling_size), seed, epoch),
+            subset, block_size > 1, options);
+    }
+    return {std::move(plan), options, std::move(arrays)};
+}
+
+}  // namespace
+
+void register_plans(py::module_& m) {
+    m.attr("PLAN_VERSION") = plan_version;
+    py::class_<PyPlan>(m, "Plan", "The immutable batches of one epoch, with random access.")
+        .def("__len__", &PyPlan::size)
+        .def_property_readonly("n_rows", &PyPlan::n_rows)
+        .def_property_readonly("batch_size", &PyPlan::batch_size)
+        .def_property_readonly("fetch_factor", &PyPlan::fetch_factor)
+        .def("offset", &PyPlan::offset, py::arg("k"))
+        .def("batches", &PyPlan::batches, py::arg("start"), py::arg("stop"));
+    m.def("plan_streaming", &plan_streaming, py::arg("n"), py::kw_only(), py::arg("shuffle"),
+          py::arg("indices") = py::none(), py::arg("batch_size"), py::arg("fetch_factor"), py::arg("drop_last"),
+          py::arg("seed"), py::arg("epoch"));
+    m.def("plan_blocks", &plan_blocks, py::arg("n"), py::kw_only(), py::arg("block_size"),
+          py::arg("indices") = py::none(), py::arg("batch_size"), py::arg("fetch_factor"), py::arg("drop_last"),
+          py::arg("seed"), py::arg("epoch"));
+    m.def("plan_weighted", &plan_weighted, py::arg("table"), py::kw_only(), py::arg("block_size"), py::arg("draws"),
+          py::arg("draw"), py::arg("sampling_size"), py::arg("indices") = py::none(), py::arg("batch_size"),
+          py::arg("fetch_factor"), py::arg("drop_last"), py::arg("seed"), py::arg("epoch"));
+}
+
+}  // namespace tombola::bindings

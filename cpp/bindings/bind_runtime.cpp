@@ -1,0 +1,62 @@
+// Threads, instruction sets, Ctrl-C, hashes of arrays.
+#include <pybind11/stl.h>
+
+#include "arrays.hpp"
+#include "register.hpp"
+#include "tombola/hash.hpp"
+#include "tombola/kernels.hpp"
+#include "tombola/parallel.hpp"
+
+namespace tombola::bindings {
+namespace {
+
+// Signals are handled by Python, on its main thread: a core call that lasts asks now and then.
+void check_signals() {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) {
+        throw py::error_already_set();
+    }
+}
+
+u64 hash_array(const py::array& array) {
+    if ((array.flags() & py::array::c_style) == 0) {
+        throw std::invalid_argument("the array must be contiguous");
+    }
+    const void* data = array.data();
+    const std::size_t bytes = static_cast<std::size_t>(array.nbytes());
+    const py::gil_scoped_release release;
+    return hash_bytes(data, bytes);
+}
+
+void check_increasing(const py::array& array, index_t n) {
+    const std::span<const index_t> indices = borrow<index_t>(array, "indices");
+    const py::gil_scoped_release release;
+    index_t previous = -1;
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+        if (indices[i] < 0 || indices[i] >= n) {
+            throw std::invalid_argument("indices must lie in [0, " + std::to_string(n) + "), but indices[" +
+                                        std::to_string(i) + "] = " + std::to_string(indices[i]));
+        }
+        if (indices[i] <= previous) {
+            throw std::invalid_argument("indices must be strictly increasing, but indices[" + std::to_string(i) +
+                                        "] = " + std::to_string(indices[i]) + " follows " + std::to_string(previous) +
+                                        "; pass numpy.unique(indices)");
+        }
+        previous = indices[i];
+    }
+}
+
+}  // namespace
+
+void register_runtime(py::module_& m) {
+    set_interrupt_check(check_signals);
+    m.def("set_num_threads", &set_num_threads, py::arg("n"));
+    m.def("get_num_threads", &get_num_threads);
+    m.def("instruction_set", [] { return std::string(kernels().name); });
+    m.def("available_instruction_sets", &available_instruction_sets);
+    m.def("set_instruction_set", [](const std::string& name) { set_instruction_set(name); }, py::arg("name"));
+    m.def("hash_array", &hash_array, py::arg("a"));
+    m.def("check_increasing", &check_increasing, py::arg("indices"), py::arg("n"));
+}
+
+}  // namespace tombola::bindings

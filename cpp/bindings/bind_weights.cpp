@@ -1,0 +1,125 @@
+// Prepared weights, class counts, the alias table.
+#include "weights.hpp"
+
+#include "arrays.hpp"
+#include "register.hpp"
+#include "tombola/alias_table.hpp"
+
+namespace tombola::bindings {
+namespace {
+
+// Calls body with the codes as a span of their own integer type.
+template <typename Body>
+auto with_codes(const py::array& codes, Body body) {
+    if (holds<std::int8_t>(codes)) {
+        return body(borrow<std::int8_t>(codes, "codes"));
+    }
+    if (holds<std::int16_t>(codes)) {
+        return body(borrow<std::int16_t>(codes, "codes"));
+    }
+    if (holds<std::int32_t>(codes)) {
+        return body(borrow<std::int32_t>(codes, "codes"));
+    }
+    if (holds<std::int64_t>(codes)) {
+        return body(borrow<std::int64_t>(codes, "codes"));
+    }
+    throw py::type_error("codes must have dtype int8, int16, int32 or int64, but have " + type_name(codes));
+}
+
+PyWeightTable finish(std::unique_ptr<MassSource> source, py::object arrays) {
+    std::shared_ptr<const WeightTable> table;
+    {
+        const py::gil_scoped_release release;
+        table = std::make_shared<const WeightTable>(std::move(source));
+    }
+    return {std::move(table), std::move(arrays)};
+}
+
+PyWeightTable from_values(const py::array& weights, const py::object& indices) {
+    const std::span<const index_t> subset = borrow_indices(indices);
+    if (holds<float>(weights)) {
+        return finish(make_value_source(borrow<float>(weights, "weights"), subset), py::make_tuple(weights, indices));
+    }
+    if (holds<double>(weights)) {
+        return finish(make_value_source(borrow<double>(weights, "weights"), subset), py::make_tuple(weights, indices));
+    }
+    throw py::type_error("weights must have dtype float32 or float64, but have " + type_name(weights));
+}
+
+PyWeightTable from_codes(const py::array& codes, const py::array& class_weights, const py::object& indices) {
+    const std::span<const index_t> subset = borrow_indices(indices);
+    const std::span<const double> weights = borrow<double>(class_weights, "class_weights");
+    return with_codes(codes, [&](auto span) {
+        return finish(make_code_source(span, weights, subset), py::make_tuple(codes, indices));
+    });
+}
+
+py::array_t<index_t> class_counts(const py::array& codes, index_t n_classes) {
+    if (n_classes < 0) {
+        throw std::invalid_argument("n_classes must be an integer >= 0, but is " + std::to_string(n_classes));
+    }
+    py::array_t<index_t> out = new_indices(n_classes);
+    const std::span<index_t> counts = span_of(out);
+    std::fill(counts.begin(), counts.end(), 0);
+    with_codes(codes, [&](auto span) {
+        const py::gil_scoped_release release;
+        count_codes(span, {}, counts);
+    });
+    return out;
+}
+
+class PyAliasTable {
+  public:
+    explicit PyAliasTable(const py::array& weights) : table_(build(borrow<double>(weights, "weights"))) {}
+    index_t n() const { return static_cast<index_t>(table_.size()); }
+    py::array_t<index_t> draw(index_t size, u64 seed, u64 epoch) const {
+        if (size < 0) {
+            throw std::invalid_argument("size must be an integer >= 0, but is " + std::to_string(size));
+        }
+        py::array_t<index_t> out = new_indices(size);
+        const std::span<index_t> rows = span_of(out);
+        const py::gil_scoped_release release;
+        table_.draw(seed, epoch, 0, rows);
+        return out;
+    }
+
+  private:
+    AliasTable table_;
+
+    static AliasTable build(std::span<const double> weights) {
+        const py::gil_scoped_release release;
+        return AliasTable(WeightTable(make_value_source(weights, {})));
+    }
+};
+
+}  // namespace
+
+void register_weights(py::module_& m) {
+    py::class_<PyWeightTable>(m, "WeightTable",
+                              "Weights prepared for drawing: O(n) to build, about n / 64 words kept, borrows its arrays.")
+        .def_static("from_values", &from_values, py::arg("weights"), py::arg("indices") = py::none())
+        .def_static("from_codes", &from_codes, py::arg("codes"), py::arg("class_weights"),
+                    py::arg("indices") = py::none())
+        .def_static(
+            "uniform",
+            [](index_t n) {
+                if (n < 1) {
+                    throw std::invalid_argument("n must be an integer >= 1, but is " + std::to_string(n));
+                }
+                return PyWeightTable{
+                    std::make_shared<const WeightTable>(WeightTable::uniform(static_cast<u64>(n))), py::none()};
+            },
+            py::arg("n"))
+        .def_property_readonly("n", [](const PyWeightTable& t) { return t.table->size(); })
+        .def_property_readonly("n_positive", [](const PyWeightTable& t) { return t.table->positive(); })
+        .def_property_readonly("total", [](const PyWeightTable& t) { return t.table->total(); })
+        .def_property_readonly("scale_exponent", [](const PyWeightTable& t) { return t.table->scale_exponent(); })
+        .def_property_readonly("fingerprint", [](const PyWeightTable& t) { return t.table->fingerprint(); });
+    m.def("class_counts", &class_counts, py::arg("codes"), py::arg("n_classes"));
+    py::class_<PyAliasTable>(m, "AliasTable", "Unsorted weighted draws with replacement, O(1) a draw.")
+        .def(py::init<const py::array&>(), py::arg("weights"))
+        .def_property_readonly("n", &PyAliasTable::n)
+        .def("draw", &PyAliasTable::draw, py::arg("size"), py::arg("seed"), py::arg("epoch") = 0);
+}
+
+}  // namespace tombola::bindings

@@ -1,0 +1,10 @@
+// tombola._core: the core under Python.
+#include "register.hpp"
+
+PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
+    m.doc() = "The C++ core of tombola.";
+    tombola::bindings::register_runtime(m);
+    tombola::bindings::register_permutations(m);
+    tombola::bindings::register_weights(m);
+    tombola::bindings::register_plans(m);
+}

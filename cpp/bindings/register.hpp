@@ -1,0 +1,13 @@
+// What each bind_*.cpp adds to the module.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace tombola::bindings {
+
+void register_runtime(pybind11::module_& m);
+void register_permutations(pybind11::module_& m);
+void register_weights(pybind11::module_& m);
+void register_plans(pybind11::module_& m);
+
+}  // namespace tombola::bindings

@@ -1,0 +1,61 @@
+// The loops that gain from vector units, as a table of functions that one source file (src/kernels.inc) fills once
+// for each instruction set. All of them compute with integers, or with doubles in a fixed order: every table gives
+// the same bytes. The table is chosen at run time.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "tombola/types.hpp"
+
+namespace tombola {
+
+inline constexpr int feistel_rounds = 12;
+
+// A keyed bijection of [0, n): see bijection.hpp for the rule.
+struct Feistel {
+    u32 keys[2 * feistel_rounds];
+    u32 low_bits;  // the left half has 2^low_bits values
+    u32 radix;     // the right half has `radix` values; radix << low_bits >= n
+    u64 n;
+};
+
+// What a validation pass learns of one run of weights.
+struct WeightScan {
+    double lane_sums[8];
+    double largest;
+    u64 positive;
+    bool valid;  // false: some weight is negative, NaN or infinite
+};
+
+struct Kernels {
+    const char* name;
+    // 64 * groups words of a stream in lane order, from word 64 * first_group on.
+    void (*lane_words)(u64 key, u64 id, u64 first_group, std::size_t groups, u32* out);
+    // 4 * count words in serial order, from word 4 * first_counter on.
+    void (*serial_words)(u64 key, u64 id, u64 first_counter, std::size_t count, u32* out);
+    // words 4c .. 4c + 3 for each counter c of the array.
+    void (*serial_words_at)(u64 key, u64 id, const u64* counters, std::size_t count, u32* out);
+    // words[t] = words[t] * (first_range + t) >> 32; true when a low half was below its range (a rejection is
+    // possible). Count is a multiple of 64.
+    bool (*scale_words)(u32* words, u32 first_range, std::size_t count);
+    // p(first + t), or p(in[t]) where `in` is given. Count is free; in and out may be the same array.
+    void (*feistel)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
+    void (*feistel_inverse)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
+    // out[t] = rows[table[t]]
+    void (*gather)(const index_t* rows, const u16* table, std::size_t count, index_t* out);
+    // Quantised weights, see weight_table.hpp.
+    void (*quantise_f32)(const float* weights, std::size_t count, double scale, mass_t* out);
+    void (*quantise_f64)(const double* weights, std::size_t count, double scale, mass_t* out);
+    WeightScan (*scan_f32)(const float* weights, std::size_t count);
+    WeightScan (*scan_f64)(const double* weights, std::size_t count);
+    // For sorted targets of [0, sum of masses): out[t] = number of inclusive prefix sums that are <= targets[t].
+    // count <= 64 masses, any number of targets.
+    void (*locate)(const mass_t* masses, std::size_t count, const mass_t* targets, std::size_t n_targets, u32* out);
+};
+
+const Kernels& kernels() noexcept;                       // the table in use
+std::vector<std::string_view> available_instruction_sets();
+void set_instruction_set(std::string_view name);         // "auto" or an available one; std::invalid_argument else
+
+}  // namespace tombola

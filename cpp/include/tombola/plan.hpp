@@ -1,0 +1,63 @@
+// A plan: the immutable sequence of one epoch's batches, with random access. Const, and no lock: threads may share one.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "tombola/order.hpp"
+#include "tombola/types.hpp"
+
+namespace tombola {
+
+inline constexpr int plan_version = 1;  // changes with the order of any strategy
+
+struct PlanOptions {
+    index_t batch_size = 1;
+    index_t fetch_factor = 1;
+    bool drop_last = false;
+    u64 seed = 0;
+    u64 epoch = 0;
+};
+
+// std::invalid_argument for batch_size or fetch_factor below 1, or a window that overflows
+void check_options(const PlanOptions& options);
+
+class Plan {
+  public:
+    virtual ~Plan() = default;
+    virtual index_t n_batches() const noexcept = 0;
+    // Rows in front of batch `batch`, for batch in [0, n_batches()].
+    virtual index_t offset(index_t batch) const noexcept = 0;
+    // The rows of batches [start, stop), one after the other; rows.size() == offset(stop) - offset(start).
+    virtual void fill(index_t start, index_t stop, std::span<index_t> rows) const = 0;
+
+    index_t n_rows() const noexcept { return offset(n_batches()); }
+};
+
+// Batches are cut from an order of positions; rows are permuted inside each fetch window of batch_size * fetch_factor
+// positions, before any dropping. O(window) for any batch.
+class WindowedPlan final : public Plan {
+  public:
+    // `indices`: the rows that sequence elements stand for, borrowed; empty: the elements themselves.
+    WindowedPlan(std::unique_ptr<const Order> order, std::span<const index_t> indices, bool permute_windows,
+                 const PlanOptions& options);
+
+    index_t n_batches() const noexcept override { return n_batches_; }
+    index_t offset(index_t batch) const noexcept override;
+    void fill(index_t start, index_t stop, std::span<index_t> rows) const override;
+
+  private:
+    std::unique_ptr<const Order> order_;
+    std::span<const index_t> indices_;
+    bool permute_windows_;
+    u64 window_;
+    u64 window_key_;
+    index_t batch_size_;
+    index_t n_rows_;
+    index_t n_batches_;
+
+    void fill_positions(u64 first, std::size_t count, index_t* out) const;
+    void fill_window(u64 window, u64 first, std::size_t count, index_t* out) const;
+};
+
+}  // namespace tombola

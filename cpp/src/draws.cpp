@@ -1,0 +1,216 @@
+#include "tombola/draws.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+
+#include "tombola/kernels.hpp"
+#include "tombola/parallel.hpp"
+#include "tombola/philox.hpp"
+
+namespace tombola {
+namespace {
+
+constexpr std::size_t draws_at_once = 1024;
+
+// Cuts runs of any length into batches of runs of at most draws_at_once draws together.
+// part(starts, count, length, out)
+template <typename Part>
+void in_batches(const u64* starts, std::size_t count, std::size_t length, index_t* out, Part part) {
+    if (length <= draws_at_once) {
+        const std::size_t runs = draws_at_once / length;
+        for (std::size_t r = 0; r < count; r += runs) {
+            part(starts + r, std::min(runs, count - r), length, out + r * length);
+        }
+        return;
+    }
+    for (std::size_t r = 0; r < count; ++r) {
+        for (std::size_t done = 0; done < length; done += draws_at_once) {
+            const u64 start = starts[r] + done;
+            part(&start, 1, std::min(draws_at_once, length - done), out + r * length + done);
+        }
+    }
+}
+
+}  // namespace
+
+StratifiedSequence::StratifiedSequence(std::shared_ptr<const WeightTable> table, u64 draws, u64 seed, u64 epoch)
+    : table_(std::move(table)),
+      draws_(draws),
+      key_(derive_key(seed, epoch, Purpose::strata)),
+      step_(table_->total() / draws),
+      step_fraction_(0) {
+    __extension__ using u128 = unsigned __int128;
+    step_fraction_ = static_cast<u64>((static_cast<u128>(table_->total() % draws) << 64U) / draws);
+}
+
+void StratifiedSequence::runs(const u64* starts, std::size_t count, std::size_t length, index_t* out) const {
+    alignas(64) std::array<mass_t, draws_at_once> targets;
+    in_batches(starts, count, length, out, [&](const u64* from, std::size_t n, std::size_t each, index_t* to) {
+        make_targets(from, n, each, targets.data());
+        table_->rows_of_runs(targets.data(), n, each, to);
+    });
+}
+
+void StratifiedSequence::make_targets(const u64* starts, std::size_t count, std::size_t length,
+                                      mass_t* targets) const {
+    // The random words of all runs at once. A run that begins inside a counter's four words takes that counter whole.
+    alignas(64) std::array<u64, 2 * draws_at_once> counters;
+    alignas(64) std::array<u32, 8 * draws_at_once> words;
+    std::size_t n = 0;
+    for (std::size_t r = 0; r < count; ++r) {
+        for (u64 c = starts[r] / 4; c <= (starts[r] + length - 1) / 4; ++c) {
+            counters[n++] = c;
+        }
+    }
+    kernels().serial_words_at(key_, 0, counters.data(), n, words.data());
+    const u32* word = words.data();
+    for (std::size_t r = 0; r < count; ++r) {
+        const u64 start = starts[r];
+        u64 fraction = start * step_fraction_;
+        mass_t low = start * step_ + multiply_high(start, step_fraction_);
+        const u32* mine = word + start % 4;
+        for (std::size_t i = 0; i < length; ++i) {
+            const u64 next_fraction = fraction + step_fraction_;
+            const mass_t width = step_ + static_cast<mass_t>(next_fraction < fraction);
+            targets[r * length + i] = low + multiply_high(u64{mine[i]} << 32U, width);
+            low += width;
+            fraction = next_fraction;
+        }
+        word += 4 * ((start + length - 1) / 4 - start / 4 + 1);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr u64 leaf_draws = 16;
+constexpr u32 levels_below_parts = 6;
+constexpr u64 bits_a_task = u64{1} << 20U;
+
+// The number of ones among bits [first, last) of the stream's serial words; first is a multiple of 128.
+u64 count_ones(const Stream& stream, u64 first, u64 last) {
+    constexpr u64 block_bits = 128 * 64;
+    alignas(64) std::array<u32, block_bits / 32> words;
+    u64 ones = 0;
+    for (u64 at = first; at < last; at += block_bits) {
+        const u64 bits = std::min(block_bits, last - at);
+        kernels().serial_words(stream.key, stream.id, at / 128, (bits + 127) / 128, words.data());
+        const std::size_t whole = bits / 32;
+        for (std::size_t w = 0; w < whole; ++w) {
+            ones += static_cast<u64>(std::popcount(words[w]));
+        }
+        if (bits % 32 != 0) {
+            ones += static_cast<u64>(std::popcount(words[whole] & ((1U << (bits % 32)) - 1U)));
+        }
+    }
+    return ones;
+}
+
+}  // namespace
+
+IidSequence::IidSequence(std::shared_ptr<const WeightTable> table, u64 draws, u64 seed, u64 epoch)
+    : table_(std::move(table)),
+      draws_(draws),
+      split_key_(derive_key(seed, epoch, Purpose::split)),
+      leaf_key_(derive_key(seed, epoch, Purpose::leaf)),
+      depth_(static_cast<u32>(std::bit_width((draws - 1) / leaf_draws))),
+      part_depth_(depth_ > levels_below_parts ? depth_ - levels_below_parts : 0) {
+    split_parts();
+}
+
+void IidSequence::split_parts() {
+    std::vector<u64> counts{draws_};
+    for (u32 level = 0; level < part_depth_; ++level) {
+        const std::size_t nodes = counts.size();
+        const u64 largest = *std::max_element(counts.begin(), counts.end());
+        // Wide nodes are counted by several tasks, narrow ones many by a task.
+        const u64 pieces = (largest + bits_a_task - 1) / bits_a_task;
+        const u64 nodes_a_task = pieces > 1 ? 1 : std::max<u64>(1, bits_a_task / std::max<u64>(1, largest));
+        const u64 groups = (nodes + nodes_a_task - 1) / nodes_a_task;
+        std::vector<std::atomic<u64>> left(nodes);
+        parallel_for(static_cast<index_t>(groups * pieces), [&](index_t task) {
+            const u64 group = static_cast<u64>(task) / pieces;
+            const u64 first_bit = static_cast<u64>(task) % pieces * bits_a_task;
+            for (u64 x = group * nodes_a_task; x < std::min<u64>(nodes, (group + 1) * nodes_a_task); ++x) {
+                const u64 last_bit = std::min(counts[x], first_bit + bits_a_task);
+                if (first_bit < last_bit) {
+                    left[x] += count_ones(Stream{split_key_, (u64{1} << level) + x}, first_bit, last_bit);
+                }
+            }
+        });
+        std::vector<u64> next(2 * nodes);
+        for (std::size_t x = 0; x < nodes; ++x) {
+            next[2 * x] = left[x];
+            next[2 * x + 1] = counts[x] - left[x];
+        }
+        counts = std::move(next);
+    }
+    before_.reserve(counts.size() + 1);
+    u64 sum = 0;
+    for (const u64 count : counts) {
+        before_.push_back(sum);
+        sum += count;
+    }
+    before_.push_back(sum);
+}
+
+// Draws [first, last) of the epoch and where their targets go.
+struct IidSequence::Wanted {
+    u64 first;
+    u64 last;
+    mass_t* targets;
+    std::vector<u64>* leaf;
+};
+
+// `count` draws, the first of them number `first` of the epoch, lie in node `node` of `level`.
+void IidSequence::descend(u32 level, u64 node, u64 first, u64 count, Wanted& wanted) const {
+    if (count == 0 || first >= wanted.last || first + count <= wanted.first) {
+        return;
+    }
+    if (level < depth_) {
+        const u64 left = count_ones(Stream{split_key_, (u64{1} << level) + node}, 0, count);
+        descend(level + 1, 2 * node, first, left, wanted);
+        descend(level + 1, 2 * node + 1, first + left, count - left, wanted);
+        return;
+    }
+    std::vector<u64>& points = *wanted.leaf;
+    const std::size_t counters = static_cast<std::size_t>((count + 1) / 2);
+    points.resize(2 * counters);
+    kernels().serial_words(leaf_key_, node, 0, counters, reinterpret_cast<u32*>(points.data()));
+    points.resize(static_cast<std::size_t>(count));
+    const u64 prefix = depth_ == 0 ? 0 : node << (64U - depth_);
+    for (u64& point : points) {
+        point = prefix | point >> depth_;
+    }
+    std::sort(points.begin(), points.end());
+    const u64 from = std::max(first, wanted.first);
+    const u64 to = std::min(first + count, wanted.last);
+    for (u64 i = from; i < to; ++i) {
+        wanted.targets[i - wanted.first] = multiply_high(points[i - first], table_->total());
+    }
+}
+
+void IidSequence::make_targets(u64 start, std::size_t length, mass_t* targets) const {
+    thread_local std::vector<u64> leaf;
+    Wanted wanted{.first = start, .last = start + length, .targets = targets, .leaf = &leaf};
+    const auto after = std::upper_bound(before_.begin(), before_.end(), start);
+    for (u64 x = static_cast<u64>(after - before_.begin()) - 1; x + 1 < before_.size() && before_[x] < wanted.last;
+         ++x) {
+        descend(part_depth_, x, before_[x], before_[x + 1] - before_[x], wanted);
+    }
+}
+
+void IidSequence::runs(const u64* starts, std::size_t count, std::size_t length, index_t* out) const {
+    alignas(64) std::array<mass_t, draws_at_once> targets;
+    in_batches(starts, count, length, out, [&](const u64* from, std::size_t n, std::size_t each, index_t* to) {
+        for (std::size_t r = 0; r < n; ++r) {
+            make_targets(from[r], each, targets.data() + r * each);
+        }
+        table_->rows_of_runs(targets.data(), n, each, to);
+    });
+}
+
+}  // namespace tombola

@@ -1,0 +1,205 @@
+#include "tombola/weight_table.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#include "tombola/hash.hpp"
+#include "tombola/kernels.hpp"
+#include "tombola/parallel.hpp"
+
+namespace tombola {
+namespace {
+
+constexpr int largest_exponent = 1000;
+constexpr std::size_t granules_a_task = 4096;
+constexpr std::size_t runs_at_once = 64;
+
+// The smallest c with x <= 2^c, for a normal or subnormal x > 0.
+int ceil_log2(double x) {
+    int exponent = 0;
+    const double fraction = std::frexp(x, &exponent);  // exact: x = fraction * 2^exponent, fraction in [1/2, 1)
+    return fraction == 0.5 ? exponent - 1 : exponent;
+}
+
+int choose_exponent(double total, double largest) { return std::min(61 - ceil_log2(total), 51 - ceil_log2(largest)); }
+
+}  // namespace
+
+WeightTable::WeightTable(std::unique_ptr<MassSource> source) : source_(std::move(source)), size_(source_->size()) {
+    if (size_ == 0) {
+        throw std::invalid_argument("weights must not be empty");
+    }
+    const WeightSummary summary = source_->summarise();
+    positive_ = summary.positive;
+    if (positive_ == 0) {
+        throw std::invalid_argument("at least one weight must be > 0, but all " + std::to_string(size_) + " are 0");
+    }
+    if (!std::isfinite(summary.total)) {
+        throw std::invalid_argument("the sum of the weights must be finite, but overflows float64");
+    }
+    exponent_ = choose_exponent(summary.total, summary.largest);
+    if (exponent_ > largest_exponent) {
+        throw std::invalid_argument("the sum of the weights must be at least 2**-939, so that their ratios can be " 
+                                    "represented: multiply them by a constant");
+    }
+    source_->set_scale_exponent(exponent_);
+    sum_granules();
+    make_guide();
+}
+
+WeightTable WeightTable::uniform(u64 n) {
+    if (n == 0) {
+        throw std::invalid_argument("weights must not be empty");
+    }
+    WeightTable table;
+    table.size_ = n;
+    table.positive_ = n;
+    table.exponent_ = choose_exponent(static_cast<double>(n), 1.0);
+    table.total_ = n << table.exponent_;
+    Hash hash;
+    hash.word(n);
+    table.fingerprint_ = hash.value();
+    return table;
+}
+
+void WeightTable::masses(u64 first, std::size_t count, mass_t* out) const {
+    if (source_) {
+        source_->masses(first, count, out);
+    } else {
+        std::fill_n(out, count, mass_t{1} << exponent_);
+    }
+}
+
+void WeightTable::sum_granules() {
+    granules_ = (size_ + granule - 1) / granule;
+    before_.emplace(granules_ + 1);
+    const std::size_t tasks = (granules_ + granules_a_task - 1) / granules_a_task;
+    std::vector<u64> hashes(tasks);
+    parallel_for(static_cast<index_t>(tasks), [&](index_t task) {
+        std::array<mass_t, granule> buffer;
+        Hash hash;
+        const u64 first = static_cast<u64>(task) * granules_a_task;
+        for (u64 g = first; g < std::min(granules_, first + granules_a_task); ++g) {
+            const std::size_t count = static_cast<std::size_t>(std::min(granule, size_ - g * granule));
+            source_->masses(g * granule, count, buffer.data());
+            hash.words(buffer.data(), count);
+            mass_t sum = 0;
+            for (std::size_t i = 0; i < count; ++i) {
+                sum += buffer[i];
+            }
+            (*before_)[g + 1] = sum;
+        }
+        hashes[static_cast<std::size_t>(task)] = hash.value();
+    });
+    (*before_)[0] = 0;
+    for (u64 g = 0; g < granules_; ++g) {
+        (*before_)[g + 1] += (*before_)[g];
+    }
+    total_ = (*before_)[granules_];
+    Hash whole;
+    whole.words(hashes.data(), hashes.size());
+    whole.word(size_);
+    fingerprint_ = whole.value();
+}
+
+void WeightTable::make_guide() {
+    const int bits = static_cast<int>(std::bit_width(total_ - 1)) - static_cast<int>(std::bit_width(granules_));
+    guide_shift_ = static_cast<u32>(std::max(0, bits));
+    const u64 entries = ((total_ - 1) >> guide_shift_) + 1;
+    guide_.emplace(entries + 1);
+    u64 g = 0;
+    for (u64 k = 0; k < entries; ++k) {
+        while ((*before_)[g + 1] <= k << guide_shift_) {
+            ++g;
+        }
+        (*guide_)[k] = static_cast<u32>(g);
+    }
+    (*guide_)[entries] = static_cast<u32>(granules_ - 1);
+}
+
+// The granule that holds the target; targets beyond the total end in the last one.
+u64 WeightTable::find_granule(mass_t target) const noexcept {
+    const mass_t* const before = before_->data();
+    const u64 k = target >> guide_shift_;
+    u64 low = (*guide_)[k];
+    for (int step = 0; step < 4; ++step) {
+        if (before[low + 1] > target) {
+            return low;
+        }
+        ++low;
+    }
+    const u64 high = std::min<u64>((*guide_)[k + 1] + u64{1}, granules_);
+    const mass_t* const found = std::upper_bound(before + low + 1, before + high, target);
+    return std::min(static_cast<u64>(found - before) - 1, granules_ - 1);
+}
+
+void WeightTable::rows(const mass_t* targets, std::size_t count, index_t* out) const {
+    if (!source_) {
+        for (std::size_t t = 0; t < count; ++t) {
+            out[t] = static_cast<index_t>(targets[t] >> exponent_);
+        }
+    } else if (count > 0) {
+        rows_from(find_granule(targets[0]), targets, count, out);
+    }
+}
+
+void WeightTable::rows_from(u64 g, const mass_t* targets, std::size_t count, index_t* out) const {
+    const mass_t* const before = before_->data();
+    std::array<mass_t, granule> buffer;
+    std::array<mass_t, granule> relative;
+    std::array<u32, granule> ranks;
+    std::size_t done = 0;
+    while (true) {
+        std::size_t n = 0;
+        while (n < granule && done + n < count && targets[done + n] < before[g + 1]) {
+            relative[n] = targets[done + n] - before[g];
+            ++n;
+        }
+        if (n > 0) {
+            const std::size_t rows = static_cast<std::size_t>(std::min(granule, size_ - g * granule));
+            source_->masses(g * granule, rows, buffer.data());
+            kernels().locate(buffer.data(), rows, relative.data(), n, ranks.data());
+            for (std::size_t i = 0; i < n; ++i) {
+                out[done + i] = static_cast<index_t>(g * granule + std::min<u64>(ranks[i], rows - 1));
+            }
+            done += n;
+        }
+        if (done == count) {
+            return;
+        }
+        if (targets[done] >= before[g + 1]) {
+            g = find_granule(targets[done]);
+        }
+    }
+}
+
+void WeightTable::rows_of_runs(const mass_t* targets, std::size_t runs, std::size_t length, index_t* out) const {
+    if (!source_) {
+        rows(targets, runs * length, out);
+        return;
+    }
+    std::array<u64, runs_at_once> granules;
+    for (std::size_t first = 0; first < runs; first += runs_at_once) {
+        const std::size_t n = std::min(runs_at_once, runs - first);
+        const mass_t* const mine = targets + first * length;
+        for (std::size_t r = 0; r < n; ++r) {
+            __builtin_prefetch(&(*guide_)[mine[r * length] >> guide_shift_]);
+        }
+        for (std::size_t r = 0; r < n; ++r) {
+            __builtin_prefetch(&(*before_)[(*guide_)[mine[r * length] >> guide_shift_]]);
+        }
+        for (std::size_t r = 0; r < n; ++r) {
+            granules[r] = find_granule(mine[r * length]);
+            source_->prefetch(granules[r] * granule);
+        }
+        for (std::size_t r = 0; r < n; ++r) {
+            rows_from(granules[r], mine + r * length, length, out + (first + r) * length);
+        }
+    }
+}
+
+}  // namespace tombola
