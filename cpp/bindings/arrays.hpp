@@ -35,8 +35,8 @@ template <typename T>
 std::span<const T> borrow(const py::array& array, const char* name) {
     require_vector(array, name);
     if (!holds<T>(array)) {
-        throw py::type_error(std::string(name) + " must have dtype " +
-                             py::str(py::dtype::of<T>()).cast<std::string>() + ", but has " + type_name(array));
+        throw py::type_error(std::string(name) + " must have dtype " + py::str(py::dtype::of<T>()).cast<std::string>() +
+                             ", but has " + type_name(array));
     }
     return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
 }

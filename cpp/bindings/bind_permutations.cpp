@@ -49,7 +49,8 @@ class RandomPermutation {
         const py::gil_scoped_release release;
         in_parts(rows.size(), [&](std::size_t first, std::size_t count) {
             for (std::size_t i = first; i < first + count; ++i) {
-                rows[i] = static_cast<index_t>(checked_index(in[i]));  // a copy: the caller's array may change meanwhile
+                rows[i] =
+                    static_cast<index_t>(checked_index(in[i]));  // a copy: the caller's array may change meanwhile
             }
             u64* const mine = reinterpret_cast<u64*>(rows.data() + first);
             if constexpr (inverse) {
@@ -99,8 +100,7 @@ py::array_t<index_t> exact_permutation(index_t n, u64 seed) {
 
 void register_permutations(py::module_& m) {
     m.def("permutation", &exact_permutation, py::arg("n"), py::arg("seed"));
-    py::class_<RandomPermutation>(m, "RandomPermutation",
-                                  "A keyed bijection of [0, n): O(1) an element, O(1) memory.")
+    py::class_<RandomPermutation>(m, "RandomPermutation", "A keyed bijection of [0, n): O(1) an element, O(1) memory.")
         .def(py::init<index_t, u64>(), py::arg("n"), py::arg("key"))
         .def_property_readonly("n", &RandomPermutation::n)
         .def_property_readonly("key", &RandomPermutation::key)

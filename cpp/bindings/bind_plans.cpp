@@ -68,8 +68,8 @@ std::span<const index_t> subset_of(const py::object& indices, index_t n) {
     require_at_least("n", n, 0);
     const std::span<const index_t> subset = borrow_indices(indices);
     if (!indices.is_none() && static_cast<index_t>(subset.size()) != n) {
-        throw std::invalid_argument("n must be the number of indices, " + std::to_string(subset.size()) +
-                                    ", but is " + std::to_string(n));
+        throw std::invalid_argument("n must be the number of indices, " + std::to_string(subset.size()) + ", but is " +
+                                    std::to_string(n));
     }
     return subset;
 }

@@ -1,9 +1,8 @@
 // Prepared weights, class counts, the alias table.
-#include "weights.hpp"
-
 #include "arrays.hpp"
 #include "register.hpp"
 #include "tombola/alias_table.hpp"
+#include "weights.hpp"
 
 namespace tombola::bindings {
 namespace {
@@ -95,8 +94,8 @@ class PyAliasTable {
 }  // namespace
 
 void register_weights(py::module_& m) {
-    py::class_<PyWeightTable>(m, "WeightTable",
-                              "Weights prepared for drawing: O(n) to build, about n / 64 words kept, borrows its arrays.")
+    py::class_<PyWeightTable>(
+        m, "WeightTable", "Weights prepared for drawing: O(n) to build, about n / 64 words kept, borrows its arrays.")
         .def_static("from_values", &from_values, py::arg("weights"), py::arg("indices") = py::none())
         .def_static("from_codes", &from_codes, py::arg("codes"), py::arg("class_weights"),
                     py::arg("indices") = py::none())
@@ -106,8 +105,8 @@ void register_weights(py::module_& m) {
                 if (n < 1) {
                     throw std::invalid_argument("n must be an integer >= 1, but is " + std::to_string(n));
                 }
-                return PyWeightTable{
-                    std::make_shared<const WeightTable>(WeightTable::uniform(static_cast<u64>(n))), py::none()};
+                return PyWeightTable{std::make_shared<const WeightTable>(WeightTable::uniform(static_cast<u64>(n))),
+                                     py::none()};
             },
             py::arg("n"))
         .def_property_readonly("n", [](const PyWeightTable& t) { return t.table->size(); })

@@ -12,7 +12,8 @@
 namespace tombola {
 namespace {
 
-constexpr std::size_t draws_at_once = 1024;
+constexpr std::size_t draws_at_once = 1024;  // located in one go
+constexpr std::size_t words_at_once = 256;   // counters whose random words are made in one go
 
 // Cuts runs of any length into batches of runs of at most draws_at_once draws together.
 // part(starts, count, length, out)
@@ -46,39 +47,46 @@ StratifiedSequence::StratifiedSequence(std::shared_ptr<const WeightTable> table,
 }
 
 void StratifiedSequence::runs(const u64* starts, std::size_t count, std::size_t length, index_t* out) const {
-    alignas(64) std::array<mass_t, draws_at_once> targets;
+    alignas(64) std::array<mass_t, draws_at_once + locate_targets> targets;
     in_batches(starts, count, length, out, [&](const u64* from, std::size_t n, std::size_t each, index_t* to) {
         make_targets(from, n, each, targets.data());
         table_->rows_of_runs(targets.data(), n, each, to);
     });
 }
 
-void StratifiedSequence::make_targets(const u64* starts, std::size_t count, std::size_t length,
-                                      mass_t* targets) const {
-    // The random words of all runs at once. A run that begins inside a counter's four words takes that counter whole.
-    alignas(64) std::array<u64, 2 * draws_at_once> counters;
-    alignas(64) std::array<u32, 8 * draws_at_once> words;
-    std::size_t n = 0;
-    for (std::size_t r = 0; r < count; ++r) {
-        for (u64 c = starts[r] / 4; c <= (starts[r] + length - 1) / 4; ++c) {
-            counters[n++] = c;
+void StratifiedSequence::make_targets(const u64* starts, std::size_t count, std::size_t length, mass_t* targets) const {
+    // A run that begins inside the four words of a counter takes that counter whole: at most length / 4 + 2 of them.
+    alignas(64) std::array<u64, words_at_once + 2> counters;
+    alignas(64) std::array<u32, 4 * (words_at_once + 2)> words;
+    const std::size_t counters_a_run = (length + 2) / 4 + 1;
+    const std::size_t runs = std::max<std::size_t>(1, words_at_once / counters_a_run);
+    for (std::size_t first = 0; first < count; first += runs) {
+        const std::size_t last = std::min(count, first + runs);
+        std::size_t n = 0;
+        for (std::size_t r = first; r < last; ++r) {
+            const u64 stop = (starts[r] + length - 1) / 4;
+            for (u64 c = starts[r] / 4; c <= stop; ++c) {
+                counters[n++] = c;
+            }
+        }
+        kernels().serial_words_at(key_, 0, counters.data(), n, words.data());
+        const u32* word = words.data();
+        for (std::size_t r = first; r < last; ++r) {
+            make_run(starts[r], length, word + starts[r] % 4, targets + r * length);
+            word += 4 * ((starts[r] + length - 1) / 4 - starts[r] / 4 + 1);
         }
     }
-    kernels().serial_words_at(key_, 0, counters.data(), n, words.data());
-    const u32* word = words.data();
-    for (std::size_t r = 0; r < count; ++r) {
-        const u64 start = starts[r];
-        u64 fraction = start * step_fraction_;
-        mass_t low = start * step_ + multiply_high(start, step_fraction_);
-        const u32* mine = word + start % 4;
-        for (std::size_t i = 0; i < length; ++i) {
-            const u64 next_fraction = fraction + step_fraction_;
-            const mass_t width = step_ + static_cast<mass_t>(next_fraction < fraction);
-            targets[r * length + i] = low + multiply_high(u64{mine[i]} << 32U, width);
-            low += width;
-            fraction = next_fraction;
-        }
-        word += 4 * ((start + length - 1) / 4 - start / 4 + 1);
+}
+
+void StratifiedSequence::make_run(u64 start, std::size_t length, const u32* words, mass_t* targets) const {
+    u64 fraction = start * step_fraction_;
+    mass_t low = start * step_ + multiply_high(start, step_fraction_);
+    for (std::size_t i = 0; i < length; ++i) {
+        const u64 next_fraction = fraction + step_fraction_;
+        const mass_t width = step_ + static_cast<mass_t>(next_fraction < fraction);
+        targets[i] = low + multiply_high(u64{words[i]} << 32U, width);
+        low += width;
+        fraction = next_fraction;
     }
 }
 
@@ -204,7 +212,7 @@ void IidSequence::make_targets(u64 start, std::size_t length, mass_t* targets) c
 }
 
 void IidSequence::runs(const u64* starts, std::size_t count, std::size_t length, index_t* out) const {
-    alignas(64) std::array<mass_t, draws_at_once> targets;
+    alignas(64) std::array<mass_t, draws_at_once + locate_targets> targets;
     in_batches(starts, count, length, out, [&](const u64* from, std::size_t n, std::size_t each, index_t* to) {
         for (std::size_t r = 0; r < n; ++r) {
             make_targets(from[r], each, targets.data() + r * each);

@@ -15,7 +15,7 @@
 namespace tombola {
 namespace {
 
-constexpr std::size_t chunk = 4096;        // rows whose float64 sum is made in one go
+constexpr std::size_t chunk = 4096;  // rows whose float64 sum is made in one go
 constexpr std::size_t chunks_a_task = 64;
 
 template <typename T>
@@ -24,6 +24,15 @@ constexpr auto quantise_kernel() {
         return &Kernels::quantise_f32;
     } else {
         return &Kernels::quantise_f64;
+    }
+}
+
+template <typename T>
+constexpr auto locate_kernel() {
+    if constexpr (std::is_same_v<T, float>) {
+        return &Kernels::locate_f32;
+    } else {
+        return &Kernels::locate_f64;
     }
 }
 
@@ -44,8 +53,8 @@ std::string text(double value) {
 }
 
 [[noreturn]] void refuse_weight(const char* name, u64 at, double value) {
-    throw std::invalid_argument(std::string(name) + " must be finite and >= 0, but " + name + "[" +
-                                std::to_string(at) + "] = " + text(value));
+    throw std::invalid_argument(std::string(name) + " must be finite and >= 0, but " + name + "[" + std::to_string(at) +
+                                "] = " + text(value));
 }
 
 void check_indices(std::span<const index_t> indices, std::size_t size) {
@@ -116,10 +125,17 @@ class ValueSource final : public MassSource {
         }
     }
 
+    std::size_t locate(const Granule& at, std::size_t count, const mass_t* targets, std::size_t n_targets,
+                       index_t* out) const override {
+        std::array<T, granule_rows> gathered;
+        const T* from = values(static_cast<std::size_t>(at.first_row), count, gathered.data());
+        return (kernels().*locate_kernel<T>())(from, count, scale_, at, targets, n_targets, out);
+    }
+
     void prefetch(u64 first) const noexcept override {
         if (indices_.empty()) {
             const char* address = reinterpret_cast<const char*>(weights_.data() + first);
-            for (std::size_t byte = 0; byte < 64 * sizeof(T); byte += 64) {
+            for (std::size_t byte = 0; byte < granule_rows * sizeof(T); byte += 64) {
                 __builtin_prefetch(address + byte);
             }
         }
@@ -211,10 +227,17 @@ class CodeSource final : public MassSource {
         }
     }
 
+    std::size_t locate(const Granule& at, std::size_t count, const mass_t* targets, std::size_t n_targets,
+                       index_t* out) const override {
+        std::array<mass_t, granule_rows> buffer;
+        masses(static_cast<u64>(at.first_row), count, buffer.data());
+        return kernels().locate_masses(buffer.data(), count, 1.0, at, targets, n_targets, out);
+    }
+
     void prefetch(u64 first) const noexcept override {
         if (indices_.empty()) {
             const char* address = reinterpret_cast<const char*>(codes_.data() + first);
-            for (std::size_t byte = 0; byte < 64 * sizeof(Code); byte += 64) {
+            for (std::size_t byte = 0; byte < granule_rows * sizeof(Code); byte += 64) {
                 __builtin_prefetch(address + byte);
             }
         }
@@ -276,9 +299,9 @@ std::unique_ptr<MassSource> make_code_source(std::span<const Code> codes, std::s
     return std::make_unique<CodeSource<Code>>(codes, class_weights, indices);
 }
 
-#define TOMBOLA_FOR_CODE(Code)                                                                                    \
-    template void count_codes<Code>(std::span<const Code>, std::span<const index_t>, std::span<index_t>);          \
-    template std::unique_ptr<MassSource> make_code_source<Code>(std::span<const Code>, std::span<const double>,    \
+#define TOMBOLA_FOR_CODE(Code)                                                                                  \
+    template void count_codes<Code>(std::span<const Code>, std::span<const index_t>, std::span<index_t>);       \
+    template std::unique_ptr<MassSource> make_code_source<Code>(std::span<const Code>, std::span<const double>, \
                                                                 std::span<const index_t>);
 TOMBOLA_FOR_CODE(std::int8_t)
 TOMBOLA_FOR_CODE(std::int16_t)

@@ -101,8 +101,7 @@ int get_num_threads() {
 
 void set_num_threads(int threads) {
     if (threads < 1) {
-        throw std::invalid_argument("the number of threads must be an integer >= 1, but is " +
-                                    std::to_string(threads));
+        throw std::invalid_argument("the number of threads must be an integer >= 1, but is " + std::to_string(threads));
     }
     thread_setting = threads;
 }

@@ -14,14 +14,12 @@
 namespace tombola {
 namespace {
 
-constexpr u64 exact_below = u64{1} << 16U;   // up to here one shuffle
-constexpr u64 chunk = u64{1} << 20U;         // elements whose labels share a stream
-constexpr std::size_t label_block = 4096;    // labels made at once; divides the chunk
+constexpr u64 exact_below = u64{1} << 16U;  // up to here one shuffle
+constexpr u64 chunk = u64{1} << 20U;        // elements whose labels share a stream
+constexpr std::size_t label_block = 4096;   // labels made at once; divides the chunk
 constexpr u32 max_label_bits = 14;
 
-u32 label_bits(u64 n) {
-    return std::clamp<u32>(static_cast<u32>(std::bit_width((n - 1) >> 16U)), 1U, max_label_bits);
-}
+u32 label_bits(u64 n) { return std::clamp<u32>(static_cast<u32>(std::bit_width((n - 1) >> 16U)), 1U, max_label_bits); }
 
 // Two labels a word: element e of the chunk takes half e & 1 of word e >> 1.
 template <typename Visit>
@@ -64,7 +62,8 @@ class LineScatter {
     void write(u32 bucket, u64 line_start, u64 stop) {
         const u64 start = std::max(line_start, first_[bucket]);
         if (start < stop) {
-            std::copy(&lines_[bucket * line + start % line], &lines_[bucket * line] + (stop - line_start), out_ + start);
+            std::copy(&lines_[bucket * line + start % line], &lines_[bucket * line] + (stop - line_start),
+                      out_ + start);
         }
     }
 

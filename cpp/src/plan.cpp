@@ -39,8 +39,7 @@ void check_options(const PlanOptions& options) {
     constexpr index_t largest_window = index_t{1} << 40U;
     if (options.batch_size > largest_window / options.fetch_factor) {
         throw std::invalid_argument("batch_size * fetch_factor must be at most 2**40 rows, but is " +
-                                    std::to_string(options.batch_size) + " * " +
-                                    std::to_string(options.fetch_factor));
+                                    std::to_string(options.batch_size) + " * " + std::to_string(options.fetch_factor));
     }
 }
 

@@ -105,9 +105,8 @@ std::vector<index_t> smallest_keys(const WeightTable& table, const Stream& strea
     for_parts([&](u64 first, u64 last) {
         std::vector<u16> leading;
         leading.reserve(last - first);
-        visit_keys(table, stream, taken, first, last, [&](double key, index_t) {
-            leading.push_back(static_cast<u16>(std::bit_cast<u64>(key) >> shift));
-        });
+        visit_keys(table, stream, taken, first, last,
+                   [&](double key, index_t) { leading.push_back(static_cast<u16>(std::bit_cast<u64>(key) >> shift)); });
         const std::lock_guard lock(mutex);
         for (const u16 bits : leading) {
             ++histogram[bits];
@@ -188,15 +187,20 @@ RoundOrder::RoundOrder(std::shared_ptr<const WeightTable> table, u64 draws, u64 
 }
 
 std::shared_ptr<const RoundOrder::Round> RoundOrder::round(u64 number) const {
-    std::atomic<std::shared_ptr<const Round>>& slot = recent_[number % recent_.size()];
-    std::shared_ptr<const Round> known = slot.load();
-    if (!known || known->number != number) {
-        const u64 size = std::min(round_size_, draws_ - number * round_size_);
-        const u64 key = derive_key(derive_key(seed_, epoch_, Purpose::round_blocks), number, Purpose::blocks);
-        known = std::make_shared<const Round>(number, draw_round(*table_, seed_, epoch_, number, size), block_size_, key);
-        slot.store(known);
+    std::shared_ptr<const Round>& slot = recent_[number % recent_.size()];
+    {
+        const std::lock_guard lock(mutex_);
+        if (slot && slot->number == number) {
+            return slot;
+        }
     }
-    return known;
+    const u64 size = std::min(round_size_, draws_ - number * round_size_);
+    const u64 key = derive_key(derive_key(seed_, epoch_, Purpose::round_blocks), number, Purpose::blocks);
+    auto made =
+        std::make_shared<const Round>(number, draw_round(*table_, seed_, epoch_, number, size), block_size_, key);
+    const std::lock_guard lock(mutex_);
+    slot = made;
+    return made;
 }
 
 void RoundOrder::fill(u64 first, std::size_t count, index_t* out) const {

@@ -16,7 +16,6 @@ namespace {
 
 constexpr int largest_exponent = 1000;
 constexpr std::size_t granules_a_task = 4096;
-constexpr std::size_t runs_at_once = 64;
 
 // The smallest c with x <= 2^c, for a normal or subnormal x > 0.
 int ceil_log2(double x) {
@@ -43,8 +42,9 @@ WeightTable::WeightTable(std::unique_ptr<MassSource> source) : source_(std::move
     }
     exponent_ = choose_exponent(summary.total, summary.largest);
     if (exponent_ > largest_exponent) {
-        throw std::invalid_argument("the sum of the weights must be at least 2**-939, so that their ratios can be " 
-                                    "represented: multiply them by a constant");
+        throw std::invalid_argument(
+            "the sum of the weights must be at least 2**-939, so that their ratios can be "
+            "represented: multiply them by a constant");
     }
     source_->set_scale_exponent(exponent_);
     sum_granules();
@@ -75,17 +75,17 @@ void WeightTable::masses(u64 first, std::size_t count, mass_t* out) const {
 }
 
 void WeightTable::sum_granules() {
-    granules_ = (size_ + granule - 1) / granule;
+    granules_ = (size_ + granule_rows - 1) / granule_rows;
     before_.emplace(granules_ + 1);
     const std::size_t tasks = (granules_ + granules_a_task - 1) / granules_a_task;
     std::vector<u64> hashes(tasks);
     parallel_for(static_cast<index_t>(tasks), [&](index_t task) {
-        std::array<mass_t, granule> buffer;
+        std::array<mass_t, granule_rows> buffer;
         Hash hash;
         const u64 first = static_cast<u64>(task) * granules_a_task;
         for (u64 g = first; g < std::min(granules_, first + granules_a_task); ++g) {
-            const std::size_t count = static_cast<std::size_t>(std::min(granule, size_ - g * granule));
-            source_->masses(g * granule, count, buffer.data());
+            const std::size_t count = static_cast<std::size_t>(std::min<u64>(granule_rows, size_ - g * granule_rows));
+            source_->masses(g * granule_rows, count, buffer.data());
             hash.words(buffer.data(), count);
             mass_t sum = 0;
             for (std::size_t i = 0; i < count; ++i) {
@@ -149,55 +149,48 @@ void WeightTable::rows(const mass_t* targets, std::size_t count, index_t* out) c
 
 void WeightTable::rows_from(u64 g, const mass_t* targets, std::size_t count, index_t* out) const {
     const mass_t* const before = before_->data();
-    std::array<mass_t, granule> buffer;
-    std::array<mass_t, granule> relative;
-    std::array<u32, granule> ranks;
     std::size_t done = 0;
     while (true) {
-        std::size_t n = 0;
-        while (n < granule && done + n < count && targets[done + n] < before[g + 1]) {
-            relative[n] = targets[done + n] - before[g];
-            ++n;
-        }
-        if (n > 0) {
-            const std::size_t rows = static_cast<std::size_t>(std::min(granule, size_ - g * granule));
-            source_->masses(g * granule, rows, buffer.data());
-            kernels().locate(buffer.data(), rows, relative.data(), n, ranks.data());
-            for (std::size_t i = 0; i < n; ++i) {
-                out[done + i] = static_cast<index_t>(g * granule + std::min<u64>(ranks[i], rows - 1));
-            }
-            done += n;
-        }
+        const Granule at{before[g], before[g + 1], static_cast<index_t>(g * granule_rows)};
+        const std::size_t rows = static_cast<std::size_t>(std::min<u64>(granule_rows, size_ - g * granule_rows));
+        done += source_->locate(at, rows, targets + done, count - done, out + done);
         if (done == count) {
             return;
         }
-        if (targets[done] >= before[g + 1]) {
-            g = find_granule(targets[done]);
+        if (targets[done] >= at.stop) {
+            ++g;
+            if (targets[done] >= before[g + 1]) {
+                g = find_granule(targets[done]);
+            }
         }
     }
 }
 
+// A loop whose steps for run r, r + near, r + middle and r + far overlap: each asks for the memory that the next needs.
 void WeightTable::rows_of_runs(const mass_t* targets, std::size_t runs, std::size_t length, index_t* out) const {
     if (!source_) {
         rows(targets, runs * length, out);
         return;
     }
-    std::array<u64, runs_at_once> granules;
-    for (std::size_t first = 0; first < runs; first += runs_at_once) {
-        const std::size_t n = std::min(runs_at_once, runs - first);
-        const mass_t* const mine = targets + first * length;
-        for (std::size_t r = 0; r < n; ++r) {
-            __builtin_prefetch(&(*guide_)[mine[r * length] >> guide_shift_]);
+    constexpr std::size_t near = 8;
+    constexpr std::size_t middle = 12;
+    constexpr std::size_t far = 16;
+    std::array<u64, near> granules;
+    const auto guide_of = [&](std::size_t r) { return &(*guide_)[targets[r * length] >> guide_shift_]; };
+    for (std::size_t step = 0; step < runs + far; ++step) {
+        if (step < runs) {
+            __builtin_prefetch(guide_of(step));
         }
-        for (std::size_t r = 0; r < n; ++r) {
-            __builtin_prefetch(&(*before_)[(*guide_)[mine[r * length] >> guide_shift_]]);
+        if (const std::size_t r = step - (far - middle); r < runs) {
+            __builtin_prefetch(&(*before_)[*guide_of(r)]);
         }
-        for (std::size_t r = 0; r < n; ++r) {
-            granules[r] = find_granule(mine[r * length]);
-            source_->prefetch(granules[r] * granule);
+        const std::size_t current = step - far;
+        if (current < runs) {
+            rows_from(granules[current % near], targets + current * length, length, out + current * length);
         }
-        for (std::size_t r = 0; r < n; ++r) {
-            rows_from(granules[r], mine + r * length, length, out + (first + r) * length);
+        if (const std::size_t r = step - (far - near); r < runs) {
+            granules[r % near] = find_granule(targets[r * length]);
+            source_->prefetch(granules[r % near] * granule_rows);
         }
     }
 }

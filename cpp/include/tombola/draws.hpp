@@ -23,16 +23,17 @@ class StratifiedSequence final : public Sequence {
     std::shared_ptr<const WeightTable> table_;
     u64 draws_;
     u64 key_;
-    mass_t step_;         // total / draws
-    u64 step_fraction_;   // of the remainder, in units of 2^-64
+    mass_t step_;        // total / draws
+    u64 step_fraction_;  // of the remainder, in units of 2^-64
 
     void make_targets(const u64* starts, std::size_t count, std::size_t length, mass_t* targets) const;
+    void make_run(u64 start, std::size_t length, const u32* words, mass_t* targets) const;
 };
 
 // Independent draws, sorted. Instead of sorting them, their number is split over a binary tree of equal parts of the
 // unit interval: the left half of k draws takes Binomial(k, 1/2) of them, which is the popcount of k random bits. The
-// counts of parts of about 1,024 draws are kept; below them the tree is walked afresh, down to about 16 draws, which are
-// made and sorted. New epoch O(draws * log(draws / 1,024) / 32) words of the generator, 8 bytes for each part.
+// counts of parts of about 1,024 draws are kept; below them the tree is walked afresh, down to about 16 draws, which
+// are made and sorted. New epoch O(draws * log(draws / 1,024) / 32) words of the generator, 8 bytes for each part.
 class IidSequence final : public Sequence {
   public:
     IidSequence(std::shared_ptr<const WeightTable> table, u64 draws, u64 seed, u64 epoch);
@@ -44,9 +45,9 @@ class IidSequence final : public Sequence {
     u64 draws_;
     u64 split_key_;
     u64 leaf_key_;
-    u32 depth_;                 // of the leaves
-    u32 part_depth_;            // of the parts whose counts are kept
-    std::vector<u64> before_;   // draws in front of each part; one more entry than parts
+    u32 depth_;                // of the leaves
+    u32 part_depth_;           // of the parts whose counts are kept
+    std::vector<u64> before_;  // draws in front of each part; one more entry than parts
 
     struct Wanted;
     void split_parts();

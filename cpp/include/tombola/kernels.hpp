@@ -28,6 +28,15 @@ struct WeightScan {
     bool valid;  // false: some weight is negative, NaN or infinite
 };
 
+inline constexpr std::size_t granule_rows = 32;    // rows whose masses are summed together
+inline constexpr std::size_t locate_targets = 16;  // targets that are located together
+
+struct Granule {
+    mass_t start;  // the masses of all rows in front
+    mass_t stop;   // and with its own
+    index_t first_row;
+};
+
 struct Kernels {
     const char* name;
     // 64 * groups words of a stream in lane order, from word 64 * first_group on.
@@ -49,13 +58,19 @@ struct Kernels {
     void (*quantise_f64)(const double* weights, std::size_t count, double scale, mass_t* out);
     WeightScan (*scan_f32)(const float* weights, std::size_t count);
     WeightScan (*scan_f64)(const double* weights, std::size_t count);
-    // For sorted targets of [0, sum of masses): out[t] = number of inclusive prefix sums that are <= targets[t].
-    // count <= 64 masses, any number of targets.
-    void (*locate)(const mass_t* masses, std::size_t count, const mass_t* targets, std::size_t n_targets, u32* out);
+    // Of sorted targets, at least the first of which lies in the granule, those that do, but at most locate_targets:
+    // writes the row that each falls on and returns their number. count <= granule_rows (quantised) masses are those of
+    // the granule; locate_targets targets must be readable. locate_masses ignores the scale.
+    std::size_t (*locate_f32)(const float* weights, std::size_t count, double scale, const Granule& at,
+                              const mass_t* targets, std::size_t n_targets, index_t* out);
+    std::size_t (*locate_f64)(const double* weights, std::size_t count, double scale, const Granule& at,
+                              const mass_t* targets, std::size_t n_targets, index_t* out);
+    std::size_t (*locate_masses)(const mass_t* masses, std::size_t count, double scale, const Granule& at,
+                                 const mass_t* targets, std::size_t n_targets, index_t* out);
 };
 
-const Kernels& kernels() noexcept;                       // the table in use
+const Kernels& kernels() noexcept;  // the table in use
 std::vector<std::string_view> available_instruction_sets();
-void set_instruction_set(std::string_view name);         // "auto" or an available one; std::invalid_argument else
+void set_instruction_set(std::string_view name);  // "auto" or an available one; std::invalid_argument else
 
 }  // namespace tombola

@@ -2,10 +2,12 @@
 // over a subset given by indices. A source turns them into masses: non-negative integers, so that sums are exact in any
 // order and a search by threads or vectors finds the same row everywhere.
 //
-//     mass = rint(max(weight * 2^e, 1 if weight > 0 else 0)),  e = min(61 - ceil(log2(total)), 51 - ceil(log2(largest)))
+//     mass = rint(max(weight * 2^e, 1 if weight > 0 else 0)),  e = min(61 - ceil(log2(total)), 51 -
+//     ceil(log2(largest)))
 //
-// so that a positive weight keeps a positive mass, a mass is at most 2^51 and their sum below 2^62: one unit is 2^-61 of
-// the total, or 2^-51 of the largest weight. Arrays are borrowed; values that change later change choices, nothing else.
+// so that a positive weight keeps a positive mass, a mass is at most 2^51 and their sum below 2^62: one unit is 2^-61
+// of the total, or 2^-51 of the largest weight. Arrays are borrowed; values that change later change choices, nothing
+// else.
 #pragma once
 
 #include <memory>
@@ -17,9 +19,9 @@
 namespace tombola {
 
 struct WeightSummary {
-    double total;    // float64 sum in a fixed order: its exponent decides the scale
+    double total;  // float64 sum in a fixed order: its exponent decides the scale
     double largest;
-    u64 positive;    // rows of positive weight
+    u64 positive;  // rows of positive weight
 };
 
 class MassSource {
@@ -31,6 +33,9 @@ class MassSource {
     virtual void set_scale_exponent(int exponent) = 0;
     // Masses of rows [first, first + count)
     virtual void masses(u64 first, std::size_t count, mass_t* out) const = 0;
+    // Kernels::locate_* over the `count` rows of a granule
+    virtual std::size_t locate(const Granule& at, std::size_t count, const mass_t* targets, std::size_t n_targets,
+                               index_t* out) const = 0;
     virtual void prefetch(u64 first) const noexcept = 0;
 };
 

@@ -1,7 +1,7 @@
 // The order of an epoch's positions before the fetch windows are permuted.
 //
 // A Sequence is what is cut into blocks: the rows themselves, or weighted draws, sorted. An Order says which element of
-// the sequence each position of the epoch shows. Both are const and hold no lock; any part costs its own length.
+// the sequence each position of the epoch shows. Both are const; any part costs its own length.
 #pragma once
 
 #include <memory>
@@ -48,8 +48,8 @@ class StreamingOrder final : public Order {
     CountingSequence sequence_;
 };
 
-// Which blocks of [0, size) stand where, for any sequence: blocks of block_size, the short one at the end of the sequence
-// wherever the permutation takes it, the blocks behind it moved up.
+// Which blocks of [0, size) stand where, for any sequence: blocks of block_size, the short one at the end of the
+// sequence wherever the permutation takes it, the blocks behind it moved up.
 class BlockLayout {
   public:
     BlockLayout(u64 size, u64 block_size, u64 key);

@@ -54,9 +54,9 @@ enum class Purpose : u64 {
 // The key of (seed, epoch, purpose): a hash by the generator itself, so that no two epochs or seeds collide by sums.
 constexpr u64 derive_key(u64 seed, u64 epoch, Purpose purpose) noexcept {
     const u64 p = static_cast<u64>(purpose);
-    const PhiloxBlock out = philox({static_cast<u32>(epoch), static_cast<u32>(epoch >> 32U), static_cast<u32>(p),
-                                    static_cast<u32>(p >> 32U)},
-                                   seed);
+    const PhiloxBlock out = philox(
+        {static_cast<u32>(epoch), static_cast<u32>(epoch >> 32U), static_cast<u32>(p), static_cast<u32>(p >> 32U)},
+        seed);
     return out[0] | static_cast<u64>(out[1]) << 32U;
 }
 

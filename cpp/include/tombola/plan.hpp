@@ -1,4 +1,4 @@
-// A plan: the immutable sequence of one epoch's batches, with random access. Const, and no lock: threads may share one.
+// A plan: the immutable sequence of one epoch's batches, with random access. Const: threads may share one.
 #pragma once
 
 #include <memory>

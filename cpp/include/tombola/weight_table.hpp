@@ -1,6 +1,6 @@
-// Weights prepared for draws: the masses of mass_source.hpp, summed over granules of 64 rows, and a guide that leads
-// from a target to its granule. O(n) once; 8 bytes a granule and at most as much for the guide, an eighth to a quarter
-// of a byte a row; a search is O(1) but for very uneven weights, where it is O(log n).
+// Weights prepared for draws: the masses of mass_source.hpp, summed over granules of 32 rows, and a guide that leads
+// from a target to its granule. O(n) once; 8 bytes a granule and at most as much for the guide, a quarter to half a
+// byte a row; a search is O(1) but for very uneven weights, where it is O(log n).
 #pragma once
 
 #include <memory>
@@ -25,21 +25,20 @@ class WeightTable {
     u64 fingerprint() const noexcept { return fingerprint_; }
 
     // The rows that sorted targets of [0, total) fall on: row r owns as many targets as its mass, in row order.
-    // count rows, whatever has become of the weights since.
+    // count rows, whatever has become of the weights since. locate_targets - 1 more targets must be readable.
     void rows(const mass_t* targets, std::size_t count, index_t* out) const;
     // The same for `runs` runs of `length` targets each, every run sorted: memory is asked for ahead of need.
     void rows_of_runs(const mass_t* targets, std::size_t runs, std::size_t length, index_t* out) const;
     index_t row(mass_t target) const {
+        const mass_t targets[locate_targets] = {target};
         index_t out = 0;
-        rows(&target, 1, &out);
+        rows(targets, 1, &out);
         return out;
     }
     // Masses of rows [first, first + count)
     void masses(u64 first, std::size_t count, mass_t* out) const;
 
   private:
-    static constexpr u64 granule = 64;
-
     std::unique_ptr<MassSource> source_;  // null: uniform
     u64 size_ = 0;
     u64 positive_ = 0;
