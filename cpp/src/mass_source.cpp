@@ -159,12 +159,12 @@ class ValueSource final : public MassSource {
     [[noreturn]] void refuse(std::size_t first, std::size_t count) const {
         for (std::size_t i = first; i < first + count; ++i) {
             const std::size_t at = indices_.empty() ? i : static_cast<std::size_t>(indices_[i]);
-            const double w = static_cast<double>(weights_[at]);
+            const double w = at < weights_.size() ? static_cast<double>(weights_[at]) : 0.0;
             if (!(w >= 0.0 && std::isfinite(w))) {
                 refuse_weight("weights", at, w);
             }
         }
-        throw std::logic_error("a weight changed while it was read");
+        throw std::invalid_argument("the weights changed while they were read");
     }
 };
 
@@ -256,6 +256,7 @@ template <typename Code>
 void count_codes(std::span<const Code> codes, std::span<const index_t> indices, std::span<index_t> counts) {
     const std::size_t n = indices.empty() ? codes.size() : indices.size();
     const u64 classes = counts.size();
+    check_indices(indices, codes.size());
     const auto row = [&](std::size_t i) { return indices.empty() ? i : static_cast<std::size_t>(indices[i]); };
     std::mutex mutex;
     std::size_t wrong = n;

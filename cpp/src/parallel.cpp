@@ -93,8 +93,11 @@ struct Loop {
 int get_num_threads() {
     int threads = thread_setting.load();
     if (threads == 0) {
-        threads = initial_threads();
-        thread_setting = threads;
+        const int initial = initial_threads();
+        // Where another thread set a number meanwhile, that one holds.
+        if (thread_setting.compare_exchange_strong(threads, initial)) {
+            threads = initial;
+        }
     }
     return threads;
 }
@@ -123,8 +126,8 @@ void parallel_for(index_t tasks, const std::function<void(index_t)>& body, int t
         for (index_t i = 0; i < n_helpers; ++i) {
             helpers.emplace_back([&loop] { loop.work([] {}); });
         }
-    } catch (const std::system_error&) {
-        // The system gives no more threads: those that started, and this one, do the work.
+    } catch (const std::exception&) {
+        // The system gives no more threads, or memory for them: those that started, and this one, do the work.
     }
     auto last_check = std::chrono::steady_clock::now();
     loop.work([&last_check] {

@@ -15,6 +15,8 @@ namespace tombola {
 namespace {
 
 constexpr int largest_exponent = 1000;
+constexpr mass_t largest_total = mass_t{1} << 62U;
+constexpr u64 largest_uniform = u64{1} << 61U;
 constexpr std::size_t granules_a_task = 4096;
 
 // The smallest c with x <= 2^c, for a normal or subnormal x > 0.
@@ -25,6 +27,9 @@ int ceil_log2(double x) {
 }
 
 int choose_exponent(double total, double largest) { return std::min(61 - ceil_log2(total), 51 - ceil_log2(largest)); }
+
+// Sums that no weights of the summary can have: no search could rely on them.
+[[noreturn]] void refuse_changed() { throw std::invalid_argument("the weights changed while they were read"); }
 
 }  // namespace
 
@@ -54,6 +59,9 @@ WeightTable::WeightTable(std::unique_ptr<MassSource> source) : source_(std::move
 WeightTable WeightTable::uniform(u64 n) {
     if (n == 0) {
         throw std::invalid_argument("weights must not be empty");
+    }
+    if (n > largest_uniform) {
+        throw std::invalid_argument("there must be at most 2**61 equal weights, but are " + std::to_string(n));
     }
     WeightTable table;
     table.size_ = n;
@@ -98,8 +106,14 @@ void WeightTable::sum_granules() {
     (*before_)[0] = 0;
     for (u64 g = 0; g < granules_; ++g) {
         (*before_)[g + 1] += (*before_)[g];
+        if ((*before_)[g + 1] >= largest_total) {
+            refuse_changed();
+        }
     }
     total_ = (*before_)[granules_];
+    if (total_ == 0) {
+        refuse_changed();
+    }
     Hash whole;
     whole.words(hashes.data(), hashes.size());
     whole.word(size_);
@@ -121,7 +135,7 @@ void WeightTable::make_guide() {
     (*guide_)[entries] = static_cast<u32>(granules_ - 1);
 }
 
-// The granule that holds the target; targets beyond the total end in the last one.
+// The granule that holds a target of [0, total).
 u64 WeightTable::find_granule(mass_t target) const noexcept {
     const mass_t* const before = before_->data();
     const u64 k = target >> guide_shift_;

@@ -2,7 +2,7 @@
 // Bodini, Hollender and Lumbroso ("MergeShuffle", 2015) for caches. Every element takes an independent uniform bucket
 // label, the buckets keep order, and each is shuffled exactly while it lies in a cache: uniform over all n!
 // permutations. Labels are keyed by a fixed logical chunk, so that the result does not depend on threads.
-// O(n), 4 bytes an element above the output (8 from n = 2^32 on).
+// O(n); the scattered elements lie in the output's own memory, so that nothing else is touched for the first time.
 #pragma once
 
 #include <span>

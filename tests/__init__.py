@@ -1,0 +1,1 @@
+"""Tests of tombola; they run against the installed package."""

@@ -1,0 +1,61 @@
+"""A case made by the core, and compared with what the oracle makes of it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import oracle
+from tests.cases import Case
+from tombola import _core
+
+
+def core_table(case: Case) -> _core.WeightTable:
+    """Return the integer weights by the core."""
+    codes, arguments = case.weight_arguments()
+    table = _core.WeightTable
+    return table.from_codes(*arguments) if codes else table.from_values(*arguments)
+
+
+def core_plan(case: Case) -> _core.Plan:
+    """Return the plan by the core."""
+    options: dict[str, Any] = asdict(case.batching) | {"indices": case.indices}
+    if case.weighted:
+        table = core_table(case)
+        return _core.plan_weighted(table, block_size=case.block_size, **case.draw_arguments(), **options)
+    if case.kind == "blocks":
+        return _core.plan_blocks(case.n_elements, block_size=case.block_size, **options)
+    return _core.plan_streaming(case.n_elements, shuffle=case.kind == "windows", **options)
+
+
+def check_plan(core: _core.Plan, expected: oracle.OraclePlan) -> None:
+    """Check everything that a plan of the core says against the oracle's."""
+    assert len(core) == len(expected)
+    assert core.n_rows == len(expected.rows)
+    rows, offsets = core.batches(0, len(core))
+    assert rows.dtype == offsets.dtype == np.int64
+    np.testing.assert_array_equal(rows, expected.rows)
+    np.testing.assert_array_equal(offsets, [expected.offset(k) for k in range(len(expected) + 1)])
+    assert [core.offset(k) for k in range(len(core) + 1)] == offsets.tolist()
+
+
+def check_ranges(core: _core.Plan, expected: oracle.OraclePlan, ranges: Iterable[tuple[int, int]]) -> None:
+    """Check some ranges of batches, each asked for alone."""
+    for start, stop in ranges:
+        rows, offsets = core.batches(start, stop)
+        first, last = expected.offset(start), expected.offset(stop)
+        np.testing.assert_array_equal(rows, expected.rows[first:last])
+        np.testing.assert_array_equal(offsets, [expected.offset(k) - first for k in range(start, stop + 1)])
+
+
+def compare_errors(core: Callable[[], Any], expected: Callable[[], Any]) -> tuple[Any, Any]:
+    """Return what both make, or None twice where the oracle, and so the core, finds the input wrong."""
+    try:
+        made = expected()
+    except ValueError:
+        with pytest.raises(ValueError, match="weight"):
+            core()
+        return None, None
+    return core(), made

@@ -1,0 +1,49 @@
+"""Fixtures and rules for all tests.
+
+Tests on real data ask for the fixture `data_dir`. They skip where TOMBOLA_TEST_DATA is not set; with
+TOMBOLA_REQUIRE_DATA=1, as in CI, every skip that names that variable counts as a failure.
+"""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+DATA_VARIABLE = "TOMBOLA_TEST_DATA"
+REQUIRE_VARIABLE = "TOMBOLA_REQUIRE_DATA"
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of the real h5ad files."""
+    value = os.environ.get(DATA_VARIABLE)
+    if not value:
+        pytest.skip(f"{DATA_VARIABLE} does not name a folder of real h5ad files")
+    path = Path(value).resolve()
+    if not path.is_dir():
+        pytest.fail(f"{DATA_VARIABLE} must name a folder, but is {value!r}")
+    return path
+
+
+def _data_may_not_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip for want of data into a failure where data are required."""
+    if report.skipped and os.environ.get(REQUIRE_VARIABLE) == "1" and DATA_VARIABLE in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but {REQUIRE_VARIABLE}=1: {report.longrepr}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Apply the rule about data to each phase of each test."""
+    report = yield
+    _data_may_not_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Apply the rule about data to modules that skip as a whole."""
+    report = yield
+    _data_may_not_skip(report)
+    return report

@@ -1,0 +1,156 @@
+"""Golden records: what the oracle made when the order was fixed. Written by `python -m tests.golden.records`.
+
+A record says what was computed (``what`` and its arguments) and the result: all numbers, or beyond 160 of
+them the first 16 and the SHA-256 of all as little-endian int64. A change of a record is a change of the order
+of every user's batches: it needs a new plan version. The program asks the oracle only, never the core.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tests import oracle
+from tests.cases import Case, Kind, WeightKind, make_weights
+from tests.oracle import Batching
+from tests.oracle.philox import Purpose, bounded, derive, lane_word, word
+
+PATH = Path(__file__).with_name("records.json")
+SHOWN = 160
+LARGEST = 2**63 - 1
+
+Record = dict[str, Any]
+
+
+def digest(numbers: ArrayLike) -> Record:
+    """Return the part of a record that holds the result."""
+    values = np.asarray(numbers)
+    if len(values) <= SHOWN:
+        return {"count": len(values), "values": values.tolist()}
+    digested = hashlib.sha256(values.astype("<i8").tobytes()).hexdigest()
+    return {"count": len(values), "values": values[:16].tolist(), "sha256": digested}
+
+
+def far_positions(n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return 48 positions spread over [0, n), both ends among them."""
+    return np.concatenate([np.arange(16), n // 2 + np.arange(16), n - 16 + np.arange(16)])
+
+
+def case_of(record: Record) -> Case:
+    """Return the plan that a record describes."""
+    return Case(**{**record["case"], "batching": Batching(**record["case"]["batching"])})
+
+
+def by_oracle(record: Record) -> ArrayLike:
+    """Return what the oracle makes of a record's arguments."""
+    n, key = record.get("n", 0), record.get("key", 0)
+    match record["what"]:
+        case "derive":
+            return derive(record["seed"], record["epoch"], list(Purpose))
+        case "word":
+            return word(key, record["stream"], np.arange(record["start"], record["start"] + 24))
+        case "lane_word":
+            return lane_word(key, record["stream"], np.arange(record["start"], record["start"] + 72))
+        case "bounded":
+            return bounded(key, record["stream"], np.arange(40), record["size"])
+        case "permutation":
+            return oracle.permutation(n, record["seed"])
+        case "random_permutation":
+            return oracle.random_permutation(n, key)(np.arange(n))
+        case "random_permutation_far":
+            return oracle.random_permutation(n, key)(far_positions(n))
+        case "alias":
+            table = oracle.AliasTable(make_weights(record["weights"], n))
+            return table.draw(record["size"], record["seed"], record["epoch"])
+        case "plan":
+            return case_of(record).by_oracle().rows
+        case what:
+            message = f"no such record: {what!r}"
+            raise ValueError(message)
+
+
+def _numbers() -> Iterator[Record]:
+    for seed, epoch in [(0, 0), (1, 0), (0, 1), (LARGEST, LARGEST)]:
+        yield {"what": "derive", "seed": seed, "epoch": epoch}
+    for key, stream in [(0, 0), (0x0123456789ABCDEF, 5), (2**64 - 1, 2**64 - 1)]:
+        for start in (0, 2**34 - 12):
+            yield {"what": "word", "key": key, "stream": stream, "start": start}
+        yield {"what": "lane_word", "key": key, "stream": stream, "start": 0}
+    yield {"what": "lane_word", "key": 7, "stream": 1, "start": 2**34 - 36}
+    for size in (1, 2, 3, 10, 1000, 2**16, 2**31, 2**31 + 1, 3 * 2**30, 2**32 - 1):
+        yield {"what": "bounded", "key": 0x0123456789ABCDEF, "stream": 3, "size": size}
+
+
+def _permutations() -> Iterator[Record]:
+    for n in (1, 2, 3, 10, 100, 65535, 65536, 65537, 2**20 + 1):
+        yield {"what": "permutation", "n": n, "seed": 42}
+    yield {"what": "permutation", "n": 20, "seed": LARGEST}
+    for n in (1, 2, 3, 64, 65, 100, 128, 1000, 65537):
+        yield {"what": "random_permutation", "n": n, "key": 42}
+    for n in (2**32 - 1, 2**32 + 1, 10**12):
+        yield {"what": "random_permutation_far", "n": n, "key": 42}
+
+
+def _plans() -> Iterator[Case]:
+    drawn: tuple[tuple[WeightKind, str], ...] = (
+        ("mixed", "float32"),
+        ("steep", "float64"),
+        ("zeros", "int16"),
+    )
+    kinds: tuple[Kind, ...] = ("stratified", "iid")
+    small = Batching(batch_size=8, fetch_factor=3, seed=11, epoch=2)
+    large = Batching(batch_size=64, fetch_factor=1100, seed=11, epoch=2)
+    for n, block_size, batching in ((100, 7, small), (150001, 2, large)):
+        yield Case(kind="streaming", n=n, batching=batching)
+        yield Case(kind="windows", n=n, batching=batching)
+        yield Case(kind="windows", n=n, batching=batching, subset="subset")
+        yield Case(kind="blocks", n=n, batching=batching, block_size=block_size)
+        yield Case(kind="blocks", n=n, batching=batching, block_size=1)
+        for kind in kinds:
+            for weights, dtype in drawn:
+                yield Case(
+                    kind=kind,
+                    n=n,
+                    batching=batching,
+                    block_size=block_size,
+                    draws=150,
+                    weights=weights,
+                    weights_dtype=dtype,
+                    subset="whole",
+                )
+        for size in (5, 50):
+            for weights, _ in drawn[:2]:
+                yield Case(
+                    kind="rounds",
+                    n=n,
+                    batching=small,
+                    block_size=3,
+                    draws=120,
+                    sampling_size=size,
+                    weights=weights,
+                )
+
+
+def records() -> Iterator[Record]:
+    """Yield all records without their results."""
+    yield from _numbers()
+    yield from _permutations()
+    for weights in ("mixed", "steep", "zeros"):
+        yield {"what": "alias", "weights": weights, "n": 50, "size": 100, "seed": 3, "epoch": 1}
+    for case in _plans():
+        yield {"what": "plan", "case": asdict(case)}
+
+
+def main() -> None:
+    """Write the file, one record a line."""
+    lines = [json.dumps(record | digest(by_oracle(record))) for record in records()]
+    PATH.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""The core equals the oracle byte for byte: permutations, weights and every kind of plan.
+
+Shapes are searched by hypothesis (derandomised). Sizes at which the core changes its method, that is, 2**16
+and 2**20 elements, come as fixed cases, each with 1, 4 and 7 threads on every instruction set; those of plans
+are in `test_large_plans.py`.
+"""
+
+from dataclasses import replace
+from functools import cache
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import oracle
+from tests.cases import WEIGHT_KINDS, Case, Kind, WeightKind, make_weights
+from tests.compare import check_plan, check_ranges, compare_errors, core_plan, core_table
+from tests.oracle import Batching
+from tests.oracle.permutations import I64
+from tombola import _core
+
+Subset = Literal["", "whole", "subset"]
+
+DTYPES = ("float64", "float32", "int8", "int16", "int32", "int64")
+BEYOND_FLOAT32 = {"tiny", "huge", "wide"}
+KINDS: tuple[Kind, ...] = ("streaming", "windows", "blocks", "stratified", "iid", "rounds")
+SUBSETS: tuple[Subset, ...] = ("", "whole", "subset")
+
+search = settings(deadline=None, derandomize=True, max_examples=600, database=None)
+weights_and_dtypes = st.tuples(st.sampled_from(WEIGHT_KINDS), st.sampled_from(DTYPES)).filter(
+    lambda pair: pair[1] != "float32" or pair[0] not in BEYOND_FLOAT32
+)
+
+
+@cache
+def expected_permutation(n: int, seed: int) -> I64:
+    """Return the oracle's permutation, made once for all instruction sets."""
+    return oracle.permutation(n, seed)
+
+
+@pytest.mark.parametrize(
+    "n", [1, 2, 3, 16, 17, 63, 64, 65, 1000, 65535, 65536, 65537, 131072, 131073, 300007]
+)
+@pytest.mark.parametrize("seed", [0, 2**63 - 1])
+@pytest.mark.usefixtures("everywhere")
+def test_permutation(n: int, seed: int) -> None:
+    result = _core.permutation(n, seed)
+    assert result.dtype == np.int64
+    np.testing.assert_array_equal(result, expected_permutation(n, seed))
+
+
+@pytest.mark.parametrize("n", [2**20 - 1, 2**20, 2**20 + 12345, 2 * 2**20 + 1])
+@pytest.mark.usefixtures("everywhere")
+def test_permutation_of_several_chunks(n: int) -> None:
+    np.testing.assert_array_equal(_core.permutation(n, 5), expected_permutation(n, 5))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 64, 65, 66, 127, 128, 129, 1000, 65535, 65536, 65537, 10**6 + 3])
+@pytest.mark.parametrize("key", [0, 1, 2**63 - 1])
+@pytest.mark.usefixtures("everywhere")
+def test_random_permutation(n: int, key: int) -> None:
+    expected, p = oracle.random_permutation(n, key), _core.RandomPermutation(n, key)
+    assert (len(p), p.n, p.key) == (n, n, key)
+    start, stop = n // 3, n // 3 + min(n - n // 3, 20011)
+    positions = np.arange(start, stop)
+    values = expected(positions)
+    np.testing.assert_array_equal(p.fill(start, stop), values)
+    np.testing.assert_array_equal(p.take(positions[::-1].copy()), values[::-1])
+    np.testing.assert_array_equal(p.inverse_take(values), positions)
+    assert [p.at(i) for i in range(start, min(stop, start + 50))] == values[:50].tolist()
+    assert [p.inverse_at(x) for x in values[:50].tolist()] == positions[:50].tolist()
+
+
+@pytest.mark.parametrize("n", [2**32 - 1, 2**32, 2**32 + 1, 10**12, 2**62 + 12345])
+@pytest.mark.usefixtures("everywhere")
+def test_random_permutation_beyond_32_bits(n: int) -> None:
+    expected, p = oracle.random_permutation(n, 77), _core.RandomPermutation(n, 77)
+    positions = np.concatenate([np.arange(33), n - 1 - np.arange(33), np.arange(1000) * (n // 1000)])
+    values = expected(positions)
+    np.testing.assert_array_equal(p.take(positions), values)
+    np.testing.assert_array_equal(p.inverse_take(values), positions)
+    np.testing.assert_array_equal(p.fill(n - 1001, n), expected(np.arange(n - 1001, n)))
+
+
+@given(pair=weights_and_dtypes, n=st.integers(1, 20000), subset=st.sampled_from(SUBSETS))
+@search
+def test_weight_table(pair: tuple[WeightKind, str], n: int, subset: Subset) -> None:
+    case = Case(
+        kind="iid",
+        n=n,
+        batching=Batching(batch_size=1),
+        weights=pair[0],
+        weights_dtype=pair[1],
+        subset=subset,
+    )
+    table, expected = compare_errors(lambda: core_table(case), case.oracle_weights)
+    if expected is not None:
+        assert table.scale_exponent == expected.exponent
+        assert table.total == expected.total
+        assert table.n_positive == expected.n_positive
+        assert table.n == len(expected.q)
+
+
+@pytest.mark.parametrize(
+    "scale", [1e-300, 1e-290, 1e-287, 1e-286, 1e-285, 1e-200, 1.0, 1e200, 1e305, 1.7e308]
+)
+@pytest.mark.parametrize("n", [1, 2, 100])
+def test_scale_at_the_ends_of_float64(scale: float, n: int) -> None:
+    w = np.arange(n, 0, -1) / n * scale
+    table, expected = compare_errors(
+        lambda: _core.WeightTable.from_values(w), lambda: oracle.quantise_values(w)
+    )
+    if expected is not None:
+        assert (table.scale_exponent, table.total) == (expected.exponent, expected.total)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 100, 3000])
+@pytest.mark.parametrize("kind", WEIGHT_KINDS)
+def test_alias_table(kind: WeightKind, n: int) -> None:
+    weights = make_weights(kind, n)
+    expected, table = oracle.AliasTable(weights), _core.AliasTable(weights)
+    assert table.n == n
+    for size, seed, epoch in [(0, 1, 0), (1, 1, 0), (777, 1, 0), (5001, 2**63 - 1, 2**63 - 1)]:
+        np.testing.assert_array_equal(
+            table.draw(size, seed, epoch), expected.draw(size, seed, epoch), strict=True
+        )
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Return any small plan."""
+    batching = Batching(
+        batch_size=draw(st.integers(1, 80)),
+        fetch_factor=draw(st.integers(1, 9)),
+        drop_last=draw(st.booleans()),
+        seed=draw(st.integers(0, 2**63 - 1)),
+        epoch=draw(st.integers(0, 3) | st.integers(0, 2**63 - 1)),
+    )
+    weights, dtype = draw(weights_and_dtypes)
+    case = Case(
+        kind=draw(st.sampled_from(KINDS)),
+        n=draw(st.integers(1, 600)),
+        batching=batching,
+        block_size=draw(st.just(1) | st.integers(1, 40)),
+        draws=draw(st.integers(1, 1500)),
+        weights=weights,
+        weights_dtype=dtype,
+        subset=draw(st.sampled_from(SUBSETS)),
+    )
+    if case.kind != "rounds":
+        return case
+    size = draw(st.integers(1, max(1, n_positive(case))))
+    return replace(case, sampling_size=size, draws=draw(st.integers(1, 6 * size + 5)))
+
+
+def n_positive(case: Case) -> int:
+    """Return how many rows can be drawn; 0 where the weights are wrong."""
+    try:
+        return case.oracle_weights().n_positive
+    except ValueError:
+        return 0
+
+
+@given(case=cases(), where=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=5))
+@search
+def test_small_plans(case: Case, where: list[tuple[float, float]]) -> None:
+    core, expected = compare_errors(lambda: core_plan(case), case.by_oracle)
+    if expected is None:
+        return
+    check_plan(core, expected)
+    batches = len(expected)
+    check_ranges(core, expected, [(int(min(w) * batches), int(max(w) * batches)) for w in where])
