@@ -45,6 +45,21 @@ inline std::span<const index_t> borrow_indices(const py::object& indices) {
     return indices.is_none() ? std::span<const index_t>{} : borrow<index_t>(indices.cast<py::array>(), "indices");
 }
 
+inline void require_at_least(const char* name, index_t value, index_t least) {
+    if (value < least) {
+        throw std::invalid_argument(std::string(name) + " must be an integer >= " + std::to_string(least) +
+                                    ", but is " + std::to_string(value));
+    }
+}
+
+// A number of rows or draws: least <= value <= largest_size
+inline void require_size(const char* name, index_t value, index_t least) {
+    require_at_least(name, value, least);
+    if (value > largest_size) {
+        throw std::invalid_argument(std::string(name) + " must be at most 2**61, but is " + std::to_string(value));
+    }
+}
+
 inline py::array_t<index_t> new_indices(index_t size) { return py::array_t<index_t>(static_cast<py::ssize_t>(size)); }
 
 inline std::span<index_t> span_of(py::array_t<index_t>& array) {

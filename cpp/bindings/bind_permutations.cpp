@@ -1,6 +1,4 @@
 // Exact and random-access permutations.
-#include <limits>
-
 #include "arrays.hpp"
 #include "register.hpp"
 #include "tombola/bijection.hpp"
@@ -12,12 +10,6 @@ namespace {
 
 constexpr u64 exact_below = 65;
 constexpr index_t part = index_t{1} << 17U;  // indices a task
-
-void require_size(index_t n) {
-    if (n < 0) {
-        throw std::invalid_argument("n must be an integer >= 0, but is " + std::to_string(n));
-    }
-}
 
 class RandomPermutation {
   public:
@@ -67,7 +59,7 @@ class RandomPermutation {
     Bijection bijection_;
 
     static u64 checked(index_t n) {
-        require_size(n);
+        require_size("n", n, 0);
         return static_cast<u64>(n);
     }
     static u64 stream_key(u64 key) { return derive_key(key, 0, Purpose::random_permutation); }
@@ -88,7 +80,7 @@ class RandomPermutation {
 };
 
 py::array_t<index_t> exact_permutation(index_t n, u64 seed) {
-    require_size(n);
+    require_size("n", n, 0);
     py::array_t<index_t> out = new_indices(n);
     const std::span<index_t> rows = span_of(out);
     const py::gil_scoped_release release;

@@ -57,15 +57,8 @@ PlanOptions make_options(index_t batch_size, index_t fetch_factor, bool drop_las
     return options;
 }
 
-void require_at_least(const char* name, index_t value, index_t least) {
-    if (value < least) {
-        throw std::invalid_argument(std::string(name) + " must be an integer >= " + std::to_string(least) +
-                                    ", but is " + std::to_string(value));
-    }
-}
-
 std::span<const index_t> subset_of(const py::object& indices, index_t n) {
-    require_at_least("n", n, 0);
+    require_size("n", n, 0);
     const std::span<const index_t> subset = borrow_indices(indices);
     if (!indices.is_none() && static_cast<index_t>(subset.size()) != n) {
         throw std::invalid_argument("n must be the number of indices, " + std::to_string(subset.size()) + ", but is " +
@@ -85,7 +78,7 @@ PyPlan plan_streaming(index_t n, bool shuffle, const py::object& indices, index_
 PyPlan plan_blocks(index_t n, index_t block_size, const py::object& indices, index_t batch_size, index_t fetch_factor,
                    bool drop_last, u64 seed, u64 epoch) {
     const PlanOptions options = make_options(batch_size, fetch_factor, drop_last, seed, epoch);
-    require_at_least("block_size", block_size, 1);
+    require_size("block_size", block_size, 1);
     const std::span<const index_t> subset = subset_of(indices, n);
     auto order = std::make_unique<const BlockOrder>(std::make_shared<const CountingSequence>(static_cast<u64>(n)),
                                                     static_cast<u64>(block_size), seed, epoch);
@@ -112,8 +105,8 @@ PyPlan plan_weighted(const PyWeightTable& table, index_t block_size, index_t dra
                      index_t sampling_size, const py::object& indices, index_t batch_size, index_t fetch_factor,
                      bool drop_last, u64 seed, u64 epoch) {
     const PlanOptions options = make_options(batch_size, fetch_factor, drop_last, seed, epoch);
-    require_at_least("block_size", block_size, 1);
-    require_at_least("draws", draws, 1);
+    require_size("block_size", block_size, 1);
+    require_size("draws", draws, 1);
     require_at_least("sampling_size", sampling_size, 0);
     const std::span<const index_t> subset =
         indices.is_none() ? std::span<const index_t>{} : subset_of(indices, static_cast<index_t>(table.table->size()));

@@ -45,18 +45,25 @@ PyWeightTable from_values(const py::array& weights, const py::object& indices) {
     throw py::type_error("weights must have dtype float32 or float64, but have " + type_name(weights));
 }
 
-PyWeightTable from_codes(const py::array& codes, const py::array& class_weights, const py::object& indices) {
+PyWeightTable from_codes(const py::array& codes, const py::array& class_weights, const py::object& indices,
+                         const py::object& counts) {
     const std::span<const index_t> subset = borrow_indices(indices);
     const std::span<const double> weights = borrow<double>(class_weights, "class_weights");
+    std::span<const index_t> known;
+    if (!counts.is_none()) {
+        known = borrow<index_t>(counts.cast<py::array>(), "counts");
+        if (known.size() != weights.size()) {
+            throw std::invalid_argument("counts must have one entry for each of the " + std::to_string(weights.size()) +
+                                        " classes, but have " + std::to_string(known.size()));
+        }
+    }
     return with_codes(codes, [&](auto span) {
-        return finish(make_code_source(span, weights, subset), py::make_tuple(codes, indices));
+        return finish(make_code_source(span, weights, subset, known), py::make_tuple(codes, indices));
     });
 }
 
 py::array_t<index_t> class_counts(const py::array& codes, index_t n_classes) {
-    if (n_classes < 0) {
-        throw std::invalid_argument("n_classes must be an integer >= 0, but is " + std::to_string(n_classes));
-    }
+    require_at_least("n_classes", n_classes, 0);
     py::array_t<index_t> out = new_indices(n_classes);
     const std::span<index_t> counts = span_of(out);
     std::fill(counts.begin(), counts.end(), 0);
@@ -72,9 +79,7 @@ class PyAliasTable {
     explicit PyAliasTable(const py::array& weights) : table_(build(borrow<double>(weights, "weights"))) {}
     index_t n() const { return static_cast<index_t>(table_.size()); }
     py::array_t<index_t> draw(index_t size, u64 seed, u64 epoch) const {
-        if (size < 0) {
-            throw std::invalid_argument("size must be an integer >= 0, but is " + std::to_string(size));
-        }
+        require_size("size", size, 0);
         py::array_t<index_t> out = new_indices(size);
         const std::span<index_t> rows = span_of(out);
         const py::gil_scoped_release release;
@@ -98,13 +103,11 @@ void register_weights(py::module_& m) {
         m, "WeightTable", "Weights prepared for drawing: O(n) to build, about n / 64 words kept, borrows its arrays.")
         .def_static("from_values", &from_values, py::arg("weights"), py::arg("indices") = py::none())
         .def_static("from_codes", &from_codes, py::arg("codes"), py::arg("class_weights"),
-                    py::arg("indices") = py::none())
+                    py::arg("indices") = py::none(), py::arg("counts") = py::none())
         .def_static(
             "uniform",
             [](index_t n) {
-                if (n < 1) {
-                    throw std::invalid_argument("n must be an integer >= 1, but is " + std::to_string(n));
-                }
+                require_size("n", n, 1);
                 return PyWeightTable{std::make_shared<const WeightTable>(WeightTable::uniform(static_cast<u64>(n))),
                                      py::none()};
             },

@@ -1,14 +1,20 @@
 #include "tombola/bijection.hpp"
 
+#include <algorithm>
 #include <bit>
+#include <cassert>
 #include <stdexcept>
+#include <string>
 
 #include "tombola/shuffle.hpp"
 
 namespace tombola {
 namespace {
 
+constexpr u64 largest = u64{1} << 62U;  // beyond it sums of two right halves overflow 32 bits
+
 Feistel make_feistel(u64 n, u64 key) {
+    assert(n > 2);  // both halves have at least one bit
     Feistel f{};
     const u32 bits = static_cast<u32>(std::bit_width(n - 1));
     f.low_bits = bits / 2U;
@@ -25,6 +31,9 @@ Feistel make_feistel(u64 n, u64 key) {
 Bijection::Bijection(u64 n, u64 key, u64 exact_below) : n_(n) {
     if (n == 0) {
         return;
+    }
+    if (n > largest) {
+        throw std::invalid_argument("a permutation must have at most 2**62 elements, but has " + std::to_string(n));
     }
     if (n < exact_below) {
         table_.resize(n);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t chunk = 4096;  // rows whose float64 sum is made in one go
 constexpr std::size_t chunks_a_task = 64;
+constexpr std::size_t prefetched_rows = 2 * granule_rows;  // a run often goes on in the next granule
 
 template <typename T>
 constexpr auto quantise_kernel() {
@@ -135,7 +136,7 @@ class ValueSource final : public MassSource {
     void prefetch(u64 first) const noexcept override {
         if (indices_.empty()) {
             const char* address = reinterpret_cast<const char*>(weights_.data() + first);
-            for (std::size_t byte = 0; byte < granule_rows * sizeof(T); byte += 64) {
+            for (std::size_t byte = 0; byte < prefetched_rows * sizeof(T); byte += 64) {
                 __builtin_prefetch(address + byte);
             }
         }
@@ -171,9 +172,11 @@ class ValueSource final : public MassSource {
 template <typename Code>
 class CodeSource final : public MassSource {
   public:
-    CodeSource(std::span<const Code> codes, std::span<const double> class_weights, std::span<const index_t> indices)
+    CodeSource(std::span<const Code> codes, std::span<const double> class_weights, std::span<const index_t> indices,
+               std::span<const index_t> counts)
         : codes_(codes),
           indices_(indices),
+          counts_(counts.begin(), counts.end()),
           class_weights_(class_weights.begin(), class_weights.end()),
           class_masses_(class_weights.size() + 1) {
         check_indices(indices, codes.size());
@@ -187,8 +190,11 @@ class CodeSource final : public MassSource {
     u64 size() const noexcept override { return indices_.empty() ? codes_.size() : indices_.size(); }
 
     WeightSummary summarise() const override {
-        std::vector<index_t> counts(class_weights_.size());
-        count_codes(codes_, indices_, std::span<index_t>(counts));
+        std::vector<index_t> counts(counts_);
+        if (counts.empty()) {
+            counts.resize(class_weights_.size());
+            count_codes(codes_, indices_, std::span<index_t>(counts));
+        }
         WeightSummary summary{};
         for (std::size_t c = 0; c < counts.size(); ++c) {
             if (counts[c] > 0) {
@@ -237,7 +243,7 @@ class CodeSource final : public MassSource {
     void prefetch(u64 first) const noexcept override {
         if (indices_.empty()) {
             const char* address = reinterpret_cast<const char*>(codes_.data() + first);
-            for (std::size_t byte = 0; byte < granule_rows * sizeof(Code); byte += 64) {
+            for (std::size_t byte = 0; byte < prefetched_rows * sizeof(Code); byte += 64) {
                 __builtin_prefetch(address + byte);
             }
         }
@@ -246,6 +252,7 @@ class CodeSource final : public MassSource {
   private:
     std::span<const Code> codes_;
     std::span<const index_t> indices_;
+    std::vector<index_t> counts_;
     std::vector<double> class_weights_;
     std::vector<mass_t> class_masses_;
 };
@@ -256,8 +263,10 @@ template <typename Code>
 void count_codes(std::span<const Code> codes, std::span<const index_t> indices, std::span<index_t> counts) {
     const std::size_t n = indices.empty() ? codes.size() : indices.size();
     const u64 classes = counts.size();
-    check_indices(indices, codes.size());
     const auto row = [&](std::size_t i) { return indices.empty() ? i : static_cast<std::size_t>(indices[i]); };
+    const auto code_of = [&](std::size_t at) {  // indices may have changed since they were checked
+        return at < codes.size() ? static_cast<u64>(static_cast<std::int64_t>(codes[at])) : classes;
+    };
     std::mutex mutex;
     std::size_t wrong = n;
     const std::size_t part = std::max(chunks_a_task * chunk, 4 * counts.size());
@@ -266,8 +275,7 @@ void count_codes(std::span<const Code> codes, std::span<const index_t> indices, 
         const std::size_t last = std::min(n, first + part);
         std::vector<index_t> mine(2 * (classes + 1));  // two tables: equal neighbours do not wait for each other
         for (std::size_t i = first; i < last; ++i) {
-            const u64 code = static_cast<u64>(static_cast<std::int64_t>(codes[row(i)]));
-            ++mine[2 * std::min(code, classes) + i % 2];
+            ++mine[2 * std::min(code_of(row(i)), classes) + i % 2];
         }
         const std::lock_guard lock(mutex);
         for (std::size_t c = 0; c < classes; ++c) {
@@ -278,10 +286,12 @@ void count_codes(std::span<const Code> codes, std::span<const index_t> indices, 
         }
     });
     for (std::size_t i = wrong; i < n; ++i) {
-        const Code code = codes[row(i)];
-        if (static_cast<u64>(static_cast<std::int64_t>(code)) >= classes) {
+        const std::size_t at = row(i);
+        if (at >= codes.size()) {
+            check_indices(indices, codes.size());
+        } else if (code_of(at) >= classes) {
             throw std::invalid_argument("codes must lie in [0, " + std::to_string(classes) + "), but codes[" +
-                                        std::to_string(row(i)) + "] = " + std::to_string(code));
+                                        std::to_string(at) + "] = " + std::to_string(codes[at]));
         }
     }
 }
@@ -296,14 +306,14 @@ std::unique_ptr<MassSource> make_value_source(std::span<const double> weights, s
 
 template <typename Code>
 std::unique_ptr<MassSource> make_code_source(std::span<const Code> codes, std::span<const double> class_weights,
-                                             std::span<const index_t> indices) {
-    return std::make_unique<CodeSource<Code>>(codes, class_weights, indices);
+                                             std::span<const index_t> indices, std::span<const index_t> counts) {
+    return std::make_unique<CodeSource<Code>>(codes, class_weights, indices, counts);
 }
 
 #define TOMBOLA_FOR_CODE(Code)                                                                                  \
     template void count_codes<Code>(std::span<const Code>, std::span<const index_t>, std::span<index_t>);       \
     template std::unique_ptr<MassSource> make_code_source<Code>(std::span<const Code>, std::span<const double>, \
-                                                                std::span<const index_t>);
+                                                                std::span<const index_t>, std::span<const index_t>);
 TOMBOLA_FOR_CODE(std::int8_t)
 TOMBOLA_FOR_CODE(std::int16_t)
 TOMBOLA_FOR_CODE(std::int32_t)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tombola/kernels.hpp"
@@ -15,13 +16,14 @@ namespace {
 constexpr u64 exact_window_below = u64{1} << 16U;
 constexpr u64 rows_a_task = u64{1} << 17U;  // less than this is not worth a thread
 
-// Work space that a thread keeps between calls.
+// Work space that a thread keeps between calls. It is taken away while in use: an order that asks the interrupt hook
+// may come back here by way of a signal handler.
 struct Scratch {
     std::vector<index_t> rows;
     std::vector<u16> table;
 };
 
-Scratch& scratch() {
+Scratch& kept_scratch() {
     thread_local Scratch space;
     return space;
 }
@@ -101,13 +103,14 @@ void WindowedPlan::fill_positions(u64 first, std::size_t count, index_t* out) co
 void WindowedPlan::fill_window(u64 window, u64 first, std::size_t count, index_t* out) const {
     const u64 start = window * window_;
     const std::size_t size = static_cast<std::size_t>(std::min(window_, order_->size() - start));
-    Scratch& space = scratch();
+    Scratch space = std::exchange(kept_scratch(), {});
     if (size < exact_window_below) {
         space.rows.resize(size);
         space.table.resize(size);
         fill_positions(start, size, space.rows.data());
         shuffled_iota(Stream{window_key_, window}, std::span<u16>(space.table));
         kernels().gather(space.rows.data(), space.table.data() + first, count, out);
+        kept_scratch() = std::move(space);
         return;
     }
     const Bijection table(size, derive_key(window_key_, window, Purpose::window_large), 0);
@@ -117,6 +120,7 @@ void WindowedPlan::fill_window(u64 window, u64 first, std::size_t count, index_t
     for (std::size_t i = 0; i < count; ++i) {
         out[i] = space.rows[static_cast<std::size_t>(out[i])];
     }
+    kept_scratch() = std::move(space);
 }
 
 }  // namespace tombola

@@ -16,6 +16,7 @@ namespace tombola {
 
 class Bijection {
   public:
+    // exact_below >= 3 or n >= 3; std::invalid_argument for n above 2^62
     Bijection(u64 n, u64 key, u64 exact_below);
 
     u64 size() const noexcept { return n_; }

@@ -42,10 +42,10 @@ class MassSource {
 std::unique_ptr<MassSource> make_value_source(std::span<const float> weights, std::span<const index_t> indices);
 std::unique_ptr<MassSource> make_value_source(std::span<const double> weights, std::span<const index_t> indices);
 
-// Code: int8_t, int16_t, int32_t, int64_t
+// Code: int8_t, int16_t, int32_t, int64_t. `counts`: what count_codes gives, where the caller knows it; empty: not.
 template <typename Code>
 std::unique_ptr<MassSource> make_code_source(std::span<const Code> codes, std::span<const double> class_weights,
-                                             std::span<const index_t> indices);
+                                             std::span<const index_t> indices, std::span<const index_t> counts = {});
 
 // Rows of each code; std::invalid_argument names the first code outside [0, counts.size()).
 template <typename Code>

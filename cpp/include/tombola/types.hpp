@@ -13,7 +13,8 @@ using u16 = std::uint16_t;
 using u32 = std::uint32_t;
 using u64 = std::uint64_t;
 
-constexpr u64 low_half(u64 x) noexcept { return x & 0xFFFFFFFFU; }
+// The longest index space: sums of positions, and the halves of a Feistel network over it, stay well inside 64 bits.
+inline constexpr index_t largest_size = index_t{1} << 61U;
 
 // High half of the 128-bit product.
 inline u64 multiply_high(u64 a, u64 b) noexcept {

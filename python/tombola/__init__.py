@@ -1,0 +1,66 @@
+"""tombola: which rows form batch k of epoch e, decided fast, reproducibly and resumably.
+
+Keys and weights go into a strategy, a strategy makes plans, samplers and loaders read rows by them. Names
+that need torch or h5py are imported when first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._core import get_num_threads, set_num_threads
+from ._version import __version__
+from .alias import AliasTable
+from .permutations import RandomPermutation, permutation
+from .plan import Plan
+from .strategies import BlockShuffling, BlockWeightedSampling, ClassBalancedSampling, Strategy, Streaming
+from .weights import compute_balanced_weights
+
+if TYPE_CHECKING:
+    from .loader import Loader
+    from .position import Position
+    from .samplers import PlanBatchSampler
+    from .sources import ArraySource, H5adSource, Source
+
+__all__ = [
+    "AliasTable",
+    "ArraySource",
+    "BlockShuffling",
+    "BlockWeightedSampling",
+    "ClassBalancedSampling",
+    "H5adSource",
+    "Loader",
+    "Plan",
+    "PlanBatchSampler",
+    "Position",
+    "RandomPermutation",
+    "Source",
+    "Strategy",
+    "Streaming",
+    "__version__",
+    "compute_balanced_weights",
+    "get_num_threads",
+    "permutation",
+    "set_num_threads",
+]
+
+_LATE = {
+    "ArraySource": "sources",
+    "H5adSource": "sources",
+    "Loader": "loader",
+    "PlanBatchSampler": "samplers",
+    "Position": "position",
+    "Source": "sources",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        msg = f"module 'tombola' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f".{_LATE[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,127 @@
+"""Types of the C++ core, see `cpp/bindings`. Users reach it through `tombola`.
+
+Index arrays are int64 (`index_t` in C++), weights float32 or float64 (`weight_t`). Arrays that go in are
+C-contiguous and one-dimensional; they are borrowed by tables and plans, never copied. Wrong values raise
+ValueError, wrong dtypes TypeError, positions out of range IndexError.
+"""
+
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+_Indices: TypeAlias = npt.NDArray[np.int64]
+_Weights: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+_Codes: TypeAlias = (
+    npt.NDArray[np.int8] | npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
+)
+
+PLAN_VERSION: Final[int]
+
+def set_num_threads(n: int) -> None: ...
+def get_num_threads() -> int: ...
+def instruction_set() -> str: ...
+def available_instruction_sets() -> list[str]: ...
+def set_instruction_set(name: str) -> None: ...
+def hash_array(a: npt.NDArray[Any]) -> int: ...
+def check_increasing(indices: _Indices, n: int) -> None: ...
+def permutation(n: int, seed: int) -> _Indices: ...
+def class_counts(codes: _Codes, n_classes: int) -> _Indices: ...
+
+class RandomPermutation:
+    """A keyed bijection of [0, n): O(1) an element, O(1) memory."""
+
+    def __init__(self, n: int, key: int) -> None: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def key(self) -> int: ...
+    def __len__(self) -> int: ...
+    def at(self, i: int) -> int: ...
+    def inverse_at(self, x: int) -> int: ...
+    def fill(self, start: int, stop: int) -> _Indices: ...
+    def take(self, positions: _Indices) -> _Indices: ...
+    def inverse_take(self, values: _Indices) -> _Indices: ...
+
+class WeightTable:
+    """Weights prepared for drawing: O(n) to build, about n / 64 words kept, borrows its arrays."""
+
+    @staticmethod
+    def from_values(weights: _Weights, indices: _Indices | None = None) -> WeightTable: ...
+    @staticmethod
+    def from_codes(
+        codes: _Codes,
+        class_weights: npt.NDArray[np.float64],
+        indices: _Indices | None = None,
+        counts: _Indices | None = None,
+    ) -> WeightTable: ...
+    @staticmethod
+    def uniform(n: int) -> WeightTable: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def n_positive(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def scale_exponent(self) -> int: ...
+    @property
+    def fingerprint(self) -> int: ...
+
+class AliasTable:
+    """Unsorted weighted draws with replacement, O(1) a draw (Vose 1991, in integers)."""
+
+    def __init__(self, weights: npt.NDArray[np.float64]) -> None: ...
+    @property
+    def n(self) -> int: ...
+    def draw(self, size: int, seed: int, epoch: int = 0) -> _Indices: ...
+
+class Plan:
+    """The immutable batches of one epoch, with random access."""
+
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def fetch_factor(self) -> int: ...
+    def __len__(self) -> int: ...
+    def offset(self, k: int) -> int: ...
+    def batches(self, start: int, stop: int) -> tuple[_Indices, _Indices]: ...
+
+def plan_streaming(
+    n: int,
+    *,
+    shuffle: bool,
+    indices: _Indices | None = None,
+    batch_size: int,
+    fetch_factor: int,
+    drop_last: bool,
+    seed: int,
+    epoch: int,
+) -> Plan: ...
+def plan_blocks(
+    n: int,
+    *,
+    block_size: int,
+    indices: _Indices | None = None,
+    batch_size: int,
+    fetch_factor: int,
+    drop_last: bool,
+    seed: int,
+    epoch: int,
+) -> Plan: ...
+def plan_weighted(
+    table: WeightTable,
+    *,
+    block_size: int,
+    draws: int,
+    draw: Literal["stratified", "iid"],
+    sampling_size: int,
+    indices: _Indices | None = None,
+    batch_size: int,
+    fetch_factor: int,
+    drop_last: bool,
+    seed: int,
+    epoch: int,
+) -> Plan: ...

@@ -1,0 +1,137 @@
+"""Checks of single arguments, and the one way index arrays come in.
+
+Each check returns the value as a plain Python or NumPy one. A wrong type raises TypeError, a wrong value
+ValueError; the message states what was expected and what came. Booleans are not integers here, and floats
+never become integers.
+"""
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import SupportsIndex, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "INDEX_LIMIT",
+    "ROWS_LIMIT",
+    "IndexArray",
+    "check_bool",
+    "check_choice",
+    "check_integer",
+    "check_number",
+    "check_one_dimensional",
+    "index_array",
+]
+
+IndexArray: TypeAlias = npt.NDArray[np.int64]
+
+INDEX_LIMIT = 2**63
+"""Row numbers, seeds and epochs are below this."""
+
+ROWS_LIMIT = 2**61
+"""So many rows are too many: the arithmetic of keyless plans is exact below."""
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
+def check_integer(name: str, value: object, *, minimum: int = 0, limit: int = INDEX_LIMIT) -> int:
+    """Return ``value`` as an int if it is an integer with ``minimum <= value < limit``.
+
+    Raises
+    ------
+    TypeError
+        If it is no integer, or a boolean.
+    ValueError
+        If it is out of range.
+    """
+    expected = f"{name} must be an integer >= {minimum}"
+    if not _is_bool(value) and isinstance(value, SupportsIndex):
+        try:
+            number = operator.index(value)
+        except TypeError:  # arrays and tensors of floats claim to be integers
+            pass
+        else:
+            if number < minimum:
+                msg = f"{expected}, but is {number}"
+                raise ValueError(msg)
+            if number >= limit:
+                msg = f"{expected} and < {_power_text(limit)}, but is {number}"
+                raise ValueError(msg)
+            return number
+    msg = f"{expected}, but is {value!r}"
+    raise TypeError(msg)
+
+
+def _power_text(limit: int) -> str:
+    is_large_power = limit > 2**31 and limit & (limit - 1) == 0
+    return f"2**{limit.bit_length() - 1}" if is_large_power else str(limit)
+
+
+def check_number(name: str, value: object, *, minimum: float = 0.0) -> int | float:
+    """Return ``value`` if it is a finite real number ``>= minimum``; integers stay integers."""
+    expected = f"{name} must be a finite number >= {minimum:g}"
+    if _is_bool(value) or not isinstance(value, int | float | np.integer | np.floating):
+        msg = f"{expected}, but is {value!r}"
+        raise TypeError(msg)
+    number = int(value) if isinstance(value, int | np.integer) else float(value)
+    if not minimum <= number < math.inf:
+        msg = f"{expected}, but is {number}"
+        raise ValueError(msg)
+    return number
+
+
+def check_bool(name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False; 0 and 1 are refused."""
+    if not _is_bool(value):
+        msg = f"{name} must be True or False, but is {value!r}"
+        raise TypeError(msg)
+    return bool(value)
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> str:
+    """Return ``value`` if it is one of a few strings."""
+    text = " or ".join(f'"{choice}"' for choice in choices)
+    if not isinstance(value, str):
+        msg = f"{name} must be {text}, but is {value!r}"
+        raise TypeError(msg)
+    if value not in choices:
+        msg = f'{name} must be {text}, but is "{value}"'
+        raise ValueError(msg)
+    return value
+
+
+def check_one_dimensional(name: str, array: npt.NDArray[np.generic]) -> None:
+    """Raise ValueError if an array has not exactly one axis."""
+    if array.ndim != 1:
+        msg = f"{name} must be one-dimensional, but the shape is {array.shape}"
+        raise ValueError(msg)
+
+
+def index_array(name: str, values: npt.ArrayLike) -> IndexArray:
+    """Return row numbers as a C-contiguous int64 array; one that is already so is borrowed.
+
+    Raises
+    ------
+    TypeError
+        If the values are no integers. A mask or floats do not become integers.
+    ValueError
+        If they have not one axis, or do not fit int64.
+    """
+    array: npt.NDArray[np.generic] = np.asarray(values)
+    check_one_dimensional(name, array)
+    if array.size == 0 and not isinstance(values, np.ndarray):
+        return np.empty(0, dtype=np.int64)  # an empty list has no dtype of its own
+    if array.dtype.kind == "b":
+        msg = f"{name} must be integers, but the dtype is bool: np.flatnonzero turns a mask into row numbers"
+        raise TypeError(msg)
+    if array.dtype.kind not in "iu":
+        msg = f"{name} must be integers, but the dtype is {array.dtype}"
+        raise TypeError(msg)
+    if array.dtype == np.uint64 and array.size and int(np.max(array)) >= INDEX_LIMIT:
+        msg = f"{name} must be < 2**63, but the largest is {int(np.max(array))}"
+        raise ValueError(msg)
+    return np.ascontiguousarray(array, dtype=np.int64)

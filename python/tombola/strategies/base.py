@@ -1,0 +1,258 @@
+"""What every strategy is: a frozen, validated description that makes the plan of any epoch.
+
+A strategy holds options and the caller's arrays, which it borrows. Changing such an array later may change
+which rows are chosen, never leads out of bounds, and is not seen by what was computed from it before
+(fingerprint, prepared weights). Prepared state is kept beside the fields: equality, hash and pickle ignore
+it.
+"""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypedDict, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _core
+from .._validation import ROWS_LIMIT, IndexArray, check_bool, check_integer, index_array
+from ..plan import Plan
+from ..report import Sample
+from ..weights import Classes
+
+__all__ = ["Batching", "Strategy"]
+
+T = TypeVar("T")
+
+
+class Batching(TypedDict):
+    """The options that every plan of the core takes."""
+
+    batch_size: int
+    fetch_factor: int
+    drop_last: bool
+    seed: int
+    epoch: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Strategy(ABC):
+    """Which rows form batch k of epoch e, described; `plan` decides.
+
+    Two strategies are equal if they are of one class and their options and the contents of their arrays are.
+    """
+
+    indices: npt.ArrayLike | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.indices is not None:
+            indices = index_array("indices", self.indices)
+            _core.check_increasing(indices, 2**63 - 1)
+            self._set(indices=indices)
+
+    def plan(
+        self,
+        n: int | None = None,
+        *,
+        batch_size: int,
+        fetch_factor: int = 1,
+        drop_last: bool = False,
+        seed: int = 0,
+        epoch: int = 0,
+    ) -> Plan:
+        """Return the batches of one epoch.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of rows of the whole, which are numbered from 0. Needed where the strategy holds nothing as
+            long as the whole.
+        batch_size : int
+            Rows a batch, >= 1; the last batch may be shorter.
+        fetch_factor : int
+            Batches that are read together, >= 1. Rows mix within such a window, so it is part of the order.
+        drop_last : bool
+            Leave out the last batch if it is not full.
+        seed, epoch : int
+            In ``[0, 2**63)``. Together they pick the order; epochs of one seed are independent.
+
+        Returns
+        -------
+        Plan
+
+        Raises
+        ------
+        TypeError
+            If an argument has a wrong type, or n is missing where it is needed.
+        ValueError
+            If an argument is out of range, or does not fit the arrays of the strategy.
+
+        Notes ----- O(1), but for what is prepared once a strategy. The same version, strategy, seed and epoch
+        give the same batches on every platform, for any number of threads, ranks and workers.
+        """
+        options: Batching = {
+            "batch_size": check_integer("batch_size", batch_size, minimum=1),
+            "fetch_factor": check_integer("fetch_factor", fetch_factor, minimum=1),
+            "drop_last": check_bool("drop_last", drop_last),
+            "seed": check_integer("seed", seed),
+            "epoch": check_integer("epoch", epoch),
+        }
+        n = None if n is None else check_integer("n", n, limit=ROWS_LIMIT)
+        return Plan(self._make(self._count(n), options), strategy=self, n=n, **options)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the class and its options, in a form that JSON can hold; arrays by dtype and length."""
+        return {"strategy": type(self).__name__, **{name: _plain(value) for name, value in self._fields()}}
+
+    def fingerprint(self, n: int | None = None) -> dict[str, Any]:
+        """Return what decides the rows besides batching, seed and epoch, in a form that JSON can hold.
+
+        Arrays come as 64-bit hashes in hexadecimal digits, taken once. ``n`` is as in `plan`.
+        """
+        scalars = {name: value for name, value in self._fields() if value is None or _is_scalar(value)}
+        return {
+            "strategy": type(self).__name__,
+            "plan_version": _core.PLAN_VERSION,
+            "rows": self._count(None if n is None else check_integer("n", n, limit=ROWS_LIMIT)),
+            **scalars,
+            **self._hashes(),
+        }
+
+    def __repr__(self) -> str:
+        shown = []
+        for f in _ordered(self):
+            value = getattr(self, f.name)
+            if not f.kw_only:
+                shown.append(f"{f.name}={_short(value)}")
+            elif not (_is_scalar(value) or value is None) or value != f.default:
+                shown.append(f"{f.name}={_short(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(_same(a, b) for a, b in zip(self._compared(), other._compared(), strict=True))
+
+    def __hash__(self) -> int:
+        # Arrays may change, so they do not count.
+        return hash((type(self), *(value for _, value in self._fields() if _is_scalar(value))))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(self._fields())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._set(**state)
+
+    @abstractmethod
+    def _make(self, rows: int, options: Batching) -> _core.Plan:
+        """Return the core's plan over ``rows`` rows, or over all ``indices``."""
+
+    def _key_length(self) -> int | None:
+        """Return the length of the array that holds one entry a row, where there is one."""
+        return None
+
+    def _count(self, n: int | None) -> int:
+        """Return how many rows the strategy chooses among.
+
+        Its key may be as long as the whole or as ``indices``; ValueError if it, ``n`` and ``indices``
+        disagree.
+        """
+        indices, length = self._indices, self._key_length()
+        if indices is None:
+            if length is not None and n is not None and n != length:
+                msg = f"{self._key_name} must be as long as the whole, n = {n}, but the length is {length}"
+                raise ValueError(msg)
+            n = length if n is None else n
+            if n is None:
+                msg = f"n is needed: {self!r} does not tell the number of rows"
+                raise TypeError(msg)
+            return n
+        if length is not None and length != len(indices):
+            subset = f"or as indices, {len(indices)}, but the length is {length}"
+            if n is not None and n != length:
+                msg = f"{self._key_name} must be as long as the whole, n = {n}, {subset}"
+                raise ValueError(msg)
+            if indices.size and int(indices[-1]) >= length:
+                reach = f"and indices reach {int(indices[-1])}"
+                msg = f"{self._key_name} must be as long as the whole {subset} {reach}"
+                raise ValueError(msg)
+        elif n is not None and indices.size and int(indices[-1]) >= n:
+            _core.check_increasing(indices, n)
+        return len(indices)
+
+    @property
+    def _is_subset_key(self) -> bool:
+        """Whether the key has one entry for each of ``indices``."""
+        return self._indices is not None and self._key_length() == len(self._indices)
+
+    _key_name = "keys"
+
+    @property
+    def _indices(self) -> IndexArray | None:
+        return cast("IndexArray | None", self.indices)
+
+    def _hashes(self) -> dict[str, str | None]:
+        """Return the hash of each array."""
+        indices = self._indices
+        if indices is None:
+            return {}
+        return {"indices": self._once("indices", lambda: f"{_core.hash_array(indices):016x}")}
+
+    def _element_weights(self, start: int, stop: int) -> npt.NDArray[np.floating[Any]] | None:
+        """Return weights in proportion to how often elements [start, stop) are expected; None: not known."""
+        return np.ones(stop - start)
+
+    def _classes(self) -> Classes | None:
+        """Return the classes that a report speaks of, if the strategy has some."""
+        return None
+
+    def _report_entries(self, plan: Plan, sample: Sample) -> dict[str, Any]:
+        """Return what this kind of strategy adds to a report: numbers, by names that read as a line."""
+        return {}
+
+    def _compared(self) -> Iterator[object]:
+        return (value for _, value in self._fields())
+
+    def _fields(self) -> Iterator[tuple[str, Any]]:
+        return ((f.name, getattr(self, f.name)) for f in _ordered(self))
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _once(self, name: str, compute: Callable[[], T]) -> T:
+        """Return what ``compute`` gave the first time. Two threads may both compute: equal results."""
+        kept: dict[str, Any] = self.__dict__.setdefault("_kept", {})
+        if name not in kept:
+            kept[name] = compute()
+        return cast("T", kept[name])
+
+
+def _ordered(strategy: Strategy) -> list[dataclasses.Field[Any]]:
+    """Return the fields in the order of the signature, but ``indices`` last."""
+    return sorted(
+        dataclasses.fields(strategy), key=lambda f: 2 if f.name == "indices" else int(f.kw_only is True)
+    )
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, bool | int | float | str)
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or _is_scalar(value) else _short(value).strip("<>")
+
+
+def _short(value: Any) -> str:
+    """Return scalars as they are and everything that may be long by its kind and length."""
+    if value is None or _is_scalar(value):
+        return repr(value)
+    kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+    return f"<{kind} of {len(value)}>"
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a is b or (a.dtype == b.dtype and np.array_equal(a, b))
+    return a is b or bool(type(a) is type(b) and a == b)

@@ -1,0 +1,45 @@
+"""The names of the package: all there, the heavy ones late."""
+
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+import tombola
+
+
+@pytest.mark.parametrize("name", tombola.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(tombola, name) is not None
+    assert name in dir(tombola)
+
+
+def test_late_names_are_kept() -> None:
+    from tombola.samplers import PlanBatchSampler
+
+    assert tombola.PlanBatchSampler is PlanBatchSampler
+    assert vars(tombola)["PlanBatchSampler"] is PlanBatchSampler
+
+
+def test_the_plan_layer_needs_no_torch() -> None:
+    code = (
+        "import sys, tombola\n"
+        "plan = tombola.ClassBalancedSampling(['a', 'b', 'a']).plan(batch_size=2)\n"
+        "print(plan.report())\n"
+        "assert not {'torch', 'pandas', 'h5py'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'tombola' has no attribute 'Tombola'$"):
+        getattr(tombola, "Tombola")  # noqa: B009
+
+
+def test_version_is_that_of_the_installed_package() -> None:
+    try:
+        version = importlib.metadata.version("tombola")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("tombola is imported from its sources, not installed")
+    assert tombola.__version__ == version
