@@ -1,0 +1,40 @@
+"""Work done ahead in a thread, results in order.
+
+Rule: at most `ahead` jobs are under way or done and not yet asked for, so memory is bounded. The thread never
+waits for the consumer, it runs out of jobs; so nothing hangs where a consumer breaks off or the interpreter
+exits. It begins with the first result asked for, in the process that asks: a fork inherits none. It is one
+thread, as h5py lets only one read at a time, and sources that gain by more have their own.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+__all__ = ["in_order"]
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+
+def in_order(jobs: Iterator[J], work: Callable[[J], R], *, ahead: int) -> Generator[R, None, None]:
+    """Yield ``work(job)`` for each job, with the next `ahead` jobs in a thread; 0 works without one.
+
+    An exception in `work` is raised where its result would have come. Jobs not begun are forgotten when the
+    generator is closed or dropped; one under way ends on its own.
+    """
+    if ahead == 0:
+        for job in jobs:
+            yield work(job)
+        return
+    pool = ThreadPoolExecutor(1, thread_name_prefix="tombola-prefetch")
+    try:
+        pending: deque[Future[R]] = deque(pool.submit(work, job) for job in islice(jobs, ahead))
+        while pending:
+            result = pending.popleft().result()
+            pending.extend(pool.submit(work, job) for job in islice(jobs, 1))
+            yield result
+            del result  # while the next one is waited for, this one must not take memory
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,197 @@
+"""The batch sampler and the loader under torch's DataLoader and torchdata's StatefulDataLoader."""
+
+import multiprocessing
+import pickle
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from tombola import ArraySource, BlockShuffling, Loader, PlanBatchSampler
+
+pytestmark = [
+    # Python 3.12 and later warn of any fork in a process that has threads; torch's DataLoader forks.
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
+    # More workers than cores is what some tests are about.
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
+    # torchdata 0.11 calls what torch 2.13 deprecates.
+    pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning"),
+]
+
+N_ROWS = 50
+STRATEGY = BlockShuffling(block_size=4)
+
+
+class Rows(Dataset[int]):
+    """Row i is i."""
+
+    def __len__(self) -> int:
+        return N_ROWS
+
+    def __getitem__(self, row: int) -> int:
+        return row
+
+
+def make_sampler(**options: Any) -> PlanBatchSampler:
+    return PlanBatchSampler(STRATEGY, N_ROWS, batch_size=4, fetch_factor=3, **options)
+
+
+def make_loader(**options: Any) -> Loader:
+    values: npt.NDArray[np.float32] = np.arange(N_ROWS * 3, dtype=np.float32).reshape(N_ROWS, 3)
+    return Loader(ArraySource(values), STRATEGY, batch_size=4, fetch_factor=3, **options)
+
+
+def planned(epoch: int) -> list[list[int]]:
+    plan = STRATEGY.plan(N_ROWS, batch_size=4, fetch_factor=3, epoch=epoch)
+    return [plan[k].tolist() for k in range(len(plan))]
+
+
+def rows(batches: Any) -> Iterator[list[int]]:
+    for batch in batches:
+        yield (batch["row"] if isinstance(batch, dict) else batch).tolist()
+
+
+def counted(batches: list[list[int]]) -> Counter[tuple[int, ...]]:
+    return Counter(map(tuple, batches))
+
+
+@pytest.mark.parametrize("persistent_workers", [False, True])
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_the_sampler_under_a_dataloader(num_workers: int, persistent_workers: bool) -> None:
+    if persistent_workers and not num_workers:
+        persistent_workers = False
+    sampler = make_sampler()
+    loader = DataLoader(
+        Rows(),
+        batch_sampler=sampler,
+        num_workers=num_workers,
+        persistent_workers=persistent_workers,
+        multiprocessing_context="fork" if num_workers else None,
+    )
+    assert len(loader) == 13
+    for epoch in range(3):
+        assert list(rows(loader)) == planned(epoch)
+        assert sampler.epoch == epoch + 1
+    batches = rows(loader)
+    assert [next(batches) for _ in range(4)] == planned(3)[:4]
+    sampler.set_epoch(7)
+    assert list(rows(loader)) == planned(7)
+
+
+@pytest.mark.slow
+def test_everything_under_spawned_workers() -> None:
+    context = multiprocessing.get_context("spawn")
+    options: dict[str, Any] = {
+        "num_workers": 2,
+        "multiprocessing_context": context,
+        "persistent_workers": True,
+    }
+    sampler = make_sampler()
+    from_sampler = DataLoader(Rows(), batch_sampler=sampler, **options)
+    from_loader = DataLoader(make_loader(), batch_size=None, **options)
+    for epoch in range(2):
+        assert list(rows(from_sampler)) == planned(epoch)
+        assert counted(list(rows(from_loader))) == counted(planned(epoch))
+
+
+def test_the_loader_under_a_dataloader() -> None:
+    loader = make_loader()
+    wrapped = DataLoader(loader, batch_size=None)
+    assert len(wrapped) == 13
+    for epoch in range(2):
+        assert list(rows(wrapped)) == planned(epoch)
+        assert loader.epoch == epoch + 1
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+@pytest.mark.parametrize("num_workers", [1, 2, 3])
+def test_the_loader_in_worker_processes(num_workers: int, prefetch: int) -> None:
+    list(make_loader(prefetch=prefetch))  # threads have run here before the fork
+    loader = make_loader(prefetch=prefetch)
+    wrapped = DataLoader(
+        loader,
+        batch_size=None,
+        num_workers=num_workers,
+        persistent_workers=True,
+        multiprocessing_context="fork",
+    )
+    for epoch in range(3):
+        delivered = list(rows(wrapped))
+        assert counted(delivered) == counted(planned(epoch))
+    for epoch in (5, 6):
+        loader.set_epoch(epoch)
+        fresh = DataLoader(loader, batch_size=None, num_workers=num_workers, multiprocessing_context="fork")
+        assert counted(list(rows(fresh))) == counted(planned(epoch))
+
+
+@pytest.mark.parametrize("even", ["drop", "pad", "none"])
+def test_workers_of_ranks_share_what_their_rank_has(even: str) -> None:
+    delivered: list[list[int]] = []
+    for rank in range(3):
+        loader = make_loader(rank=rank, world_size=3, even=even, prefetch=0)
+        wrapped = DataLoader(loader, batch_size=None, num_workers=2, multiprocessing_context="fork")
+        batches = list(rows(wrapped))
+        assert len(batches) == len(loader)
+        delivered += batches
+    surplus = counted(delivered) - counted(planned(0))
+    missing = counted(planned(0)) - counted(delivered)
+    assert surplus.total() == (2 if even == "pad" else 0)  # 13 batches, 3 ranks
+    assert missing.total() == (1 if even == "drop" else 0)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("kind", ["sampler", "loader"])
+def test_stateful_dataloader(kind: str, num_workers: int) -> None:
+    stateful = pytest.importorskip("torchdata.stateful_dataloader")
+
+    def make() -> Any:
+        context = {"multiprocessing_context": "fork"} if num_workers else {}
+        if kind == "sampler":
+            return stateful.StatefulDataLoader(
+                Rows(), batch_sampler=make_sampler(), num_workers=num_workers, **context
+            )
+        return stateful.StatefulDataLoader(
+            make_loader(prefetch=0), batch_size=None, num_workers=num_workers, **context
+        )
+
+    whole = list(rows(make()))
+    assert counted(whole) == counted(planned(0))
+    for step in (0, 1, 6, 12, 13):
+        saving = make()
+        batches = rows(saving)
+        for _ in range(step):
+            next(batches)
+        state = pickle.loads(pickle.dumps(saving.state_dict()))
+        loading = make()
+        loading.load_state_dict(state)
+        assert list(rows(loading)) == whole[step:]
+        if kind == "sampler":
+            assert list(rows(loading)) == planned(1)
+    finished = make()
+    list(rows(finished))
+    loading = make()
+    loading.load_state_dict(finished.state_dict())
+    if kind == "sampler" or num_workers == 0:
+        assert list(rows(loading)) == planned(1)
+
+
+def test_threads_before_a_fork_do_no_harm() -> None:
+    loader = make_loader(prefetch=2)
+    batches = iter(loader)
+    next(batches)
+    queue: Any = multiprocessing.get_context("fork").SimpleQueue()
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: queue.put([batch["row"].tolist() for batch in loader])
+    )
+    child.start()
+    received = queue.get()
+    child.join(30)
+    assert child.exitcode == 0
+    assert received == planned(0)
+    assert [batch["row"].tolist() for batch in batches] == planned(0)[1:]
+    assert torch.is_tensor(next(iter(loader))["X"])

@@ -1,0 +1,260 @@
+"""Passes, epochs and states, by the batch sampler; the loader shares the code, see `test_loader.py`."""
+
+import json
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tombola import BlockShuffling, BlockWeightedSampling, PlanBatchSampler, Streaming
+from tombola.strategies.base import Strategy
+
+N_ROWS = 50
+SHUFFLING = BlockShuffling(block_size=4)
+
+
+def make_sampler(**options: Any) -> PlanBatchSampler:
+    return PlanBatchSampler(SHUFFLING, N_ROWS, **{"batch_size": 4, "fetch_factor": 3, "seed": 7, **options})
+
+
+def planned(epoch: int = 0, **options: Any) -> list[list[int]]:
+    """All batches of an epoch, asked of the plan one by one."""
+    plan = SHUFFLING.plan(N_ROWS, epoch=epoch, **{"batch_size": 4, "fetch_factor": 3, "seed": 7, **options})
+    return [plan[k].tolist() for k in range(len(plan))]
+
+
+def test_every_completed_pass_advances_the_epoch() -> None:
+    sampler = make_sampler()
+    for epoch in range(3):
+        assert sampler.epoch == epoch
+        assert list(sampler) == planned(epoch)
+
+
+def test_iter_changes_nothing_before_the_first_next() -> None:
+    sampler = make_sampler()
+    state = sampler.state_dict()
+    iterators = [iter(sampler), iter(sampler)]
+    assert sampler.state_dict() == state == iterators[0].state_dict()
+    sampler.set_epoch(2)
+    assert next(iterators[1]) == planned(2)[0]
+
+
+def test_a_broken_pass_starts_the_same_epoch_anew() -> None:
+    sampler = make_sampler()
+    list(sampler)
+    for _ in range(2):
+        batches = iter(sampler)
+        assert [next(batches) for _ in range(5)] == planned(1)[:5]
+    assert sampler.epoch == 1
+    assert list(sampler) == planned(1)
+
+
+def test_an_exhausted_iterator_stays_so_and_counts_once() -> None:
+    sampler = make_sampler()
+    batches = iter(sampler)
+    list(batches)
+    for _ in range(3):
+        with pytest.raises(StopIteration):
+            next(batches)
+    assert sampler.epoch == 1
+
+
+def test_a_closed_iterator_completes_nothing() -> None:
+    sampler = make_sampler()
+    batches = iter(sampler)
+    next(batches)
+    batches.close()
+    assert list(batches) == []
+    unused = iter(sampler)
+    unused.close()
+    assert list(unused) == []
+    assert sampler.epoch == 0
+
+
+def test_live_iterators_are_independent() -> None:
+    sampler = make_sampler()
+    first, second = iter(sampler), iter(sampler)
+    taken: tuple[list[list[int]], list[list[int]]] = ([], [])
+    for _ in range(5):
+        taken[0].append(next(first))
+        taken[1].append(next(second))
+        taken[1].append(next(second))
+    assert sampler.state_dict() == second.state_dict() != first.state_dict()
+    taken[1].extend(second)
+    assert sampler.epoch == 1
+    third = iter(sampler)
+    assert next(third) == planned(1)[0]
+    taken[0].extend(first)
+    assert taken == (planned(0), planned(0))
+    assert sampler.epoch == 1  # the first one finished the epoch that the second one had finished before
+    assert list(third) == planned(1)[1:]
+    assert sampler.epoch == 2
+
+
+def test_set_epoch_sets_the_coming_pass() -> None:
+    sampler = make_sampler()
+    running = iter(sampler)
+    next(running)
+    sampler.set_epoch(5)
+    assert list(running) == planned(0)[1:]
+    assert sampler.epoch == 5
+    assert sampler.state_dict()["position"] == {"epoch": 5, "spans": []}
+    assert list(sampler) == planned(5)
+    assert sampler.epoch == 6
+    running = iter(sampler)
+    next(running)
+    sampler.set_epoch(6)  # the user asks for this very epoch next
+    list(running)
+    assert sampler.epoch == 6
+
+
+@pytest.mark.parametrize("step", range(14))
+def test_resume_at_every_step(step: int) -> None:
+    saving = make_sampler()
+    list(saving)
+    batches = iter(saving)
+    for _ in range(step):
+        next(batches)
+    state = json.loads(json.dumps(saving.state_dict()))
+    assert state == batches.state_dict()
+    sampler = make_sampler()
+    sampler.load_state_dict(state)
+    assert sampler.epoch == 1
+    assert len(sampler) == 13 - step
+    assert sampler.state_dict() == state
+    assert list(sampler) == planned(1)[step:]
+    assert len(sampler) == 13
+    assert list(sampler) == planned(2)
+
+
+def test_a_state_after_the_pass_resumes_to_the_next_epoch() -> None:
+    saving = make_sampler()
+    batches = iter(saving)
+    list(batches)
+    for state in (saving.state_dict(), batches.state_dict()):
+        sampler = make_sampler()
+        sampler.load_state_dict(state)
+        assert list(sampler) == planned(1)
+
+
+def test_a_state_outlives_its_iterator() -> None:
+    sampler = make_sampler()
+    for step, _ in enumerate(sampler):
+        if step == 4:
+            break
+    assert sampler.state_dict()["position"] == {"epoch": 0, "spans": [[1, 5]]}
+
+
+def test_a_loaded_position_waits_for_a_completed_pass() -> None:
+    saving = make_sampler()
+    batches = iter(saving)
+    for _ in range(9):
+        next(batches)
+    sampler = make_sampler()
+    sampler.load_state_dict(saving.state_dict())
+    assert next(iter(sampler)) == planned(0)[9]  # somebody looked at a batch
+    sampler.set_epoch(0)  # trainers do so after loading a checkpoint
+    assert list(sampler) == planned(0)[9:]
+    sampler.load_state_dict(saving.state_dict())
+    sampler.set_epoch(1)
+    assert list(sampler) == planned(1)
+
+
+def test_iterators_load_states_of_their_own() -> None:
+    sampler = make_sampler()
+    batches = iter(sampler)
+    for _ in range(6):
+        next(batches)
+    state = batches.state_dict()
+    other = iter(sampler)
+    other.load_state_dict(state)
+    assert other.state_dict() == state
+    assert list(other) == planned(0)[6:]
+    assert sampler.epoch == 1
+    batches.load_state_dict(state)
+    assert list(batches) == planned(0)[6:]
+
+
+def test_a_state_is_small_and_a_fresh_copy() -> None:
+    weights = np.arange(1.0, 10_001.0)
+    sampler = PlanBatchSampler(BlockWeightedSampling(weights), batch_size=10)
+    state = sampler.state_dict()
+    assert set(state) == {"version", "fingerprint", "seed", "position"}
+    batches = iter(sampler)
+    for _ in range(500):
+        next(batches)
+    assert len(json.dumps(sampler.state_dict())) < 1000
+    for value in state.values():
+        if isinstance(value, dict):
+            value.clear()
+    assert sampler.state_dict()["position"] == {"epoch": 0, "spans": [[1, 500]]}
+    assert sampler.state_dict()["fingerprint"]["batch_size"] == 10
+
+
+@pytest.mark.parametrize(
+    ("strategy", "n", "options", "message"),
+    [
+        (SHUFFLING, N_ROWS, {"batch_size": 5}, "batch_size was 4, now is 5"),
+        (SHUFFLING, N_ROWS, {"fetch_factor": 2}, "fetch_factor was 3, now is 2"),
+        (SHUFFLING, N_ROWS, {"drop_last": True}, "drop_last was False, now is True"),
+        (SHUFFLING, N_ROWS, {"seed": 8}, "seed was 7, now is 8"),
+        (SHUFFLING, N_ROWS + 1, {}, "rows was 50, now is 51"),
+        (BlockShuffling(8), N_ROWS, {}, "block_size was 4, now is 8"),
+        (Streaming(), N_ROWS, {}, "strategy was 'BlockShuffling', now is 'Streaming'"),
+        (BlockShuffling(4, indices=np.arange(N_ROWS)), N_ROWS, {}, "indices was None, now is '"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_another_configuration_is_refused(
+    strategy: Strategy, n: int, options: dict[str, Any], message: str
+) -> None:
+    state = make_sampler().state_dict()
+    sampler = PlanBatchSampler(strategy, n, **{"batch_size": 4, "fetch_factor": 3, "seed": 7, **options})
+    with pytest.raises(ValueError, match=message):
+        sampler.load_state_dict(state)
+    with pytest.raises(ValueError, match=message):
+        iter(sampler).load_state_dict(state)
+    assert (
+        next(iter(sampler))
+        == strategy.plan(n, **{"batch_size": 4, "fetch_factor": 3, "seed": 7, **options})[0].tolist()
+    )
+
+
+def test_changed_weights_are_refused() -> None:
+    weights = np.ones(N_ROWS)
+    state = PlanBatchSampler(BlockWeightedSampling(weights), batch_size=4).state_dict()
+    weights = weights.copy()
+    weights[17] = 2
+    with pytest.raises(ValueError, match=r"weights was '[0-9a-f]+', now is '[0-9a-f]+'"):
+        PlanBatchSampler(BlockWeightedSampling(weights), batch_size=4).load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "expected a state of version 1, but got version 2"),
+        ({"position": {"epoch": 0}}, "a position is "),
+        ({"position": {"epoch": 0, "spans": [[1, 14]]}}, "14 steps of world size 1 where an epoch of 13"),
+        ({"fingerprint": None}, "a state has the keys version, fingerprint, seed, position, but got"),
+        ({"more": 1}, "a state has the keys version, fingerprint, seed, position, but got"),
+    ],
+)
+def test_a_strange_state_is_refused(change: dict[str, Any], message: str) -> None:
+    sampler = make_sampler()
+    with pytest.raises(ValueError, match=message):
+        sampler.load_state_dict({**sampler.state_dict(), **change})
+    with pytest.raises(ValueError, match="a state has the keys"):
+        sampler.load_state_dict({})
+
+
+def test_a_copy_has_the_coming_pass() -> None:
+    sampler = make_sampler()
+    batches = iter(sampler)
+    for _ in range(3):
+        next(batches)
+    sampler.load_state_dict(batches.state_dict())
+    next(batches)
+    copy = pickle.loads(pickle.dumps(sampler))
+    assert copy.state_dict()["position"] == {"epoch": 0, "spans": [[1, 3]]}
+    assert list(copy) == planned()[3:]
