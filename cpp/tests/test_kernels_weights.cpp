@@ -193,13 +193,14 @@ TEST(quantise_rounds_half_to_even_and_keeps_positive_weights) {
         const std::vector<double> extremes{1.7976931348623157e308, 1e308, 4.9406564584124654e-324, 0.0};
         masses.resize(extremes.size());
         kernels().quantise_f64(extremes.data(), extremes.size(), 0x1p-973, masses.data());
-        CHECK(masses == std::vector<mass_t>{mass_t{1} << 51U, static_cast<mass_t>(std::nearbyint(1e308 * 0x1p-973)), 1,
-                                            0});
+        CHECK(masses ==
+              std::vector<mass_t>{mass_t{1} << 51U, static_cast<mass_t>(std::nearbyint(1e308 * 0x1p-973)), 1, 0});
     });
 }
 
 TEST(quantise_of_values_that_changed_stays_in_range_and_is_the_same_everywhere) {
-    std::vector<double> wrong{infinity, -infinity, nan_value, -nan_value, -1.0, -1e300, 1e300, 0x1p52, 0x1p53, 0x1.8p60};
+    std::vector<double> wrong{infinity, -infinity, nan_value, -nan_value, -1.0,
+                              -1e300,   1e300,     0x1p52,    0x1p53,     0x1.8p60};
     for (u64 t = 0; t < 500; ++t) {
         wrong.push_back(std::bit_cast<double>(noise(7, t)));
     }

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 _Indices: TypeAlias = npt.NDArray[np.int64]
 _Weights: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+_Columns: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 _Codes: TypeAlias = (
     npt.NDArray[np.int8] | npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
 )
@@ -125,3 +126,9 @@ def plan_weighted(
     seed: int,
     epoch: int,
 ) -> Plan: ...
+def csr_take(
+    data: _Weights, indices: _Columns, indptr: _Indices, rows: _Indices
+) -> tuple[_Weights, _Columns, _Indices]: ...
+def csr_take_dense(
+    data: _Weights, indices: _Columns, indptr: _Indices, rows: _Indices, n_columns: int
+) -> _Weights: ...

@@ -139,8 +139,9 @@ def _take(column: Any, where: _Rows) -> Any:
     if isinstance(column, torch.Tensor):
         return column[torch.from_numpy(where)]
     if isinstance(column, CsrRows):
-        rows = column.take(where)
-        return torch.from_numpy(rows.to_dense()) if rows.as_dense else _sparse_tensor(rows)
+        if column.as_dense:
+            return torch.from_numpy(column.take_dense(where))
+        return _sparse_tensor(column.take(where))
     part = np.asarray(column).take(where, axis=0)
     return torch.from_numpy(part) if part.dtype.kind in "biufc" else part.tolist()
 

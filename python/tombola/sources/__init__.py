@@ -1,0 +1,21 @@
+"""Where rows come from: h5ad files, arrays, anything that follows the `Source` protocol."""
+
+from typing import TYPE_CHECKING, Any
+
+from .array import ArraySource
+from .base import Column, CsrRows, Source
+
+if TYPE_CHECKING:
+    from .h5ad import H5adSource
+
+__all__ = ["ArraySource", "Column", "CsrRows", "H5adSource", "Source"]
+
+
+def __getattr__(name: str) -> Any:
+    # h5py takes a while to import and is needed for files only.
+    if name == "H5adSource":
+        from .h5ad import H5adSource
+
+        return H5adSource
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

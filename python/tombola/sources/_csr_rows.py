@@ -1,0 +1,73 @@
+"""Bringing CSR rows into canonical form: columns ascending and distinct, as torch and `CsrRows` want them.
+
+anndata writes what it is given, so that a file may hold columns in any order, and duplicates, which SciPy
+adds up. Finding that out is cheap; putting it right costs a sort, O(values * log values), for such windows
+only.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+IndexArray = npt.NDArray[np.int64]
+Parts = tuple[npt.NDArray[Any], npt.NDArray[Any], IndexArray]
+"""data, indices and indptr of some rows."""
+
+
+def find_disorder(indices: npt.NDArray[Any], lo: int, hi: int, indptr: IndexArray) -> bool:
+    """Tell whether columns fail to increase inside a row, in `indices[lo:hi]` and the value before."""
+    first = max(lo - 1, 0)
+    part = indices[first:hi]
+    breaks = np.flatnonzero(part[1:] <= part[:-1])
+    breaks += first + 1
+    # Every break has to be the start of a row.
+    return not np.array_equal(indptr[np.searchsorted(indptr, breaks)], breaks)
+
+
+def sort_rows(data: npt.NDArray[Any], indices: npt.NDArray[Any], indptr: IndexArray) -> Parts:
+    """Sort the columns of each row and add up duplicates."""
+    n_rows = len(indptr) - 1
+    row_of = np.repeat(np.arange(n_rows, dtype=np.int64), np.diff(indptr))
+    order = np.lexsort((indices, row_of))
+    data, indices = data[order], indices[order]
+    if len(data) == 0:
+        return data, indices, indptr
+    first = np.ones(len(data), dtype=np.bool_)
+    first[1:] = (indices[1:] != indices[:-1]) | (row_of[1:] != row_of[:-1])
+    if first.all():
+        return data, indices, indptr
+    summed = np.add.reduceat(data, np.flatnonzero(first), dtype=data.dtype)
+    counts = np.bincount(row_of[first], minlength=n_rows)
+    return summed, indices[first], _pointers(counts)
+
+
+def select_columns(
+    data: npt.NDArray[Any], indices: npt.NDArray[Any], indptr: IndexArray, column_map: IndexArray
+) -> Parts:
+    """Renumber columns by `column_map` and drop those that it sends to -1."""
+    renumbered = column_map.astype(indices.dtype)[indices]
+    kept = renumbered >= 0
+    before = np.zeros(len(kept) + 1, dtype=np.int64)
+    np.cumsum(kept, out=before[1:])
+    return data[kept], renumbered[kept], before[indptr]
+
+
+def from_dense(values: npt.NDArray[Any]) -> Parts:
+    """Give the values other than 0 of a dense block of rows as CSR, columns as int32."""
+    rows, columns = np.nonzero(values)
+    counts = np.bincount(rows, minlength=len(values))
+    return values[rows, columns], columns.astype(np.int32), _pointers(counts)
+
+
+def concatenate(parts: list[Parts]) -> Parts:
+    """Put rows of several parts one below the other."""
+    counts = np.concatenate([np.diff(indptr) for _, _, indptr in parts])
+    data = np.concatenate([part[0] for part in parts])
+    return data, np.concatenate([part[1] for part in parts]), _pointers(counts)
+
+
+def _pointers(counts: npt.NDArray[Any]) -> IndexArray:
+    indptr = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=indptr[1:])
+    return indptr
