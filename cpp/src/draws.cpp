@@ -40,10 +40,9 @@ StratifiedSequence::StratifiedSequence(std::shared_ptr<const WeightTable> table,
     : table_(std::move(table)),
       draws_(draws),
       key_(derive_key(seed, epoch, Purpose::strata)),
-      step_(table_->total() / draws),
-      step_fraction_(0) {
+      strata_{.step = table_->total() / draws, .step_fraction = 0} {
     __extension__ using u128 = unsigned __int128;
-    step_fraction_ = static_cast<u64>((static_cast<u128>(table_->total() % draws) << 64U) / draws);
+    strata_.step_fraction = static_cast<u64>((static_cast<u128>(table_->total() % draws) << 64U) / draws);
 }
 
 void StratifiedSequence::runs(const u64* starts, std::size_t count, std::size_t length, index_t* out) const {
@@ -72,21 +71,9 @@ void StratifiedSequence::make_targets(const u64* starts, std::size_t count, std:
         kernels().serial_words_at(key_, 0, counters.data(), n, words.data());
         const u32* word = words.data();
         for (std::size_t r = first; r < last; ++r) {
-            make_run(starts[r], length, word + starts[r] % 4, targets + r * length);
+            kernels().stratify(strata_, starts[r], word + starts[r] % 4, length, targets + r * length);
             word += 4 * ((starts[r] + length - 1) / 4 - starts[r] / 4 + 1);
         }
-    }
-}
-
-void StratifiedSequence::make_run(u64 start, std::size_t length, const u32* words, mass_t* targets) const {
-    u64 fraction = start * step_fraction_;
-    mass_t low = start * step_ + multiply_high(start, step_fraction_);
-    for (std::size_t i = 0; i < length; ++i) {
-        const u64 next_fraction = fraction + step_fraction_;
-        const mass_t width = step_ + static_cast<mass_t>(next_fraction < fraction);
-        targets[i] = low + multiply_high(u64{words[i]} << 32U, width);
-        low += width;
-        fraction = next_fraction;
     }
 }
 

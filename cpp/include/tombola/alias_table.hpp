@@ -12,16 +12,20 @@ namespace tombola {
 
 class AliasTable {
   public:
+    struct Column {
+        mass_t cut;     // below it the column's own row is drawn
+        index_t alias;  // from it on, this one
+    };
+
     explicit AliasTable(const WeightTable& table);
     u64 size() const noexcept { return columns_.size(); }
     // Independent draws first, first + 1, ... of the stream of (seed, epoch).
     void draw(u64 seed, u64 epoch, u64 first, std::span<index_t> out) const;
 
+    // One a row, each equally likely; cuts are out of the table's total.
+    std::span<const Column> columns() const noexcept { return columns_; }
+
   private:
-    struct Column {
-        mass_t cut;     // below it the column's own row is drawn
-        index_t alias;  // from it on, this one
-    };
     std::vector<Column> columns_;
     mass_t total_;
 };

@@ -23,11 +23,9 @@ class StratifiedSequence final : public Sequence {
     std::shared_ptr<const WeightTable> table_;
     u64 draws_;
     u64 key_;
-    mass_t step_;        // total / draws
-    u64 step_fraction_;  // of the remainder, in units of 2^-64
+    Strata strata_;
 
     void make_targets(const u64* starts, std::size_t count, std::size_t length, mass_t* targets) const;
-    void make_run(u64 start, std::size_t length, const u32* words, mass_t* targets) const;
 };
 
 // Independent draws, sorted. Instead of sorting them, their number is split over a binary tree of equal parts of the

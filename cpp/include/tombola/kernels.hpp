@@ -37,6 +37,12 @@ struct Granule {
     index_t first_row;
 };
 
+// Strata of equal mass: stratum i begins at (i * (step * 2^64 + step_fraction)) >> 64.
+struct Strata {
+    mass_t step;        // below 2^62
+    u64 step_fraction;  // in units of 2^-64
+};
+
 struct Kernels {
     const char* name;
     // 64 * groups words of a stream in lane order, from word 64 * first_group on.
@@ -58,6 +64,8 @@ struct Kernels {
     void (*quantise_f64)(const double* weights, std::size_t count, double scale, mass_t* out);
     WeightScan (*scan_f32)(const float* weights, std::size_t count);
     WeightScan (*scan_f64)(const double* weights, std::size_t count);
+    // out[i] = start + (words[i] * width >> 32) for the start and the width of stratum first + i.
+    void (*stratify)(const Strata& strata, u64 first, const u32* words, std::size_t count, mass_t* out);
     // Of sorted targets, at least the first of which lies in the granule, those that do, but at most locate_targets:
     // writes the row that each falls on and returns their number. count <= granule_rows (quantised) masses are those of
     // the granule; locate_targets targets must be readable. locate_masses ignores the scale.
