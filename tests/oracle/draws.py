@@ -92,10 +92,12 @@ def round_keys(weights: Quantised, rows: I64, number: int, seed: int, epoch: int
     return -ln(x) / weights.q[rows].astype(np.float64)
 
 
-def draw_and_reject(weights: Quantised, size: int, number: int, seed: int, epoch: int) -> set[int]:
+def draw_and_reject(
+    weights: Quantised, size: int, number: int, seed: int, epoch: int, *, attempts: int | None = None
+) -> set[int]:
     """Return up to ``size`` different rows: draws with replacement, those seen before rejected."""
-    attempts = np.arange(2 * size + 64)
-    values: list[int] = word64(derive(seed, epoch, Purpose.ROUND), number, attempts).tolist()
+    attempt = np.arange(2 * size + 64 if attempts is None else attempts)
+    values: list[int] = word64(derive(seed, epoch, Purpose.ROUND), number, attempt).tolist()
     accepted: set[int] = set()
     for row in weights.row([(v * weights.total) >> 64 for v in values]).tolist():
         accepted.add(row)

@@ -5,9 +5,9 @@ and 2**20 elements, come as fixed cases, each with 1, 4 and 7 threads on every i
 are in `test_large_plans.py`.
 """
 
-from dataclasses import replace
-from functools import cache
-from typing import Literal
+from dataclasses import asdict, replace
+from functools import cache, partial
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import oracle
-from tests.cases import WEIGHT_KINDS, Case, Kind, WeightKind, make_weights
+from tests.cases import N_CLASSES, WEIGHT_KINDS, Case, Kind, WeightKind, make_weights
 from tests.compare import check_plan, check_ranges, compare_errors, core_plan, core_table
 from tests.oracle import Batching
+from tests.oracle.draws import draw_and_reject
 from tests.oracle.permutations import I64
 from tombola import _core
 
@@ -116,6 +117,50 @@ def test_scale_at_the_ends_of_float64(scale: float, n: int) -> None:
         assert (table.scale_exponent, table.total) == (expected.exponent, expected.total)
 
 
+@pytest.mark.parametrize("codes", [False, True])
+@pytest.mark.usefixtures("everywhere")
+def test_scale_follows_the_stated_order_of_additions(codes: bool) -> None:
+    """Normalise weights, so that the last bit of their sum decides on the scale."""
+    generator = np.random.default_rng(6)
+    exponents = set()
+    for n in generator.integers(9000, 20000, size=30).tolist():
+        if codes:
+            code = generator.integers(N_CLASSES, size=n)
+            classes = generator.random(N_CLASSES)
+            classes /= float(classes[code].sum())
+            expected, table = (
+                oracle.quantise_codes(code, classes),
+                _core.WeightTable.from_codes(code, classes),
+            )
+        else:
+            weights = generator.random(n)
+            weights /= float(weights.sum())
+            expected, table = oracle.quantise_values(weights), _core.WeightTable.from_values(weights)
+        exponents.add(expected.exponent)
+        assert (table.scale_exponent, table.total) == (expected.exponent, expected.total)
+    assert exponents == {60, 61}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("wrong", [-0.5, np.nan, np.inf, -np.inf])
+def test_wrong_weights_are_named(dtype: str, wrong: float) -> None:
+    weights = np.where(np.arange(40) == 17, wrong, 1.0)
+    if dtype.startswith("float"):
+        make = partial(_core.WeightTable.from_values, weights.astype(dtype))
+    else:
+        make = partial(_core.WeightTable.from_codes, np.arange(40).astype(dtype), weights)
+    with pytest.raises(ValueError, match=r"finite and >= 0.*\[17\]"):
+        make()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64"])
+@pytest.mark.parametrize("wrong", [-1, 40, 127])
+def test_codes_out_of_range_are_named(dtype: str, wrong: int) -> None:
+    codes = np.where(np.arange(40) == 17, wrong, np.arange(40)).astype(dtype)
+    with pytest.raises(ValueError, match=rf"\[17\].*{wrong}"):
+        _core.WeightTable.from_codes(codes, np.ones(40))
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 100, 3000])
 @pytest.mark.parametrize("kind", WEIGHT_KINDS)
 def test_alias_table(kind: WeightKind, n: int) -> None:
@@ -172,3 +217,18 @@ def test_small_plans(case: Case, where: list[tuple[float, float]]) -> None:
     check_plan(core, expected)
     batches = len(expected)
     check_ranges(core, expected, [(int(min(w) * batches), int(max(w) * batches)) for w in where])
+
+
+def test_the_last_attempt_of_rejection() -> None:
+    """Draw rounds of 2 of which many end just before, at or after the 68th and last attempt."""
+    weights = np.array([476.0, 1.0, 2.0, 0.5, 0.0, 0.7, 1.3, 0.6, 0.9])
+    table, expected = _core.WeightTable.from_values(weights), oracle.quantise_values(weights)
+    last = 0
+    for epoch in range(1500):
+        batching = Batching(batch_size=2, seed=1, epoch=epoch)
+        options: dict[str, Any] = {"block_size": 1, "draws": 2, "draw": "stratified", "sampling_size": 2}
+        core = _core.plan_weighted(table, **options, **asdict(batching))
+        check_plan(core, oracle.weighted(expected, batching, **options))
+        fewer = draw_and_reject(expected, 2, 0, 1, epoch, attempts=67)
+        last += len(fewer) < len(draw_and_reject(expected, 2, 0, 1, epoch))
+    assert last > 0

@@ -1,0 +1,1 @@
+"""Speed and memory of tombola beside its peers, measured in one run; see README.md in this folder."""

@@ -1,0 +1,60 @@
+"""The peers' way to do the same work, in the form that is best for them.
+
+scDataset decides an epoch by `strategy.get_indices` and then permutes each fetch window; its sorting of
+windows before reading and its cutting into batches are left out, since tombola's figures do not hold them
+either. At block size 1 the order is a full shuffle already and the second permutation is left out too, though
+scDataset does it. torch's samplers give lists of ints, there is no other form.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import BatchSampler, RandomSampler, WeightedRandomSampler
+
+__all__ = ["Identity", "random_batches", "read", "scdataset_windows", "weighted_batches"]
+
+Rows = npt.NDArray[np.int64]
+
+
+class Identity:
+    """Data of n rows whose row i is i: what remains of scDataset on it is its own cost."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, rows: Any) -> Any:
+        return rows
+
+
+def scdataset_windows(strategy: Any, n: int, window: int, *, permute: bool = True) -> Iterator[Rows]:
+    """Yield the rows of an epoch of a strategy of scDataset by fetch windows."""
+    indices = strategy.get_indices(range(n), seed=1)
+    generator = np.random.default_rng(1)
+    for start in range(0, n, window):
+        rows = indices[start : start + window]
+        yield rows[generator.permutation(len(rows))] if permute else rows
+
+
+def random_batches(n: int, batch_size: int) -> Iterator[list[int]]:
+    """Yield the batches of torch's own full shuffle."""
+    generator = torch.Generator().manual_seed(1)
+    return iter(BatchSampler(RandomSampler(range(n), generator=generator), batch_size, drop_last=False))
+
+
+def weighted_batches(weights: torch.Tensor, batch_size: int) -> Iterator[list[int]]:
+    """Yield the batches of torch's own weighted draws, which know no more than 2**24 rows."""
+    generator = torch.Generator().manual_seed(1)
+    sampler = WeightedRandomSampler(weights, len(weights), generator=generator)  # type: ignore[arg-type]
+    return iter(BatchSampler(sampler, batch_size, drop_last=False))
+
+
+def read(parts: Iterator[Any]) -> None:
+    """Take everything, as a consumer would."""
+    for _ in parts:
+        pass
