@@ -244,8 +244,10 @@ def test_a_strange_state_is_refused(change: dict[str, Any], message: str) -> Non
     sampler = make_sampler()
     with pytest.raises(ValueError, match=message):
         sampler.load_state_dict({**sampler.state_dict(), **change})
-    with pytest.raises(ValueError, match="a state has the keys"):
-        sampler.load_state_dict({})
+    nothing: Any
+    for nothing in ({}, [], None):
+        with pytest.raises(ValueError, match="a state has the keys"):
+            sampler.load_state_dict(nothing)
 
 
 def test_a_copy_has_the_coming_pass() -> None:

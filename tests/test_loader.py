@@ -304,6 +304,19 @@ def test_pickling() -> None:
     assert list(rows(pickle.loads(pickle.dumps(loader)))) == planned(2)
 
 
+def test_a_source_is_needed() -> None:
+    array: Any = np.eye(3)
+    with pytest.raises(TypeError, match=r"source must have read\(\) and a length, .* but is ndarray"):
+        Loader(array, STRATEGY, 4)
+
+
+def test_numbers_of_another_byte_order() -> None:
+    source = ArraySource(np.arange(3, dtype=">f4"), y=np.arange(3, dtype=">f8"))
+    batch = next(iter(Loader(source, Streaming(), 3)))
+    assert batch["X"].dtype == torch.float32
+    assert batch["X"].tolist() == batch["y"].tolist() == [0, 1, 2]
+
+
 def test_bad_options_are_named() -> None:
     with pytest.raises(ValueError, match="prefetch must be an integer >= 0, but is -1"):
         make_loader(prefetch=-1)

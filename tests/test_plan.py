@@ -21,7 +21,7 @@ STRATEGIES = {
 }
 
 
-@pytest.fixture(params=STRATEGIES.values(), ids=STRATEGIES.keys())
+@pytest.fixture(params=list(STRATEGIES.values()), ids=list(STRATEGIES))
 def plan(request: pytest.FixtureRequest) -> Plan:
     made: Plan = request.param.plan(100, batch_size=7, fetch_factor=3, seed=2, epoch=1)
     return made
@@ -42,7 +42,7 @@ def test_every_access_agrees(plan: Plan) -> None:
     assert [plan.offset(k) for k in range(count + 1)] == [
         sum(map(len, batches[:k])) for k in range(count + 1)
     ]
-    assert listed(reversed(plan)) == batches[::-1]  # type: ignore[call-overload]
+    assert listed(reversed(plan)) == batches[::-1]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,8 @@ def test_iteration_reads_whole_windows_ahead(monkeypatch: pytest.MonkeyPatch) ->
             return self.core.batches(start, stop)
 
     made = tombola.BlockShuffling().plan(200_000, batch_size=10, fetch_factor=30)
-    spied = dataclasses.replace(made, _core=Spy(made._core))
+    core: Any = Spy(made._core)
+    spied = dataclasses.replace(made, _core=core)
     assert listed(spied) == listed(made[:])
     assert len(calls) == 4
     assert all(start % 30 == 0 for start, _ in calls)
@@ -122,9 +123,9 @@ def test_batches_are_arrays_that_the_caller_may_change(plan: Plan) -> None:
         (
             lambda p: p[2**70],
             ValueError,
-            "k must be an integer >= -9223372036854775808 and < 2**63, but is 1180591620717411303424",
+            "k must be an integer < 2**63, but is 1180591620717411303424",
         ),
-        (lambda p: p[1.0], TypeError, "k must be an integer >= -9223372036854775808, but is 1.0"),
+        (lambda p: p[1.0], TypeError, "k must be an integer, but is 1.0"),
         (lambda p: p.batches(0, 4), IndexError, "the batches must lie in [0, 3], but are [0, 4)"),
         (lambda p: p.batches(2, 1), IndexError, "the batches must lie in [0, 3], but are [2, 1)"),
         (lambda p: p.batches(-1), IndexError, "the batches must lie in [0, 3], but are [-1, 3)"),

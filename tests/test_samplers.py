@@ -151,6 +151,7 @@ def test_ranks_come_from_torch_distributed(monkeypatch: pytest.MonkeyPatch) -> N
         ({"batch_size": 2.0}, TypeError, "batch_size must be an integer >= 1, but is 2.0"),
         ({"fetch_factor": 0}, ValueError, "fetch_factor must be an integer >= 1, but is 0"),
         ({"drop_last": 1}, TypeError, "drop_last must be True or False, but is 1"),
+        ({"as_array": "yes"}, TypeError, "as_array must be True or False, but is 'yes'"),
         ({"seed": -1}, ValueError, "seed must be an integer >= 0, but is -1"),
         ({"even": "equal"}, ValueError, 'even must be "drop" or "pad" or "none", but is "equal"'),
         ({"rank": 1}, ValueError, "give both rank and world_size or neither, but got rank=1"),
@@ -161,6 +162,12 @@ def test_ranks_come_from_torch_distributed(monkeypatch: pytest.MonkeyPatch) -> N
 def test_bad_options_are_named(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make_sampler(**options)
+
+
+@pytest.mark.parametrize("strategy", [Streaming, "streaming", None])
+def test_a_strategy_is_needed(strategy: Any) -> None:
+    with pytest.raises(TypeError, match=r"strategy must be a Strategy such as BlockShuffling\(\), but is"):
+        PlanBatchSampler(strategy, 4, batch_size=2)
 
 
 def test_rows_must_be_known() -> None:

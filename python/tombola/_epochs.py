@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, cast, ge
 
 from ._validation import check_bool, check_choice, check_integer
 from .position import Even, Position, Schedule, Share
+from .strategies.base import Strategy
 
 if TYPE_CHECKING:
     from .plan import Plan
-    from .strategies.base import Strategy
 
 __all__ = ["Epochs", "PassIterator"]
 
@@ -57,7 +57,7 @@ class Epochs:
 
     def __init__(
         self,
-        strategy: "Strategy",
+        strategy: Strategy,
         n: int | None,
         *,
         batch_size: int,
@@ -69,6 +69,7 @@ class Epochs:
         world_size: SupportsIndex | None,
         even: Even,
     ) -> None:
+        _check_strategy(strategy)
         self.strategy = strategy
         self.options: dict[str, Any] = {
             "batch_size": check_integer("batch_size", batch_size, minimum=1),
@@ -150,7 +151,7 @@ class Epochs:
         ValueError
             If `state` is none, or was saved under a configuration with other batches; it names what differs.
         """
-        if set(state) != set(_STATE_KEYS) or not isinstance(state["fingerprint"], Mapping):
+        if not _is_state(state):
             message = f"a state has the keys {', '.join(_STATE_KEYS)}, but got {state!r}"
             raise ValueError(message)
         if state["version"] != STATE_VERSION:
@@ -201,6 +202,18 @@ class Epochs:
             options = {**self.options, "window_batches": self._window_batches}
             self._fingerprint = json.dumps({**self.strategy.fingerprint(self._n), **options})
         return self._fingerprint
+
+
+def _check_strategy(strategy: object) -> None:
+    if not isinstance(strategy, Strategy):
+        message = f"strategy must be a Strategy such as BlockShuffling(), but is {strategy!r}"
+        raise TypeError(message)
+
+
+def _is_state(state: object) -> bool:
+    if not isinstance(state, Mapping) or set(state) != set(_STATE_KEYS):
+        return False
+    return isinstance(state["fingerprint"], Mapping)
 
 
 def _given_ranks(rank: SupportsIndex | None, world_size: SupportsIndex | None) -> tuple[int, int] | None:

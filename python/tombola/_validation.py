@@ -48,7 +48,7 @@ def check_integer(name: str, value: object, *, minimum: int = 0, limit: int = IN
     ValueError
         If it is out of range.
     """
-    expected = f"{name} must be an integer >= {minimum}"
+    expected = f"{name} must be an integer" + (f" >= {minimum}" if minimum > -INDEX_LIMIT else "")
     if not _is_bool(value) and isinstance(value, SupportsIndex):
         try:
             number = operator.index(value)
@@ -59,7 +59,8 @@ def check_integer(name: str, value: object, *, minimum: int = 0, limit: int = IN
                 msg = f"{expected}, but is {number}"
                 raise ValueError(msg)
             if number >= limit:
-                msg = f"{expected} and < {_power_text(limit)}, but is {number}"
+                bound = f"{expected} and <" if minimum > -INDEX_LIMIT else f"{expected} <"
+                msg = f"{bound} {_power_text(limit)}, but is {number}"
                 raise ValueError(msg)
             return number
     msg = f"{expected}, but is {value!r}"
@@ -107,7 +108,8 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> str:
 def check_one_dimensional(name: str, array: npt.NDArray[np.generic]) -> None:
     """Raise ValueError if an array has not exactly one axis."""
     if array.ndim != 1:
-        msg = f"{name} must be one-dimensional, but the shape is {array.shape}"
+        came = f"the shape is {array.shape}" if array.ndim else f"is one {type(array.item()).__name__}"
+        msg = f"{name} must be one-dimensional, but {came}"
         raise ValueError(msg)
 
 

@@ -143,6 +143,8 @@ def _take(column: Any, where: _Rows) -> Any:
             return torch.from_numpy(column.take_dense(where))
         return _sparse_tensor(column.take(where))
     part = np.asarray(column).take(where, axis=0)
+    if not part.dtype.isnative:  # torch has no other byte order
+        part = part.astype(part.dtype.newbyteorder("="))
     return torch.from_numpy(part) if part.dtype.kind in "biufc" else part.tolist()
 
 

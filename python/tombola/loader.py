@@ -102,6 +102,7 @@ class Loader(IterableDataset[dict[str, Any]]):
         even: Even = "drop",
         prefetch: int = 2,
     ) -> None:
+        _check_source(source)
         self.source = source
         self.prefetch = check_integer("prefetch", prefetch)
         self.fetch_transform = fetch_transform
@@ -163,6 +164,13 @@ class Loader(IterableDataset[dict[str, Any]]):
                     batch = window.batch(i)
                     yield batch if batch_transform is None else batch_transform(batch)
                 del window
+
+
+def _check_source(source: object) -> None:
+    if not isinstance(source, Source):
+        kind = type(source).__name__
+        msg = f"source must have read() and a length, such as ArraySource(array), but is {kind}"
+        raise TypeError(msg)
 
 
 def _torch_worker() -> tuple[int, int]:

@@ -58,9 +58,10 @@ class RandomPermutation:
     key : int
         In ``[0, 2**64)``; picks the permutation. The same version gives the same one on every platform.
 
-    Notes ----- O(1) an element, no memory that grows with n. ``p[i]`` takes an integer (negative as in a
-    list), a slice or an integer array of any shape; IndexError out of range. For long stretches `fill` is
-    fastest.
+    Notes
+    -----
+    O(1) an element, no memory that grows with n. ``p[i]`` takes an integer (negative as in a list), a slice
+    or an integer array of any shape; IndexError out of range. For long stretches `fill` is fastest.
 
     Examples
     --------
@@ -89,6 +90,8 @@ class RandomPermutation:
     def __len__(self) -> int:
         return self.n
 
+    @overload  # arrays come first: by its type any might be an integer, though only those without axes are
+    def __getitem__(self, i: npt.NDArray[Any]) -> IndexArray: ...  # type: ignore[overload-overlap]
     @overload
     def __getitem__(self, i: SupportsIndex) -> int: ...
     @overload
@@ -111,6 +114,8 @@ class RandomPermutation:
         for start in range(0, self.n, _CHUNK):
             yield from self._engine.fill(start, min(start + _CHUNK, self.n)).tolist()
 
+    @overload
+    def inverse(self, x: npt.NDArray[Any]) -> IndexArray: ...  # type: ignore[overload-overlap]
     @overload
     def inverse(self, x: SupportsIndex) -> int: ...
     @overload

@@ -34,9 +34,11 @@ class Plan:
     batch_size, fetch_factor, drop_last, seed, epoch
         As given to `Strategy.plan`.
 
-    Notes ----- Batches are int64 arrays. Those of ``plan[k]`` own their memory; those of slices and of
-    iteration are views of many batches' rows. Pickling keeps the strategy and the options, not the rows. The
-    same version gives the same batches on every platform and for every thread count.
+    Notes
+    -----
+    Batches are int64 arrays. Those of ``plan[k]`` own their memory; those of slices and of iteration are
+    views of many batches' rows. Pickling keeps the strategy and the options, not the rows. The same version
+    gives the same batches on every platform and for every thread count.
 
     Examples
     --------

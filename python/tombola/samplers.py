@@ -16,6 +16,7 @@ import numpy.typing as npt
 from torch.utils.data import BatchSampler, Sampler
 
 from ._epochs import Epochs, PassIterator
+from ._validation import check_bool
 from .position import Even, Share
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class PlanBatchSampler(BatchSampler):
             world_size=world_size,
             even=even,
         )
-        self.as_array = as_array
+        self.as_array = check_bool("as_array", as_array)
         options = self._epochs.options
         super().__init__(_EpochSampler(self._epochs), options["batch_size"], options["drop_last"])
 

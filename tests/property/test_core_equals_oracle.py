@@ -224,7 +224,7 @@ def test_the_last_attempt_of_rejection() -> None:
     weights = np.array([476.0, 1.0, 2.0, 0.5, 0.0, 0.7, 1.3, 0.6, 0.9])
     table, expected = _core.WeightTable.from_values(weights), oracle.quantise_values(weights)
     last = 0
-    for epoch in range(1500):
+    for epoch in range(600):
         batching = Batching(batch_size=2, seed=1, epoch=epoch)
         options: dict[str, Any] = {"block_size": 1, "draws": 2, "draw": "stratified", "sampling_size": 2}
         core = _core.plan_weighted(table, **options, **asdict(batching))

@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import anndata  # type: ignore[import-untyped]
+import anndata
 import h5py
 import numpy as np
 import numpy.typing as npt

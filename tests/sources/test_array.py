@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
+from anndata import AnnData
 
 from tests.sources.h5ad_files import assert_canonical, random_counts
 from tombola.sources import ArraySource, CsrRows
@@ -106,6 +107,23 @@ def test_columns() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["b", np.nan, "a"],
+        ["b", None, "a"],
+        pd.Series(["b", pd.NA, "a"], dtype="string"),
+        pd.Series(["b", np.nan, "a"]),
+        pd.Series(["b", None, "a"], dtype="str"),
+    ],
+    ids=["list-nan", "list-none", "string", "object", "str"],
+)
+def test_missing_text_has_no_category(column: Any) -> None:
+    source = ArraySource(VALUES[:3], text=column)
+    assert source.obs["text"].tolist() == [1, -1, 0]
+    assert source.categories["text"].tolist() == ["a", "b"]
+
+
 def test_pickle() -> None:
     source = pickle.loads(pickle.dumps(ArraySource(VALUES, label=["a", "b"] * 10)))
     assert source.read(ROWS)["label"].tolist() == [0, 1, 0, 1]
@@ -136,6 +154,8 @@ def test_wrong_rows(rows: Any, error: type[Exception], text: str) -> None:
         (VALUES, {"row": VALUES}, ValueError, "a column cannot be called 'row'"),
         (VALUES, {"a": 3}, ValueError, "column 'a' must have one entry a row, but is 3"),
         (VALUES, {"a": [{}] * 20}, TypeError, "column 'a' must hold numbers, text or categories"),
+        (VALUES, {"a": ["a", 1] * 10}, TypeError, "column 'a' must hold numbers, text or categories"),
+        (AnnData(VALUES), {}, TypeError, "must give rows as arrays, but AnnData gives AnnData"),
         (np.array(["a"]), {}, TypeError, "the array must hold numbers, but has dtype <U1"),
         (3.0, {}, TypeError, "the array must have rows, but is float without a length"),
         ({0: 1}, {}, TypeError, "one that an array of integers indexes, but dict is not"),

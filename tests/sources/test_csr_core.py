@@ -1,6 +1,9 @@
 """Rows out of CSR by the core: equal to SciPy for every pair of types, and never out of bounds."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import scipy.sparse as sp
 
@@ -11,8 +14,8 @@ VALUES = [np.float32, np.float64, np.int16]
 COLUMNS = [np.int32, np.int64]
 
 
-def make(value: type, column: type) -> tuple[CsrRows, np.ndarray]:
-    matrix = sp.random(37, 23, density=0.2, format="csr", random_state=3)
+def make(value: Any, column: Any) -> tuple[CsrRows, npt.NDArray[Any]]:
+    matrix: Any = sp.random(37, 23, density=0.2, format="csr", random_state=3)
     matrix.data = np.arange(1, matrix.nnz + 1).astype(value)
     rows = CsrRows(matrix.data, matrix.indices.astype(column), matrix.indptr.astype(np.int64), matrix.shape)
     return rows, matrix.toarray()
@@ -21,7 +24,7 @@ def make(value: type, column: type) -> tuple[CsrRows, np.ndarray]:
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("positions", [[], [0], [36], [5, 5, 0, 36, 7], list(range(37))[::-1]])
-def test_rows_are_those_of_scipy(value: type, column: type, positions: list[int]) -> None:
+def test_rows_are_those_of_scipy(value: Any, column: Any, positions: list[int]) -> None:
     rows, dense = make(value, column)
     where = np.array(positions, dtype=np.int64)
     taken = rows.take(where)
@@ -33,7 +36,7 @@ def test_rows_are_those_of_scipy(value: type, column: type, positions: list[int]
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_positions_are_checked(value: type) -> None:
+def test_positions_are_checked(value: Any) -> None:
     rows, _ = make(value, np.int32)
     for take in (rows.take, rows.take_dense):
         with pytest.raises(IndexError, match=r"positions must be in \[0, 37\), but run from 3 to 37"):
@@ -55,6 +58,6 @@ def test_broken_matrices_are_refused() -> None:
         with pytest.raises(ValueError, match="indptr must rise from 0 to the number of values, but row"):
             _core.csr_take(data, columns, np.array(wrong, np.int64), np.array([0, 1], np.int64))
     with pytest.raises(TypeError, match="indices must have dtype int64, but has uint8"):
-        _core.csr_take(data, columns.astype(np.uint8), indptr, one)
+        _core.csr_take(data, columns.astype(np.uint8), indptr, one)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="data must have dtype float64, but has int16"):
-        _core.csr_take(data.astype(np.int16), columns, indptr, one)
+        _core.csr_take(data.astype(np.int16), columns, indptr, one)  # type: ignore[arg-type]

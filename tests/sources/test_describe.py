@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import hdf5plugin
 import numpy as np
@@ -17,7 +16,7 @@ X = random_counts()
 
 @pytest.mark.parametrize("kind", ["csr", "csc", "dense"])
 def test_files(tmp_path: Path, kind: str) -> None:
-    x: Any = X.toarray() if kind == "dense" else X.asformat(kind)
+    x = {"csr": X, "csc": X.tocsc(), "dense": X.toarray()}[kind]
     path = write_h5ad(tmp_path / "a.h5ad", x)
     name, chunks = ("X", (16, 5)) if kind == "dense" else ("X/data", (100,))
     rewrite_dataset(path, name, chunks=chunks, compression="gzip", shuffle=True)
@@ -54,7 +53,7 @@ def test_plain_and_foreign_storage(tmp_path: Path) -> None:
         False,
     ]
     rewrite_dataset(path, "X", chunks=(10, 23), **dict(hdf5plugin.Zstd()))
-    assert H5adSource(path).describe()["files"][0]["compression"] == "zstd (32015)"
+    assert H5adSource(path).describe()["files"][0]["compression"] == "zstd"
 
 
 def test_columns(tmp_path: Path) -> None:

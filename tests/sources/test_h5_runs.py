@@ -1,5 +1,6 @@
 """Reading runs of a dataset: the same values as slices, each chunk inflated once, no needless copies."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,18 @@ def name_rows(start: int, stop: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> h5py.File:
+def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[h5py.File]:
     path = tmp_path_factory.mktemp("runs") / "runs.h5"
     values = np.arange(N * 6, dtype=np.float64).reshape(N, 6)
     with h5py.File(path, "w") as out:
         for name, options in LAYOUTS.items():
             for chunk in (1, 7, 64, N) if options else (0,):
-                chunks = {"chunks": (chunk,)} if options else {}
-                out.create_dataset(f"{name}-1-{chunk}", data=values[:, 0], **{**options, **chunks})
-                chunks = {"chunks": (chunk, 4)} if options else {}
-                out.create_dataset(f"{name}-2-{chunk}", data=values, **{**options, **chunks})
-    return h5py.File(path, "r")
+                one: dict[str, Any] = {"chunks": (chunk,)} if options else {}
+                two: dict[str, Any] = {"chunks": (chunk, 4)} if options else {}
+                out.create_dataset(f"{name}-1-{chunk}", data=values[:, 0], **{**options, **one})
+                out.create_dataset(f"{name}-2-{chunk}", data=values, **{**options, **two})
+    with h5py.File(path, "r") as opened:
+        yield opened
 
 
 def read(

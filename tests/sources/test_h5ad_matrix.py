@@ -17,6 +17,7 @@ from tests.sources.h5ad_files import (
     N_VARS,
     assert_canonical,
     dense,
+    make_anndata,
     random_counts,
     read_anndata,
     rewrite_dataset,
@@ -85,6 +86,13 @@ def test_numbers_of_any_type(tmp_path: Path, kind: str, dtype: str) -> None:
         np.testing.assert_array_equal(dense(part), dense(expected)[SOME])
 
 
+def test_values_come_in_this_machines_byte_order(tmp_path: Path) -> None:
+    part = H5adSource(write_h5ad(tmp_path / "a.h5ad", MATRICES["csr"]), dtype=">f8").read(SOME)["X"]
+    assert isinstance(part, CsrRows)
+    assert part.dtype == np.dtype("float64")
+    assert part.dtype.isnative
+
+
 @pytest.mark.parametrize("dtype", ["int16", "int32", "int64", "uint32", "uint64", ">i4"])
 @pytest.mark.parametrize("kind", ["csr", "csc"])
 def test_indices_of_any_type(tmp_path: Path, kind: str, dtype: str) -> None:
@@ -140,8 +148,6 @@ def test_extendable_datasets_with_chunks_never_written(tmp_path: Path, kind: str
 
 
 def test_raw(tmp_path: Path) -> None:
-    from tests.sources.h5ad_files import make_anndata
-
     data = make_anndata(random_counts(n_vars=40))
     data.raw = data
     data = data[:, :9].copy()
@@ -233,4 +239,4 @@ def test_any_rows_are_plain_indexing(encoded: H5adSource, rows: set[int]) -> Non
     assert list(batch) == ["X", "kind", "depth"]
     np.testing.assert_array_equal(dense(batch["X"]), dense(MATRICES["csr"])[ids])
     for name in ("kind", "depth"):
-        np.testing.assert_array_equal(batch[name], encoded.obs[name][ids])  # type: ignore[arg-type]
+        np.testing.assert_array_equal(batch[name], encoded.obs[name][ids])

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import anndata  # type: ignore[import-untyped]
+import anndata
 import h5py
 import numpy as np
 import pandas as pd
@@ -78,6 +78,24 @@ def test_columns(path: Path, name: str) -> None:
         assert name not in source.categories
     else:
         assert source.categories[name].tolist() == categories
+
+
+@pytest.mark.parametrize("kind", ["str", "string", "category"])
+def test_names_of_any_type_of_text(kind: str, tmp_path: Path) -> None:
+    data = make_anndata(random_counts(N, 3))
+    data.obs.index = data.obs.index.astype(kind)
+    data.var.index = data.var.index[::-1].astype(kind)
+    with anndata.settings.override(allow_write_nullable_strings=True):
+        data.write_h5ad(tmp_path / "names.h5ad")
+    source = H5adSource(tmp_path / "names.h5ad")
+    assert (len(source), source.var_names) == (N, ["gene2", "gene1", "gene0"])
+    if kind == "category":
+        with h5py.File(tmp_path / "names.h5ad", "r+") as file:
+            file["var/_index/codes"][1] = -1
+        with pytest.raises(
+            ValueError, match=r"names\.h5ad: var/_index must name every row, but row 1 has no"
+        ):
+            H5adSource(tmp_path / "names.h5ad")
 
 
 def test_columns_mean_what_anndata_reads(path: Path) -> None:

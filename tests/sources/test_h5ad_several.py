@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import anndata  # type: ignore[import-untyped]
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +24,10 @@ def write(path: Path, x: Any, genes: list[str], **obs: Any) -> Path:
     return path
 
 
+def convert(x: sp.csr_matrix, kind: str) -> Any:
+    return {"csr": x, "csc": x.tocsc(), "dense": x.toarray()}[kind]
+
+
 def parts(n: int) -> list[sp.csr_matrix]:
     return [random_counts(10 + 7 * i, 12, seed=i) for i in range(n)]
 
@@ -36,9 +40,8 @@ def test_rows_follow_each_other(
     tmp_path: Path, kinds: tuple[str, ...], x_format: Literal["dense", "csr"]
 ) -> None:
     matrices = parts(3)
-    convert = {"csr": sp.csr_matrix, "csc": sp.csc_matrix, "dense": lambda x: x.toarray()}
     paths = [
-        write(tmp_path / f"{i}.h5ad", convert[kind](x), GENES, n=np.arange(x.shape[0]) + 100 * i)
+        write(tmp_path / f"{i}.h5ad", convert(x, kind), GENES, n=np.arange(x.shape[0]) + 100 * i)
         for i, (kind, x) in enumerate(zip(kinds, matrices, strict=True))
     ]
     source = H5adSource(paths, obs=["n"], x_format=x_format)
@@ -62,9 +65,8 @@ def test_rows_follow_each_other(
 def test_inner_join(tmp_path: Path, kind: str, x_format: Literal["dense", "csr"]) -> None:
     matrices = parts(3)
     names = [GENES, ["new", *GENES[:0:-1]], [*GENES[:4], *(f"other{i}" for i in range(6)), "g10", "g8"]]
-    convert = {"csr": sp.csr_matrix, "csc": sp.csc_matrix, "dense": lambda x: x.toarray()}[kind]
     paths = [
-        write(tmp_path / f"{i}.h5ad", convert(x), genes)
+        write(tmp_path / f"{i}.h5ad", convert(x, kind), genes)
         for i, (x, genes) in enumerate(zip(matrices, names, strict=True))
     ]
     source = H5adSource(paths, join="inner", x_format=x_format)
@@ -149,7 +151,7 @@ def test_columns_must_be_of_one_kind(tmp_path: Path) -> None:
         match=r"'n' must be the same kind .* numbers in .*a\.h5ad and categories of text in .*b\.h5ad",
     ):
         H5adSource([a, b], obs=["n"])
-    with pytest.raises(ValueError, match="categories of numbers in .* and categories of text in"):
+    with pytest.raises(ValueError, match=r"categories of numbers in .* and categories of text in"):
         H5adSource([a, b], obs=["c"])
 
 

@@ -33,7 +33,8 @@ def expected_rows(weights: oracle.Quantised, draw: dict[str, Any], indices: Any 
         sampling_size=draw.get("sampling_size", 0),
         indices=indices,
     )
-    return plan.rows.tolist()
+    rows: list[int] = plan.rows.tolist()
+    return rows
 
 
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS.keys())
@@ -88,7 +89,7 @@ def test_class_balance_is_that_of_balanced_weights() -> None:
 
 def test_gaps_between_labels_are_no_classes() -> None:
     spread = ClassBalancedSampling(LABELS * 20).plan(batch_size=9).indices()
-    unused = pd.Categorical.from_codes(LABELS, categories=["a", "b", "c", "unused"])
+    unused = pd.Categorical(["abc"[code] for code in LABELS], categories=["a", "b", "c", "unused"])
     assert spread.tolist() == ClassBalancedSampling(LABELS).plan(batch_size=9).indices().tolist()
     assert spread.tolist() == ClassBalancedSampling(unused).plan(batch_size=9).indices().tolist()
     assert ClassBalancedSampling(unused).describe()["n_classes"] == 3

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstring>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -48,13 +47,17 @@ void csr_take_indptr(const CsrView<T, Column>& csr, std::span<const index_t> row
     }
 }
 
+// indptr: as csr_take_indptr made it
 template <typename T, typename Column>
 void csr_take(const CsrView<T, Column>& csr, std::span<const index_t> rows, std::span<const index_t> indptr,
               std::span<T> data, std::span<Column> columns) {
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        const std::size_t start = csr.range(rows[i]).first;
+        const auto [start, stop] = csr.range(rows[i]);
+        const std::size_t count = stop - start;
         const std::size_t to = static_cast<std::size_t>(indptr[i]);
-        const std::size_t count = static_cast<std::size_t>(indptr[i + 1]) - to;
+        if (static_cast<index_t>(count) != indptr[i + 1] - indptr[i]) {
+            throw std::invalid_argument("the rows or their indptr changed while they were read");
+        }
         std::copy_n(csr.data.begin() + static_cast<std::ptrdiff_t>(start), count,
                     data.begin() + static_cast<std::ptrdiff_t>(to));
         std::copy_n(csr.columns.begin() + static_cast<std::ptrdiff_t>(start), count,
@@ -69,7 +72,7 @@ void csr_take_dense(const CsrView<T, Column>& csr, std::span<const index_t> rows
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto [start, stop] = csr.range(rows[i]);
         T* const to = out.data() + i * width;
-        std::memset(to, 0, width * sizeof(T));
+        std::fill_n(to, width, T{0});
         for (std::size_t k = start; k < stop; ++k) {
             const u64 column = static_cast<u64>(csr.columns[k]);
             if (column >= width) {

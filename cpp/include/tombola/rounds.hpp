@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tombola/order.hpp"
+#include "tombola/per_process.hpp"
 #include "tombola/weight_table.hpp"
 
 namespace tombola {
@@ -37,8 +38,11 @@ class RoundOrder final : public Order {
     u64 block_size_;
     u64 seed_;
     u64 epoch_;
-    mutable std::mutex mutex_;                                    // held to look a round up or put it down, no longer
-    mutable std::array<std::shared_ptr<const Round>, 4> recent_;  // round r in slot r % 4
+    struct Recent {
+        std::mutex mutex;                                   // held to look a round up or put it down, no longer
+        std::array<std::shared_ptr<const Round>, 4> slots;  // round r in slot r % 4
+    };
+    PerProcess<Recent> recent_;
 
     std::shared_ptr<const Round> round(u64 number) const;
 };

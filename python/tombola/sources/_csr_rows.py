@@ -19,10 +19,12 @@ def find_disorder(indices: npt.NDArray[Any], lo: int, hi: int, indptr: IndexArra
     """Tell whether columns fail to increase inside a row, in `indices[lo:hi]` and the value before."""
     first = max(lo - 1, 0)
     part = indices[first:hi]
-    breaks = np.flatnonzero(part[1:] <= part[:-1])
-    breaks += first + 1
-    # Every break has to be the start of a row.
-    return not np.array_equal(indptr[np.searchsorted(indptr, breaks)], breaks)
+    n_breaks = len(part) - 1 - np.count_nonzero(part[1:] > part[:-1])
+    # Only where rows begin may columns fall: as many breaks there as in all, and none is elsewhere.
+    begin, end = np.searchsorted(indptr, [first, hi], side="right")
+    starts = np.unique(indptr[begin:end])
+    starts = starts[starts < hi]
+    return bool(n_breaks != np.count_nonzero(indices[starts] <= indices[starts - 1]))
 
 
 def sort_rows(data: npt.NDArray[Any], indices: npt.NDArray[Any], indptr: IndexArray) -> Parts:

@@ -11,6 +11,9 @@ from ._h5ad_obs import ObsColumn
 from ._h5ad_sparse import CsrMatrix
 
 MAX_CLASSES = 1000
+FIRST_FOREIGN = 256
+"""Codes of filters from here on are registered by others than HDF5."""
+CODECS = {32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32026: "blosc2"}
 
 
 def describe_file(layout: FileLayout) -> dict[str, Any]:
@@ -20,7 +23,8 @@ def describe_file(layout: FileLayout) -> dict[str, Any]:
     -------
     dict
         path, format (version), n_obs, n_vars, encoding, dtype, n_values, mean_row_values, and of the dataset
-        that holds the values: chunks, chunk_rows (mean rows a chunk), compression, shuffle, bytes_on_disk.
+        that holds the values: chunks, chunk_rows (mean rows a chunk, None where stored by columns),
+        compression, shuffle, bytes_on_disk.
     """
     matrix = layout.matrix
     is_sparse = isinstance(matrix, CsrMatrix)
@@ -30,7 +34,7 @@ def describe_file(layout: FileLayout) -> dict[str, Any]:
         values = file[f"{matrix.name}/data" if is_sparse else matrix.name]
         chunks = None if values.chunks is None else [int(size) for size in values.chunks]
         chunk_rows = None
-        if chunks is not None:
+        if chunks is not None and matrix.encoding != "csc":
             chunk_rows = chunks[0] / max(per_row, 1e-9) if is_sparse else float(chunks[0])
         return {
             "path": str(layout.path),
@@ -78,11 +82,9 @@ def describe_obs(column: ObsColumn) -> dict[str, Any]:
 
 
 def _compression(values: h5py.Dataset) -> str | None:
-    if values.compression is not None:
+    if values.compression not in (None, "unknown"):
         return str(values.compression)
     properties = values.id.get_create_plist()
-    filters = [properties.get_filter(i) for i in range(properties.get_nfilters())]
-    named = [
-        f"{name.decode(errors='replace') or 'filter'} ({code})" for code, _, _, name in filters if code > 255
-    ]
-    return named[0] if named else None
+    codes = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    foreign = [CODECS.get(code, f"filter {code}") for code in codes if code >= FIRST_FOREIGN]
+    return foreign[0] if foreign else None

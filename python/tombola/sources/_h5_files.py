@@ -4,9 +4,7 @@ Files open when they are first read, in the process that reads them: after a for
 pickled source they open anew. At most `MAX_OPEN` files stay open, the least recently used one closes first.
 """
 
-import logging
 import os
-import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -14,23 +12,12 @@ from typing import Any
 import h5py
 
 from ._errors import UnreadableFileError, reading
+from ._fork_lock import ForkLock
 from ._h5_runs import RunReader
 
 MAX_OPEN = 256
 
-_logger = logging.getLogger("tombola.sources")
-_lock = threading.Lock()
 _inherited: list[Any] = []
-
-
-def _renew_lock() -> None:
-    # Another thread may have held the lock when this process was forked off.
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def open_h5(path: Path) -> h5py.File:
@@ -89,6 +76,7 @@ class OpenFiles:
     """
 
     def __init__(self) -> None:
+        self._lock = ForkLock()
         self._pid = os.getpid()
         self._files: OrderedDict[Path, h5py.File] = OrderedDict()
         self._readers: dict[tuple[Path, str], RunReader] = {}
@@ -98,7 +86,7 @@ class OpenFiles:
 
     def reader(self, path: Path, name: str) -> RunReader:
         """Give the reader of a dataset, opening file and dataset if need be."""
-        with _lock:
+        with self._lock:
             if self._pid != os.getpid():
                 # The parent's handles stay alive here unused: closing them would drop its file locks.
                 _inherited.append((self._files, self._readers))

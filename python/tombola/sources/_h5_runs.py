@@ -147,10 +147,10 @@ class RunReader:
     def _are_near(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         gaps = (starts[1:] - stops[:-1]) * self._row_bytes
         if self._chunk_rows is None:
-            return gaps <= GAP_BYTES
+            return np.asarray(gaps <= GAP_BYTES)
         # In a chunk that is inflated anyway a gap costs only a copy, but it must not hold further chunks.
         chunks = starts[1:] // self._chunk_rows - (stops[:-1] - 1) // self._chunk_rows
-        return (gaps <= CHUNK_GAP_BYTES) & (chunks <= 1)
+        return np.asarray((gaps <= CHUNK_GAP_BYTES) & (chunks <= 1))
 
     def _groups(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> Iterator[Pieces]:
         limit, align = max(1, GROUP_BYTES // self._row_bytes), self._chunk_rows or 1

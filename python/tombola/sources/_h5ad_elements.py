@@ -102,19 +102,16 @@ def index_name(frame: h5py.Group | h5py.Dataset, where: str) -> str:
     raise MissingElementError(msg)
 
 
-def row_names(frame: h5py.Group | h5py.Dataset, where: str) -> list[str]:
-    """Read the row names of a data frame, such as the gene names in var."""
-    name = index_name(frame, where)
-    if isinstance(frame, h5py.Dataset):
-        return decoded(read_array(frame, where, name))
-    return decoded(read_array(dataset(frame, name, where), f"{where}/{name}"))
-
-
 def frame_length(frame: h5py.Group | h5py.Dataset, where: str) -> int:
     """Count the rows of a data frame without reading them."""
     if isinstance(frame, h5py.Dataset):
         return int(frame.shape[0])
-    return int(dataset(frame, index_name(frame, where), where).shape[0])
+    name = index_name(frame, where)
+    index = frame[name]
+    if isinstance(index, h5py.Group):
+        part = "codes" if encoding(index) == "categorical" else "values"
+        return int(dataset(index, part, f"{where}/{name}").shape[0])
+    return int(dataset(frame, name, where).shape[0])
 
 
 def written_by(file: h5py.File) -> str:

@@ -16,10 +16,9 @@ from ._h5ad_elements import (
     frame_length,
     listed,
     place,
-    row_names,
     written_by,
 )
-from ._h5ad_obs import column_names
+from ._h5ad_obs import column_names, row_names
 from ._h5ad_sparse import CscMatrix, CsrMatrix
 
 Matrix = CsrMatrix | DenseMatrix
@@ -37,8 +36,6 @@ class FileLayout:
         Its rows.
     matrix
         The matrix that was asked for.
-    var_names
-        Names of the columns of the matrix.
     obs_columns
         Names of the columns of obs.
     written_by
@@ -48,13 +45,17 @@ class FileLayout:
     path: Path
     n_obs: int
     matrix: Matrix
-    var_names: list[str]
     obs_columns: list[str]
     written_by: str
 
 
-def read_layout(path: Path, x: str, files: OpenFiles) -> FileLayout:
+def read_layout(path: Path, x: str, files: OpenFiles) -> tuple[FileLayout, list[str]]:
     """Open a file, find and check its parts, and close it again.
+
+    Returns
+    -------
+    tuple
+        The layout, and the names of the columns of the matrix.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def read_layout(path: Path, x: str, files: OpenFiles) -> FileLayout:
         return _read_layout(file, path, x, files)
 
 
-def check_x(x: str) -> None:
+def check_x(x: object) -> None:
     """Check the name of a matrix.
 
     Raises
@@ -77,13 +78,13 @@ def check_x(x: str) -> None:
     ValueError
         If it is none of "X", "raw/X", "layers/NAME" and "obsm/NAME".
     """
-    head, _, name = x.partition("/")
+    head, _, name = x.partition("/") if isinstance(x, str) else ("", "", "")
     if not (x in ("X", "raw/X") or (head in ("layers", "obsm") and name)):
         msg = f"x must be 'X', 'raw/X', 'layers/NAME' or 'obsm/NAME', but is {x!r}"
         raise ValueError(msg)
 
 
-def _read_layout(file: h5py.File, path: Path, x: str, files: OpenFiles) -> FileLayout:
+def _read_layout(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[FileLayout, list[str]]:
     for part in ("obs", "var"):
         if part not in file:
             msg = f"{path}: no {part!r}, so not h5ad; the file has {listed(sorted(file))}"
@@ -104,7 +105,7 @@ def _read_layout(file: h5py.File, path: Path, x: str, files: OpenFiles) -> FileL
             )
             raise BadFileError(msg)
     names = column_names(file["obs"], place(path, "obs"))
-    return FileLayout(path, n_obs, matrix, var_names, names, written_by(file))
+    return FileLayout(path, n_obs, matrix, names, written_by(file)), var_names
 
 
 def _find_matrix(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[Matrix, str | None]:

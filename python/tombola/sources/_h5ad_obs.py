@@ -6,7 +6,8 @@
 - nullable integers and booleans: as they are without missing values, else as float64 with NaN;
 - numbers and booleans: as they are.
 
-Missing categories and missing text have the code -1. O(rows).
+Missing categories and missing text have the code -1. Row names are text or, rarely, categories or nullable
+text. O(rows).
 """
 
 from dataclasses import dataclass
@@ -93,6 +94,31 @@ def read_obs_column(file: h5py.File, path: Path, name: str, n_obs: int) -> ObsCo
         )
         raise BadFileError(msg)
     return column
+
+
+def row_names(frame: h5py.Group | h5py.Dataset, where: str) -> list[str]:
+    """Read the row names of a data frame, such as the gene names in var.
+
+    Raises
+    ------
+    ValueError
+        If a row has no name.
+    """
+    name = index_name(frame, where)
+    if isinstance(frame, h5py.Dataset):
+        return decoded(read_array(frame, where, name))
+    where = f"{where}/{name}"
+    if not isinstance(frame[name], h5py.Group):
+        return decoded(read_array(dataset(frame, name, where), where))
+    # Text that pandas keeps as categories, or in a type that knows missing values.
+    column = _from_group(frame[name], where)
+    if column.categories is None:
+        return decoded(column.values)
+    missing = np.flatnonzero(column.values < 0)
+    if len(missing):
+        msg = f"{where} must name every row, but row {missing[0]} has no name"
+        raise BadFileError(msg)
+    return decoded(column.categories[column.values])
 
 
 def _from_compound(file: h5py.File, obs: h5py.Dataset, name: str, where: str) -> ObsColumn:

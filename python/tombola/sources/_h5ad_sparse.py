@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ._csr_rows import find_disorder
 from ._errors import BadFileError
+from ._fork_lock import ForkLock
 from ._h5_files import OpenFiles
 from ._h5ad_elements import attribute, dataset, read_array
 from ._ranges import gather_ranges
@@ -205,6 +206,7 @@ class CscMatrix(CsrMatrix):
     def __init__(self, group: h5py.Group, path: Path, name: str, files: OpenFiles) -> None:
         super().__init__(group, path, name, files)
         self.index_dtype = np.dtype(np.int32 if self.shape[1] < 2**31 else np.int64)
+        self._lock = ForkLock()
         self._rowwise: dict[str, npt.NDArray[Any]] | None = None
         needed = self.n_values * (self.dtype.itemsize + self.index_dtype.itemsize)
         if needed > CSC_LIMIT_BYTES:
@@ -231,33 +233,36 @@ class CscMatrix(CsrMatrix):
         return _ArrayRuns(self._turned()[part])
 
     def _turned(self) -> dict[str, npt.NDArray[Any]]:
-        if self._rowwise is None:
-            _logger.info(
-                "%s is stored by columns (CSC) and is turned into rows in memory; stored by rows it is faster",
-                self._where,
+        with self._lock:
+            if self._rowwise is None:
+                self._rowwise = self._turn()
+            return self._rowwise
+
+    def _turn(self) -> dict[str, npt.NDArray[Any]]:
+        _logger.info(
+            "%s is stored by columns (CSC) and is turned into rows in memory; by rows it is faster",
+            self._where,
+        )
+        by_column = super().indptr
+        row_of, data = (self._read_part(part)[: by_column[-1]] for part in ("indices", "data"))
+        wrong = np.flatnonzero((row_of < 0) | (row_of >= self.shape[0]))
+        if len(wrong):
+            at = int(wrong[0])
+            column = int(np.searchsorted(by_column, at, side="right")) - 1
+            msg = (
+                f"{self._where}/indices: rows must be in [0, {self.shape[0]}), but column {column} has "
+                f"{row_of[at]}"
             )
-            by_column = super().indptr
-            row_of, data = (
-                read_array(
-                    self._files.reader(self._path, f"{self.name}/{part}").dataset, f"{self._where}/{part}"
-                )[: by_column[-1]]
-                for part in ("indices", "data")
-            )
-            wrong = np.flatnonzero((row_of < 0) | (row_of >= self.shape[0]))
-            if len(wrong):
-                at = int(wrong[0])
-                column = int(np.searchsorted(by_column, at, side="right")) - 1
-                msg = (
-                    f"{self._where}/indices: rows must be in [0, {self.shape[0]}), but column {column} has "
-                    f"{row_of[at]}"
-                )
-                raise BadFileError(msg)
-            order = np.argsort(row_of, kind="stable")
-            columns = np.repeat(np.arange(self.shape[1], dtype=self.index_dtype), np.diff(by_column))
-            indptr = np.zeros(self.shape[0] + 1, dtype=np.int64)
-            np.cumsum(np.bincount(row_of, minlength=self.shape[0]), out=indptr[1:])
-            self._rowwise = {"indptr": indptr, "indices": columns[order], "data": data[order]}
-        return self._rowwise
+            raise BadFileError(msg)
+        order = np.argsort(row_of, kind="stable")
+        columns = np.repeat(np.arange(self.shape[1], dtype=self.index_dtype), np.diff(by_column))
+        indptr = np.zeros(self.shape[0] + 1, dtype=np.int64)
+        np.cumsum(np.bincount(row_of, minlength=self.shape[0]), out=indptr[1:])
+        return {"indptr": indptr, "indices": columns[order], "data": data[order]}
+
+    def _read_part(self, part: str) -> npt.NDArray[Any]:
+        reader = self._files.reader(self._path, f"{self.name}/{part}")
+        return read_array(reader.dataset, f"{self._where}/{part}")
 
 
 def _index_dtype(stored: np.dtype[Any], where: str) -> np.dtype[Any]:

@@ -1,6 +1,5 @@
 """The obs columns of a source: read when first asked for, kept for the process."""
 
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy.typing as npt
 
 from ._concat import unify
 from ._errors import MissingElementError, reading
+from ._fork_lock import ForkLock
 from ._h5_files import open_h5
 from ._h5ad_elements import listed
 from ._h5ad_layout import FileLayout
@@ -28,7 +28,7 @@ class ObsTable:
         shared = set(layouts[0].obs_columns).intersection(*(layout.obs_columns for layout in layouts[1:]))
         self.names = [name for name in layouts[0].obs_columns if name in shared]
         self._columns: dict[str, ObsColumn] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def __reduce__(self) -> tuple[type["ObsTable"], tuple[list[FileLayout]]]:
         return ObsTable, (self._layouts,)
@@ -43,10 +43,11 @@ class ObsTable:
         ValueError
             If the files' columns do not go together.
         """
-        column = self._columns.get(name)
-        if column is None:
-            column = self._columns[name] = self._read(name)
-        return column
+        with self._lock:
+            column = self._columns.get(name)
+            if column is None:
+                column = self._columns[name] = self._read(name)
+            return column
 
     def _read(self, name: str) -> ObsColumn:
         for layout in self._layouts:

@@ -135,7 +135,12 @@ class ArraySource:
             msg = f"the array must be one that an array of integers indexes, but {kind} is not: {error}"
             raise TypeError(msg) from error
         if not _is_tensor(values):
-            values = np.asarray(values)
+            try:
+                values = np.asarray(values)
+            except ValueError as error:
+                kind = type(values).__name__
+                msg = f"the array must give rows as arrays, but {type(array).__name__} gives {kind}: {error}"
+                raise TypeError(msg) from error
         if tuple(values.shape[:1]) != rows.shape:
             msg = f"the array must give one row for each of {len(rows)} integers, but gave {values.shape}"
             raise ValueError(msg)
@@ -181,10 +186,18 @@ def _column(name: str, column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any] 
         raise ValueError(msg)
     if array.dtype.kind in "biufc":
         return array, None
-    if array.ndim == 1 and all(
-        isinstance(value, str) or value is None or value != value for value in array.tolist()
-    ):
-        missing = np.array([not isinstance(value, str) for value in array.tolist()], dtype=np.bool_)
-        return factorize(array.tolist(), missing)
+    if isinstance(column, list | tuple):
+        array = np.asarray(column, dtype=object)  # else a NaN among text would be the text "nan"
+    if array.ndim == 1 and array.dtype.kind in "OUT":
+        texts = array.tolist()
+        missing = np.array([not isinstance(text, str) for text in texts], dtype=np.bool_)
+        if all(map(_is_missing, array[missing].tolist())):
+            return factorize(texts, missing)
     msg = f"column {name!r} must hold numbers, text or categories, but has dtype {array.dtype}"
     raise TypeError(msg)
+
+
+def _is_missing(value: object) -> bool:
+    if value is None or type(value).__name__ == "NAType":  # pandas.NA, which compares with nothing
+        return True
+    return isinstance(value, float) and value != value

@@ -19,7 +19,7 @@ from ._csr_rows import Parts, concatenate, select_columns, sort_rows
 from ._describe import describe_file, describe_obs
 from ._h5_files import OpenFiles
 from ._h5ad_dense import DenseMatrix
-from ._h5ad_layout import check_x, read_layout
+from ._h5ad_layout import FileLayout, check_x, read_layout
 from ._h5ad_sparse import CsrMatrix
 from ._obs_table import CategoriesView, ObsTable, ObsView
 from ._rows import check_rows
@@ -103,7 +103,7 @@ class H5adSource:
         self.x = x
         self.x_format = _one_of("x_format", x_format, ("dense", "csr"))
         self.join = _one_of("join", join, ("exact", "inner"))
-        self.dtype = np.dtype(dtype)
+        self.dtype = np.dtype(dtype).newbyteorder("=")
         if self.dtype.kind not in "biuf":
             msg = f"dtype must be a type of numbers, but is {self.dtype}"
             raise ValueError(msg)
@@ -113,10 +113,14 @@ class H5adSource:
                 msg = f"obs column {name!r} cannot be read: a batch has its own {name!r}; rename the column"
                 raise ValueError(msg)
         files = OpenFiles()
-        self._layouts = [read_layout(path, x, files) for path in self.paths]
-        self.var_names, self._column_maps = join_variables(
-            [layout.var_names for layout in self._layouts], list(self.paths), self.join
-        )
+        self._layouts: list[FileLayout] = []
+        names: list[list[str]] = []
+        for path in self.paths:
+            layout, found = read_layout(path, x, files)
+            self._layouts.append(layout)
+            # Files that agree share one list: a thousand plates would take gigabytes otherwise.
+            names.append(names[0] if names and found == names[0] else found)
+        self.var_names, self._column_maps = join_variables(names, list(self.paths), self.join)
         self._offsets = np.cumsum([0] + [layout.n_obs for layout in self._layouts], dtype=np.int64)
         self._table = ObsTable(self._layouts)
         for name in self.columns:

@@ -88,8 +88,10 @@ class Strategy(ABC):
         ValueError
             If an argument is out of range, or does not fit the arrays of the strategy.
 
-        Notes ----- O(1), but for what is prepared once a strategy. The same version, strategy, seed and epoch
-        give the same batches on every platform, for any number of threads, ranks and workers.
+        Notes
+        -----
+        O(1), but for what is prepared once a strategy. The same version, strategy, seed and epoch give the
+        same batches on every platform, for any number of threads, ranks and workers.
         """
         options: Batching = {
             "batch_size": check_integer("batch_size", batch_size, minimum=1),
