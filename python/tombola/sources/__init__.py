@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ._errors import H5adError
 from .array import ArraySource
 from .base import Column, CsrRows, Source
 
 if TYPE_CHECKING:
     from .h5ad import H5adSource
 
-__all__ = ["ArraySource", "Column", "CsrRows", "H5adSource", "Source"]
+__all__ = ["ArraySource", "Column", "CsrRows", "H5adError", "H5adSource", "Source"]
 
 
 def __getattr__(name: str) -> Any:
