@@ -1,0 +1,8 @@
+"""The command `tombola`: demo, run and inspect.
+
+Importing this costs little; torch, h5py and matplotlib are imported by the command that needs them.
+"""
+
+from .app import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,101 @@
+"""The command `tombola inspect`: what h5ad files hold, and which options suit them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tombola import H5adSource
+from tombola._validation import check_integer
+from tombola.experiments.suggestion import mean_run, suggest
+
+from .console import stdout_console
+
+__all__ = ["inspect_files"]
+
+LISTED_CLASSES = 6
+
+
+def inspect_files(paths: Sequence[Path], *, batch_size: int = 64) -> None:
+    """Print what each file holds, then a suggestion for all of them together.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    batch_size : int
+        Rows of a batch, which the suggestion is for.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the batch size or a file does not do.
+    """
+    check_integer("batch_size", batch_size, minimum=1)
+    console = stdout_console()
+    files: list[Mapping[str, Any]] = []
+    longest_runs: dict[str, float] = {}
+    for path in paths:
+        source = H5adSource(path)
+        description = source.describe()
+        files += description["files"]
+        runs = {name: mean_run(source.obs[name]) for name in source.categories}
+        for name, run in runs.items():
+            longest_runs[name] = max(run, longest_runs.get(name, 0.0))
+        _print_file(console, path, description, runs)
+    together = {"n_obs": sum(file["n_obs"] for file in files), "files": files}
+    suggestion = suggest(together, longest_runs, batch_size=batch_size)
+    console.print(f"suggested for batches of {batch_size}", style="bold")
+    console.print(f"  block size:   {suggestion.block_size} ({suggestion.block_reason})", soft_wrap=True)
+    console.print(f"  fetch factor: {suggestion.fetch_factor} ({suggestion.fetch_reason})", soft_wrap=True)
+
+
+def _print_file(
+    console: Console, path: Path, description: Mapping[str, Any], runs: Mapping[str, float]
+) -> None:
+    console.print(str(path), style="bold", soft_wrap=True, markup=False)
+    (file,) = description["files"]
+    for name, value in _facts(file):
+        console.print(f"  {name + ':':<13} {value}", soft_wrap=True, markup=False)
+    console.print(_obs_table(description["obs"], runs))
+    console.print()
+
+
+def _facts(file: Mapping[str, Any]) -> list[tuple[str, str]]:
+    chunks = "none, values lie in one piece"
+    if file["chunks"] is not None:
+        shape = " x ".join(f"{size:,}" for size in file["chunks"])
+        chunks = f"{shape} values, about {file['chunk_rows']:,.1f} rows"
+    filters = [file["compression"] or "none", *(["shuffle filter"] if file["shuffle"] else [])]
+    return [
+        ("shape", f"{file['n_obs']:,} rows x {file['n_vars']:,} columns"),
+        ("encoding", f"{file['encoding']} {file['dtype']}, written by {file['format']}"),
+        ("values", f"{file['n_values']:,}, {file['mean_row_values']:,.1f} a row"),
+        ("chunks", chunks),
+        ("compression", f"{', '.join(filters)}; {file['bytes_on_disk']:,} bytes on disk"),
+    ]
+
+
+def _obs_table(obs: Mapping[str, Mapping[str, Any]], runs: Mapping[str, float]) -> Table:
+    table = Table(title="obs columns", title_justify="left")
+    table.add_column("name", no_wrap=True)
+    table.add_column("kind")
+    for heading in ("classes", "missing", "mean run"):
+        table.add_column(heading, justify="right")
+    table.add_column("values")
+    for name, column in obs.items():
+        classes = f"{column['n_classes']:,}" if "n_classes" in column else ""
+        run = f"{runs[name]:,.1f}" if name in runs else ""
+        cells = (name, column["kind"], classes, f"{column['missing']:,}", run, _values(column))
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def _values(column: Mapping[str, Any]) -> str:
+    if "counts" not in column:
+        return "" if column["min"] is None else f"{column['min']:g} to {column['max']:g}"
+    listed = [f"{name} {count:,}" for name, count in list(column["counts"].items())[:LISTED_CLASSES]]
+    rest = column["n_classes"] - len(listed)
+    return ", ".join(listed) + (f", and {rest:,} more" if rest > 0 else "")

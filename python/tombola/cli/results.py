@@ -1,0 +1,63 @@
+"""Run an experiment with progress bars and print what came of it; what demo and run have in common."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tombola.experiments import ExperimentConfig, ExperimentData, Outcome, run_experiment
+from tombola.experiments.summary import accuracy_table, result_table
+from tombola.experiments.training import count_steps
+
+from .console import StrategyProgress, progress, stdout_console
+
+__all__ = ["run_and_print"]
+
+
+def run_and_print(
+    data: ExperimentData,
+    config: ExperimentConfig,
+    output: Path,
+    *,
+    title: str,
+    window_note: str = "",
+    baseline_note: str = "",
+) -> Outcome:
+    """Train, test, write the files, print the tables; returns what `run_experiment` does.
+
+    The notes are said behind the size of the fetch window and behind the baseline.
+    """
+    console = stdout_console()
+    for line in _setup(data, config, window_note, baseline_note):
+        console.print(line, soft_wrap=True, markup=False)
+    with progress() as bars:
+        outcome = run_experiment(data, config, output, title=title, reporter=StrategyProgress(bars))
+    console.print("\nmacro-F1 on the test rows", style="bold")
+    console.print(result_table(outcome.results, outcome.baseline, data))
+    console.print("\naccuracy on the test rows", style="bold")
+    console.print(accuracy_table(outcome.results, outcome.baseline))
+    console.print(f"\ntable:   {outcome.summary}", soft_wrap=True, markup=False)
+    console.print(f"picture: {outcome.plot}", soft_wrap=True, markup=False)
+    console.print(f"records: {outcome.runs[0].parent}", soft_wrap=True, markup=False)
+    return outcome
+
+
+def _setup(
+    data: ExperimentData, config: ExperimentConfig, window_note: str, baseline_note: str
+) -> tuple[str, ...]:
+    n_train, n_test = len(data.train_rows), len(data.test_rows)
+    tasks = ", ".join(
+        f"{label.name} ({np.count_nonzero(data.train_counts(label))} classes)" for label in data.labels
+    )
+    dropped = f"; {data.n_dropped:,} rows without a label left out" if data.n_dropped else ""
+    window = f"{config.batch_size} x {config.fetch_factor} = {config.window:,} rows"
+    passes = "1 epoch" if config.epochs == 1 else f"{config.epochs} epochs"
+    return (
+        f"data:     {n_train:,} rows to train on, {n_test:,} to test on, "
+        f"{data.source.n_vars:,} features{dropped}",
+        f"labels:   {tasks}",
+        f"batches:  {config.batch_size} rows, in blocks of {config.block_size} where a strategy has blocks",
+        f"window:   {window}{window_note}",
+        f"baseline: {config.min_count_baseline:g}{baseline_note}",
+        f"training: {passes}, {count_steps(config, data):,} steps, learning rate {config.learning_rate:g}, "
+        f"the last fifth falling to 0, seed {config.seed}",
+    )

@@ -1,0 +1,158 @@
+"""The options of an experiment, and warnings where they do not suit the data.
+
+In a small data set the field's defaults defeat themselves: a baseline of 1,000 flattens all weights, a
+window of 64 x 256 rows swallows a file. Nothing is changed behind the user's back; it is said, with what
+would do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tombola.sources import CsrRows
+
+from .data import ExperimentData
+from .strategies_table import STRATEGIES, check_strategies
+
+__all__ = ["ExperimentConfig", "enough_epochs", "find_misfits", "window_factor"]
+
+MIN_STEPS = 200
+MAX_EPOCHS = 200
+FLAT = 1.5
+"""Weights whose largest is less than this many times the smallest count as flat."""
+
+PROBED_ROWS = 64
+MANY = 10
+"""A whole number below this may be anything; from here on, with nothing else, they are counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """How to train; every strategy alike.
+
+    Parameters
+    ----------
+    strategies : tuple of str
+        Names out of `STRATEGIES`.
+    epochs : int
+        Passes over the training rows.
+    batch_size, fetch_factor, block_size : int
+        As in the strategies; a fetch window is ``batch_size * fetch_factor`` rows.
+    min_count_baseline : float
+        Softens the weights of rare label combinations.
+    learning_rate : float
+        Of gradient descent, on rows scaled to a typical length of 1.
+    log1p : bool
+        Scale each row to the sum 10,000 and take log(1 + x): for raw counts.
+    seed : int
+        Of the order.
+    """
+
+    strategies: tuple[str, ...] = tuple(STRATEGIES)
+    epochs: int = 1
+    batch_size: int = 64
+    fetch_factor: int = 256
+    block_size: int = 16
+    min_count_baseline: float = 1_000.0
+    learning_rate: float = 3.0
+    log1p: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strategies", check_strategies(self.strategies))
+        for name in ("epochs", "batch_size", "fetch_factor", "block_size"):
+            if getattr(self, name) < 1:
+                msg = f"{name} must be >= 1, but is {getattr(self, name)}"
+                raise ValueError(msg)
+        if not 0 <= self.seed < 2**63:
+            msg = f"seed must be in [0, 2**63), but is {self.seed}"
+            raise ValueError(msg)
+        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
+            msg = f"learning_rate must be a finite number > 0, but is {self.learning_rate:g}"
+            raise ValueError(msg)
+        if not (np.isfinite(self.min_count_baseline) and self.min_count_baseline >= 0):
+            msg = f"min_count_baseline must be a finite number >= 0, but is {self.min_count_baseline:g}"
+            raise ValueError(msg)
+
+    @property
+    def window(self) -> int:
+        """Rows of a fetch window."""
+        return self.batch_size * self.fetch_factor
+
+
+def enough_epochs(n_train: int, batch_size: int) -> int:
+    """Return the epochs that make about 200 steps, at least 1 and at most 200."""
+    steps = -(-n_train // max(1, batch_size))
+    return int(np.clip(-(-MIN_STEPS // steps), 1, MAX_EPOCHS))
+
+
+def window_factor(n_rows: int, batch_size: int) -> int:
+    """Return the largest fetch factor whose window is at most `n_rows` rows, at least 1."""
+    return max(1, n_rows // batch_size)
+
+
+def find_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:
+    """Say where options make no sense for these data, one sentence each, with a value that does."""
+    return [*_window_misfits(config, data), *_weight_misfits(config, data), *_scale_misfits(config, data)]
+
+
+def _window_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:
+    n_train = len(data.train_rows)
+    smallest = min(_train_rows_of_files(data))
+    suggestion = window_factor(min(n_train, smallest) // 10, config.batch_size)
+    cure = f"--fetch-factor {suggestion} gives a window of {suggestion * config.batch_size:,} rows"
+    sizes = f"{config.batch_size} x {config.fetch_factor} = {config.window:,} rows"
+    if config.batch_size > n_train // 2:
+        return [
+            f"the batch size of {config.batch_size:,} is more than half of the {n_train:,} training rows: "
+            "every strategy gives much the same batches"
+        ]
+    if 2 * config.window > n_train:
+        return [
+            f"the fetch window of {sizes} holds more than half of the {n_train:,} training rows: "
+            f"streaming_buffer and block_shuffling become a full shuffle, read at once ({cure})"
+        ]
+    if config.window > smallest:
+        return [
+            f"the fetch window of {sizes} is larger than the smallest file ({smallest:,} training rows): "
+            f"it reads whole files at once ({cure})"
+        ]
+    return []
+
+
+def _train_rows_of_files(data: ExperimentData) -> Sequence[int]:
+    bounds = np.searchsorted(data.train_rows, data.file_bounds)
+    return [int(size) for size in np.diff(bounds) if size > 0]
+
+
+def _weight_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:
+    counts = data.combination_counts()
+    baseline = config.min_count_baseline
+    spread = (counts.max() + baseline) / (counts.min() + baseline)
+    weighted = [name for name in config.strategies if name.startswith("weighted")]
+    if not weighted or counts.max() < 2 * counts.min() or spread >= FLAT:
+        return []
+    return [
+        f"the baseline of {baseline:g} flattens the class weights: label combinations have {counts.min():,} "
+        f"to {counts.max():,} rows, so the largest weight is only {spread:.2f} times the smallest and "
+        f"{' and '.join(weighted)} balance little "
+        f"(--min-count-baseline {np.median(counts):g} is the median count)"
+    ]
+
+
+def _scale_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:
+    x = data.source.read(data.train_rows[:PROBED_ROWS])["X"]
+    values = x.data if isinstance(x, CsrRows) else x
+    if (
+        config.log1p
+        or values.size == 0
+        or values.max() < MANY
+        or (values < 0).any()
+        or (values % 1 != 0).any()
+    ):
+        return []
+    return [
+        f"X looks like raw counts (whole numbers up to {values.max():,.0f} in the first rows): "
+        "a linear model learns better from their logarithms (--log1p)"
+    ]

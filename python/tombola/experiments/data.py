@@ -1,0 +1,188 @@
+"""The experiment's data: rows of h5ad files, label columns as class codes, which rows train and which test.
+
+All files form one source, so the classes of training and test agree; the split is two arrays of row numbers.
+Rows that miss a label are left out of both. Complexity: O(rows) for labels and split; X is not touched.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tombola import H5adSource, permutation
+
+__all__ = ["ExperimentData", "Label", "open_data"]
+
+MAX_NUMBER_CLASSES = 1_000
+"""A column of integers with more distinct values than this is a measurement, not a label."""
+
+IndexArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Label:
+    """A label column.
+
+    Parameters
+    ----------
+    name : str
+    classes : tuple of str
+        Names of the classes.
+    codes : ndarray of int64, shape (n_rows,)
+        Class of each row of the source; -1 where missing.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    codes: IndexArray
+
+
+@dataclass(frozen=True, eq=False)
+class ExperimentData:
+    """A source with labels and a split.
+
+    Parameters
+    ----------
+    source : H5adSource
+    labels : tuple of Label
+        The tasks.
+    train_rows, test_rows : ndarray of int64
+        Rows of the source, increasing, without those that miss a label.
+    file_bounds : ndarray of int64, shape (n_files + 1,)
+        File f has the rows ``file_bounds[f]`` to ``file_bounds[f + 1]``.
+    n_dropped : int
+        Rows left out for want of a label.
+    """
+
+    source: H5adSource
+    labels: tuple[Label, ...]
+    train_rows: IndexArray
+    test_rows: IndexArray
+    file_bounds: IndexArray
+    n_dropped: int = 0
+
+    def __post_init__(self) -> None:
+        for name, rows in (("training", self.train_rows), ("test", self.test_rows)):
+            if len(rows) == 0:
+                msg = (
+                    f"the split leaves no {name} rows of {len(self.source):,} "
+                    f"({self.n_dropped:,} of them miss a label)"
+                )
+                raise ValueError(msg)
+        for label in self.labels:
+            counts = self.train_counts(label)
+            if np.count_nonzero(counts) < 2:
+                msg = (
+                    f"label column {label.name!r} must have at least 2 classes among the training rows, "
+                    f"but has only {label.classes[int(counts.argmax())]!r}"
+                )
+                raise ValueError(msg)
+
+    def train_counts(self, label: Label) -> IndexArray:
+        """Count the training rows of each class."""
+        return np.bincount(label.codes[self.train_rows], minlength=len(label.classes))
+
+    def combination_counts(self) -> IndexArray:
+        """Count the training rows of each combination of labels that occurs; O(rows log rows)."""
+        combined = np.zeros(len(self.train_rows), dtype=np.int64)
+        for label in self.labels:
+            combined = combined * len(label.classes) + label.codes[self.train_rows]
+            combined = np.unique(combined, return_inverse=True)[1]
+        return np.bincount(combined)
+
+
+def open_data(
+    paths: Sequence[Path],
+    labels: Sequence[str],
+    *,
+    holdout_files: Sequence[Path] = (),
+    holdout_fraction: float | None = None,
+    seed: int = 0,
+    join: str = "exact",
+) -> ExperimentData:
+    """Open files as one source and split its rows.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        h5ad files. Those that are held out may be among them.
+    labels : sequence of str
+        Columns of obs: categories, text, or integers of few values.
+    holdout_files : sequence of Path
+        Files whose rows test; all others train.
+    holdout_fraction : float, optional
+        Instead of files: the share of all rows, drawn by `seed`, that tests.
+    seed : int
+        Of the draw.
+    join : {"exact", "inner"}
+        What to do where the files' var names differ.
+
+    Raises
+    ------
+    ValueError
+        If a label column or the split does not do, or a file does not fit the others.
+    KeyError
+        If a label column is not there; the message lists those that are.
+    OSError
+        If a file cannot be read.
+    """
+    if bool(holdout_files) == (holdout_fraction is not None):
+        msg = "exactly one of holdout_files and holdout_fraction must be given"
+        raise ValueError(msg)
+    if holdout_fraction is not None and not 0.0 < holdout_fraction < 1.0:
+        msg = f"holdout_fraction must be between 0 and 1, but is {holdout_fraction:g}"
+        raise ValueError(msg)
+    if join not in ("exact", "inner"):
+        msg = f"join must be exact or inner, but is {join!r}"
+        raise ValueError(msg)
+    if not labels:
+        msg = "labels must name at least one column of obs, but is empty"
+        raise ValueError(msg)
+    held_out = {path.resolve() for path in holdout_files}
+    together = list({path.resolve(): path for path in [*paths, *holdout_files]}.values())
+    source = H5adSource(together, join="inner" if join == "inner" else "exact")
+    columns = tuple(_label(source, name) for name in _distinct(labels))
+    is_labelled = np.all([label.codes >= 0 for label in columns], axis=0)
+    lengths = [len(H5adSource(path)) for path in together]
+    if holdout_fraction is None:
+        is_test = np.repeat([path.resolve() in held_out for path in together], lengths)
+    else:
+        is_test = np.zeros(len(source), dtype=bool)
+        n_test = min(max(1, round(holdout_fraction * len(source))), len(source) - 1)
+        is_test[permutation(len(source), seed)[:n_test]] = True
+    return ExperimentData(
+        source=source,
+        labels=columns,
+        train_rows=np.flatnonzero(is_labelled & ~is_test),
+        test_rows=np.flatnonzero(is_labelled & is_test),
+        file_bounds=np.cumsum([0, *lengths], dtype=np.int64),
+        n_dropped=int(np.count_nonzero(~is_labelled)),
+    )
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _label(source: H5adSource, name: str) -> Label:
+    values = source.obs[name]
+    if name in source.categories:
+        return Label(name, tuple(map(str, source.categories[name])), values)
+    return _label_of_numbers(name, values)
+
+
+def _label_of_numbers(name: str, values: npt.NDArray[Any]) -> Label:
+    if values.dtype.kind not in "biu":
+        msg = f"label column {name!r} must hold categories, text or integers, but holds {values.dtype}"
+        raise ValueError(msg)
+    numbers, codes = np.unique(values, return_inverse=True)
+    if len(numbers) > MAX_NUMBER_CLASSES:
+        msg = (
+            f"label column {name!r} must hold at most {MAX_NUMBER_CLASSES} distinct integers, "
+            f"but holds {len(numbers)}: it looks like a measurement"
+        )
+        raise ValueError(msg)
+    return Label(name, tuple(map(str, numbers.tolist())), codes.astype(np.int64, copy=False))

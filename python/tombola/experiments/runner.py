@@ -1,0 +1,167 @@
+"""Run the experiment: every strategy in turn, a JSON file for each, then the summary and the plot.
+
+Files are written as soon as they can be, each atomically; an interrupted experiment leaves those of the
+strategies that are done.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from tombola import __version__
+
+from .atomic import write_csv, write_json
+from .config import ExperimentConfig
+from .data import ExperimentData
+from .metrics import Scores, majority_scores
+from .plots import plot_comparison
+from .summary import summary_rows
+from .training import RunResult, count_steps, run_strategy
+
+__all__ = ["Outcome", "Reporter", "prepare_output", "run_experiment"]
+
+RUNS = "runs"
+
+
+class Reporter(Protocol):
+    """What is told about progress."""
+
+    def begin(self, strategy: str, n_steps: int) -> None:
+        """Hear that a strategy begins to train."""
+
+    def step(self, n_rows: int, loss: float) -> None:
+        """Hear of a batch."""
+
+    def end(self, result: RunResult) -> None:
+        """Hear that a strategy is done."""
+
+
+class _Silent:
+    def begin(self, strategy: str, n_steps: int) -> None:
+        pass
+
+    def step(self, n_rows: int, loss: float) -> None:
+        pass
+
+    def end(self, result: RunResult) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All results, and where they are.
+
+    Parameters
+    ----------
+    results : tuple of RunResult
+        In the order of the options' strategies.
+    baseline : dict of str to Scores
+        By label: what guessing the most common class scores on the test rows.
+    summary, plot : Path
+    runs : tuple of Path
+        JSON files, one a strategy.
+    """
+
+    results: tuple[RunResult, ...]
+    baseline: dict[str, Scores]
+    summary: Path
+    plot: Path
+    runs: tuple[Path, ...]
+
+
+def prepare_output(output: Path) -> None:
+    """Make the folder for results, so that what hinders it shows before anything is done.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    (output / RUNS).mkdir(parents=True, exist_ok=True)
+
+
+def run_experiment(
+    data: ExperimentData,
+    config: ExperimentConfig,
+    output: Path,
+    *,
+    title: str = "",
+    reporter: Reporter | None = None,
+) -> Outcome:
+    """Train and test with every strategy and write what came of it.
+
+    Parameters
+    ----------
+    data : ExperimentData
+    config : ExperimentConfig
+    output : Path
+        Folder for ``runs/STRATEGY.json``, ``summary.csv`` and ``comparison.png``; made if missing.
+    title : str
+        Of the plot.
+    reporter : Reporter, optional
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written, which is tried before anything is trained.
+    """
+    prepare_output(output)
+    reporter = reporter or _Silent()
+    baseline = {
+        label.name: majority_scores(label.codes[data.test_rows], data.train_counts(label))
+        for label in data.labels
+    }
+    results: list[RunResult] = []
+    runs: list[Path] = []
+    for name in config.strategies:
+        reporter.begin(name, count_steps(config, data))
+        result = run_strategy(name, data, config, on_step=reporter.step)
+        results.append(result)
+        runs.append(output / RUNS / f"{name}.json")
+        write_json(runs[-1], _run_record(result, data, config, baseline))
+        reporter.end(result)
+    summary, plot = output / "summary.csv", output / "comparison.png"
+    write_csv(summary, summary_rows(results, baseline))
+    plot_comparison(plot, results, baseline, data, title=title)
+    return Outcome(tuple(results), baseline, summary, plot, tuple(runs))
+
+
+def _run_record(
+    result: RunResult, data: ExperimentData, config: ExperimentConfig, baseline: dict[str, Scores]
+) -> dict[str, Any]:
+    return {
+        "tombola": __version__,
+        "strategy": result.strategy,
+        "config": dataclasses.asdict(config),
+        "data": {
+            "files": [str(path) for path in data.source.paths],
+            "train_rows": len(data.train_rows),
+            "test_rows": len(data.test_rows),
+            "rows_without_label": data.n_dropped,
+        },
+        "seconds": result.seconds,
+        "wait_seconds": result.wait_seconds,
+        "cells": result.cells,
+        "cells_per_second": result.cells_per_second,
+        "tasks": {
+            label.name: {
+                **_named(result.scores[label.name], label.classes),
+                "baseline": _named(baseline[label.name], label.classes),
+                "diversity_bits": result.diversity_bits[label.name],
+            }
+            for label in data.labels
+        },
+        "loss_curve": [list(point) for point in result.loss_curve],
+    }
+
+
+def _named(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
+    record = dataclasses.asdict(scores)
+    record["class_f1"] = dict(zip(classes, scores.class_f1, strict=True))
+    return record

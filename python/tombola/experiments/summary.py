@@ -1,0 +1,103 @@
+"""The results as rows of a CSV file and as tables for the terminal.
+
+Scores are given to three digits on the terminal and whole in the file. The best score of each column is bold.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from rich.markup import escape
+from rich.table import Table
+
+from .data import ExperimentData, Label
+from .metrics import Scores
+from .training import RunResult
+
+__all__ = ["BASELINE_NAME", "accuracy_table", "key_label", "result_table", "summary_rows"]
+
+BASELINE_NAME = "majority class"
+
+_Cells: TypeAlias = Mapping[str, Scores]
+
+
+def key_label(data: ExperimentData) -> Label:
+    """Return the label with the most classes, whose diversity and rare classes the tables show."""
+    return max(data.labels, key=lambda label: len(label.classes))
+
+
+def summary_rows(results: Sequence[RunResult], baseline: Mapping[str, Scores]) -> list[dict[str, object]]:
+    """Return one flat row a strategy, and a last one for the majority-class baseline with empty speeds."""
+    rows: list[dict[str, object]] = []
+    for result in results:
+        row: dict[str, object] = {"strategy": result.strategy, **_score_columns(result.scores)}
+        row |= {f"diversity_bits_{label}": bits for label, bits in result.diversity_bits.items()}
+        row |= {
+            "seconds": result.seconds,
+            "wait_seconds": result.wait_seconds,
+            "cells": result.cells,
+            "cells_per_second": result.cells_per_second,
+        }
+        rows.append(row)
+    last: dict[str, object] = dict.fromkeys(rows[0], "")
+    rows.append({**last, "strategy": BASELINE_NAME.replace(" ", "_"), **_score_columns(baseline)})
+    return rows
+
+
+def _score_columns(scores: _Cells) -> dict[str, object]:
+    columns: dict[str, object] = {}
+    for measure in ("macro_f1", "accuracy", "rare_f1"):
+        columns |= {f"{measure}_{label}": getattr(score, measure) for label, score in scores.items()}
+    return columns
+
+
+def result_table(results: Sequence[RunResult], baseline: Mapping[str, Scores], data: ExperimentData) -> Table:
+    """Return the main table: macro-F1 of each task and of the key label's rare classes, speed, diversity."""
+    key = key_label(data).name
+    table = Table()
+    table.add_column("strategy", no_wrap=True)
+    for name in (*baseline, f"rare {key}", "seconds", "cells/s", f"bits ({key})"):
+        table.add_column(escape(name), justify="right")
+    measures: list[Callable[[_Cells], float]] = [_measure("macro_f1", label) for label in baseline]
+    measures.append(_measure("rare_f1", key))
+    best = _best(results, measures)
+    for result in results:
+        speed = [f"{result.seconds:.1f}", f"{result.cells_per_second:,.0f}"]
+        scores = _formatted(result.scores, measures, best)
+        table.add_row(result.strategy, *scores, *speed, f"{result.diversity_bits[key]:.2f}")
+    table.add_section()
+    table.add_row(BASELINE_NAME, *_formatted(baseline, measures, None), style="dim")
+    return table
+
+
+def accuracy_table(results: Sequence[RunResult], baseline: Mapping[str, Scores]) -> Table:
+    """Return the table of accuracies."""
+    table = Table()
+    table.add_column("strategy", no_wrap=True)
+    for label in baseline:
+        table.add_column(escape(label), justify="right")
+    measures = [_measure("accuracy", label) for label in baseline]
+    best = _best(results, measures)
+    for result in results:
+        table.add_row(result.strategy, *_formatted(result.scores, measures, best))
+    table.add_section()
+    table.add_row(BASELINE_NAME, *_formatted(baseline, measures, None), style="dim")
+    return table
+
+
+def _measure(measure: str, label: str) -> Callable[[_Cells], float]:
+    return lambda scores: float(getattr(scores[label], measure))
+
+
+def _best(results: Sequence[RunResult], measures: Sequence[Callable[[_Cells], float]]) -> list[str] | None:
+    if len(results) < 2:
+        return None
+    return [f"{max(measure(result.scores) for result in results):.3f}" for measure in measures]
+
+
+def _formatted(
+    scores: _Cells, measures: Sequence[Callable[[_Cells], float]], best: list[str] | None
+) -> list[str]:
+    texts = [f"{measure(scores):.3f}" for measure in measures]
+    if best is None:
+        return texts
+    return [f"[bold]{text}[/bold]" if text == top else text for text, top in zip(texts, best, strict=True)]
