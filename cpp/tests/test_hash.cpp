@@ -9,6 +9,72 @@
 using namespace tombola;
 using namespace tombola::test;
 
+namespace {
+
+// The rule of hash.hpp, a word at a time: four lanes, groups filled up with zeros.
+class PlainHash {
+  public:
+    void words(const std::vector<u64>& values) {
+        for (std::size_t i = 0; i < (values.size() + 3) / 4 * 4; ++i) {
+            lanes_[i % 4] = fold(lanes_[i % 4] ^ (i < values.size() ? values[i] : 0));
+        }
+        length_ += values.size();
+    }
+    u64 value() const {
+        u64 h = length_ * multiplier;
+        for (const u64 lane : lanes_) {
+            h = fold(h ^ lane);
+        }
+        return h;
+    }
+
+  private:
+    static constexpr u64 multiplier = 0x9E3779B97F4A7C15U;
+    static u64 fold(u64 x) {
+        x *= multiplier;
+        return x ^ x >> 32U;
+    }
+    std::vector<u64> lanes_{0x243F6A8885A308D3U, 0x13198A2E03707344U, 0xA4093822299F31D0U, 0x082EFA98EC4E6C89U};
+    u64 length_ = 0;
+};
+
+u64 plain_hash_bytes(const std::vector<unsigned char>& bytes) {
+    constexpr std::size_t chunk = std::size_t{1} << 20U;
+    std::vector<u64> parts;
+    for (std::size_t start = 0; start < bytes.size(); start += chunk) {
+        const std::size_t stop = std::min(bytes.size(), start + chunk);
+        PlainHash part;
+        for (std::size_t block = start; block < stop; block += 4096) {
+            std::vector<u64> words;
+            for (std::size_t at = block; at < std::min(stop, block + 4096); ++at) {
+                if (at % 8 == 0) {
+                    words.push_back(0);
+                }
+                words.back() |= static_cast<u64>(bytes[at]) << 8 * (at % 8);
+            }
+            part.words(words);
+        }
+        part.words({stop - start});
+        parts.push_back(part.value());
+    }
+    PlainHash whole;
+    whole.words(parts);
+    whole.words({bytes.size()});
+    return whole.value();
+}
+
+}  // namespace
+
+TEST(hashes_follow_the_rule) {
+    for (const std::size_t size : {0U, 1U, 7U, 8U, 9U, 33U, 4095U, 4096U, 4099U, 8200U, (1U << 20U) + 13U}) {
+        std::vector<unsigned char> bytes(size);
+        for (std::size_t i = 0; i < size; ++i) {
+            bytes[i] = static_cast<unsigned char>(noise(70, i));
+        }
+        CHECK_EQ(hash_bytes(bytes.data(), size), plain_hash_bytes(bytes));
+    }
+}
+
 TEST(every_bit_and_the_length_count) {
     std::set<u64> seen;
     std::size_t made = 0;

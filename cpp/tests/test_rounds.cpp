@@ -114,6 +114,34 @@ TEST(rounds_are_as_defined_by_rejection_and_by_keys) {
     }
 }
 
+TEST(a_quarter_of_the_rows_is_still_drawn_by_rejection) {
+    std::vector<double> weights(1000);
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        weights[i] = unit_noise(38, i);
+    }
+    const PlainRound expected = plain_round(Quantised{weights}, 0, 250);
+    CHECK_EQ(expected.rejected_way, 250U);
+    CHECK(draw_round(*table_of(weights), seed, epoch, 0, 250) == expected.rows);
+}
+
+TEST(the_last_attempt_of_rejection_counts) {
+    // About one attempt in twenty meets a row that is new, so that the last one does in some rounds.
+    std::vector<double> weights(1000, 1.0);
+    weights[0] = 20'000.0;
+    const Quantised q{weights};
+    const Table table = table_of(weights);
+    const mass_t threshold = q.masses[0];
+    u64 at_last = 0;
+    for (u64 round = 0; round < 200; ++round) {
+        const PlainRound expected = plain_round(q, round, 20);
+        CHECK(expected.rejected_way < 20);
+        CHECK(draw_round(*table, seed, epoch, round, 20) == expected.rows);
+        const u64 last = Stream{derive_key(seed, epoch, Purpose::round), round}.word64(2 * 20 + 63);
+        at_last += static_cast<u64>(static_cast<u128>(last) * q.total() >> 64U) >= threshold ? 1 : 0;
+    }
+    CHECK(at_last > 0);
+}
+
 TEST(a_round_that_rejection_cannot_finish_is_finished_by_keys) {
     const std::vector<double> weights = dominated_weights(1000);
     const Quantised q{weights};

@@ -16,6 +16,7 @@ from tests.statistical.draws import (
 from tests.statistical.tools import F64, check_chi_square, check_counts, check_normal, pearson
 from tombola import _core
 
+MOST = 4_000_000  # draws a test, for the sake of memory
 WEIGHTS = np.array([3.0, 0.0, 1.0, 4.0, 1.5, 0.0, 9.0, 2.6])
 
 
@@ -66,7 +67,7 @@ def test_stratified_counts_have_their_expectation(kind: WeightKind, effort: int)
 )
 def test_independent_counts_are_multinomial(weights: list[int], draws: int, effort: int) -> None:
     w = np.array(weights, dtype=np.float64)
-    rows = epochs_of_draws(w, range_of(40000, effort), draws, "iid")
+    rows = epochs_of_draws(w, range_of(min(40000, MOST // draws), effort), draws, "iid")
     known = compositions(draws, len(w))
     probabilities = np.array([stats.multinomial.pmf(c, draws, w / w.sum()) for c in known])
     check_counts(
@@ -76,7 +77,7 @@ def test_independent_counts_are_multinomial(weights: list[int], draws: int, effo
 
 @pytest.mark.parametrize(("n", "draws"), [(40, 40), (100, 16), (100, 17), (1000, 700)])
 def test_independent_draws_repeat_as_often_as_they_should(n: int, draws: int, effort: int) -> None:
-    rows = epochs_of_draws(np.ones(n), range_of(20000, effort), draws, "iid")
+    rows = epochs_of_draws(np.ones(n), range_of(min(20000, MOST // draws), effort), draws, "iid")
     distinct = (counts_of(rows, n) > 0).sum(axis=1)
     check_counts("distinct rows", np.bincount(distinct, minlength=n + 1), distinct_distribution(n, draws))
 
