@@ -168,9 +168,9 @@ void shuffle_out_of_upper_half(const Layout& layout, u64 key, std::span<index_t>
 }  // namespace
 
 void permutation(u64 seed, std::span<index_t> out) {
-    const u64 label_key = derive_key(seed, 0, Purpose::permutation);
-    const u64 bucket_key = derive_key(seed, 0, Purpose::permutation_bucket);
-    const u64 n = out.size();
+    const u64 n = out.size();  // part of the keys: permutations of two sizes have nothing in common
+    const u64 label_key = derive_key(seed, n, Purpose::permutation);
+    const u64 bucket_key = derive_key(seed, n, Purpose::permutation_bucket);
     if (n < exact_below) {
         shuffled_iota(Stream{label_key, 0}, out);
         return;

@@ -38,7 +38,7 @@ def bucket_labels(n: int, seed: int) -> I64:
     bits = label_bits(n)
     element = np.arange(n, dtype=np.uint64)
     chunk, inside = element >> np.uint64(20), element & np.uint64((1 << 20) - 1)
-    words = lane_word(derive(seed, 0, Purpose.PERMUTATION), chunk, inside >> np.uint64(1))
+    words = lane_word(derive(seed, n, Purpose.PERMUTATION), chunk, inside >> np.uint64(1))
     half = words >> (np.uint64(16) * (inside & np.uint64(1)))
     return (half & np.uint64((1 << bits) - 1)).astype(np.int64)
 
@@ -46,11 +46,11 @@ def bucket_labels(n: int, seed: int) -> I64:
 def permutation(n: int, seed: int) -> I64:
     """Return an exact uniform permutation: one shuffle, or shuffled buckets of i.i.d. labels in a row."""
     if n < EXACT_BELOW:
-        return shuffle(derive(seed, 0, Purpose.PERMUTATION), 0, np.arange(n))
+        return shuffle(derive(seed, n, Purpose.PERMUTATION), 0, np.arange(n))
     labels = bucket_labels(n, seed)
     elements = np.argsort(labels, kind="stable")
     ends = np.cumsum(np.bincount(labels, minlength=1 << label_bits(n)))
-    key = derive(seed, 0, Purpose.PERMUTATION_BUCKET)
+    key = derive(seed, n, Purpose.PERMUTATION_BUCKET)
     return np.concatenate([shuffle(key, b, part) for b, part in enumerate(np.split(elements, ends[:-1]))])
 
 
