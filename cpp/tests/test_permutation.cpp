@@ -74,6 +74,18 @@ TEST(seeds_give_different_permutations_and_few_fixed_points) {
     }
 }
 
+TEST(neighbouring_sizes_have_nothing_in_common) {
+    for (const u64 n : {u64{1000}, u64{100000}}) {
+        const std::vector<index_t> one = make(n, 3, 1);
+        const std::vector<index_t> other = make(n + 1, 3, 1);
+        index_t same = 0;
+        for (std::size_t i = 0; i < n; ++i) {
+            same += one[i] == other[i] ? 1 : 0;
+        }
+        CHECK(same < 20);  // nearly Poisson of mean 1 again
+    }
+}
+
 TEST(the_shuffle_is_durstenfelds_by_bounded_integers) {
     // Ranges of 65,535 elements meet real rejections; their number is counted to be sure.
     u64 rejections = 0;
