@@ -60,9 +60,14 @@ WindowedPlan::WindowedPlan(std::unique_ptr<const Order> order, std::span<const i
     n_batches_ = n_rows_ / batch_size_ + (n_rows_ % batch_size_ != 0 ? 1 : 0);
 }
 
-index_t WindowedPlan::offset(index_t batch) const noexcept {
-    return batch >= n_batches_ ? n_rows_ : batch * batch_size_;
+void Plan::offsets(index_t start, index_t stop, std::span<index_t> out) const {
+    const index_t first = offset(start);
+    for (index_t batch = start; batch <= stop; ++batch) {
+        out[static_cast<std::size_t>(batch - start)] = offset(batch) - first;
+    }
 }
+
+index_t WindowedPlan::offset(index_t batch) const { return batch >= n_batches_ ? n_rows_ : batch * batch_size_; }
 
 void WindowedPlan::fill(index_t start, index_t stop, std::span<index_t> rows) const {
     const u64 first = static_cast<u64>(offset(start));

@@ -28,6 +28,8 @@ struct WeightScan {
     bool valid;  // false: some weight is negative, NaN or infinite
 };
 
+inline constexpr u64 group_undecided = ~u64{0};
+
 inline constexpr std::size_t granule_rows = 32;    // rows whose masses are summed together
 inline constexpr std::size_t locate_targets = 16;  // targets that are located together
 
@@ -57,6 +59,11 @@ struct Kernels {
     // p(first + t), or p(in[t]) where `in` is given. Count is free; in and out may be the same array.
     void (*feistel)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
     void (*feistel_inverse)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
+    // Orders inside groups, one group an element, see group_shuffle.hpp. group_exact: counts of at most 64;
+    // group_undecided where a word may have to be rejected. group_feistel: counts above 2; four words of its own each.
+    void (*group_exact)(u64 key, const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out);
+    void (*group_feistel)(const u32* keys, const u32* words, const u64* counts, const u64* ranks, std::size_t n,
+                          u64* out);
     // out[t] = rows[table[t]]
     void (*gather)(const index_t* rows, const u16* table, std::size_t count, index_t* out);
     // Quantised weights, see weight_table.hpp.

@@ -49,6 +49,17 @@ enum class Purpose : u64 {
     round_keys = 11,
     round_blocks = 12,
     alias = 13,
+    series = 14,
+    group_rows = 15,
+    group_keys = 16,
+    layers = 17,
+    layer_shuffle = 18,
+    layer_swaps = 19,
+    layer_crossing = 20,
+    full_batches = 21,
+    short_batches = 22,
+    bucket_batches = 23,
+    layer_blocks = 24,
 };
 
 // The key of (seed, epoch, purpose): a hash by the generator itself, so that no two epochs or seeds collide by sums.

@@ -26,12 +26,14 @@ class Plan {
   public:
     virtual ~Plan() = default;
     virtual index_t n_batches() const noexcept = 0;
+    virtual index_t n_rows() const noexcept = 0;
     // Rows in front of batch `batch`, for batch in [0, n_batches()].
-    virtual index_t offset(index_t batch) const noexcept = 0;
-    // The rows of batches [start, stop), one after the other; rows.size() == offset(stop) - offset(start).
+    virtual index_t offset(index_t batch) const = 0;
+    // Where batches start, ..., stop - 1 begin and the last one ends, counted from the first row of batch `start`;
+    // out.size() == stop - start + 1. O(stop - start) from nothing.
+    virtual void offsets(index_t start, index_t stop, std::span<index_t> out) const;
+    // The rows of batches [start, stop), one after the other; as many as offsets say.
     virtual void fill(index_t start, index_t stop, std::span<index_t> rows) const = 0;
-
-    index_t n_rows() const noexcept { return offset(n_batches()); }
 };
 
 // Batches are cut from an order of positions; rows are permuted inside each fetch window of batch_size * fetch_factor
@@ -43,7 +45,8 @@ class WindowedPlan final : public Plan {
                  const PlanOptions& options);
 
     index_t n_batches() const noexcept override { return n_batches_; }
-    index_t offset(index_t batch) const noexcept override;
+    index_t n_rows() const noexcept override { return n_rows_; }
+    index_t offset(index_t batch) const override;
     void fill(index_t start, index_t stop, std::span<index_t> rows) const override;
 
   private:

@@ -1,0 +1,46 @@
+// The order of the rows inside each group of an epoch, with random access: which member stands at a rank.
+//
+// Groups of up to 64 rows: the exact shuffle of Fisher and Yates in Durstenfeld's form, of which only the one element
+// asked for is followed. Larger ones: the Feistel network of bijection.hpp, whose round keys all groups of the epoch
+// share, each XORed with words of the group's own. A group goes by its id, the number of rows in front of it.
+// O(min(rows of the group, 64)) an element, no memory.
+#pragma once
+
+#include "tombola/kernels.hpp"
+#include "tombola/philox.hpp"
+
+namespace tombola {
+
+class GroupShuffle {
+  public:
+    static constexpr u64 exact_rows = 64;
+
+    GroupShuffle(u64 seed, u64 epoch, bool shuffle);
+
+    // out[t]: the member, counted from 0, at ranks[t] of group ids[t], which has counts[t] rows. out may be ranks.
+    void at(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const;
+    // The places ids[g] + member, in the order of ranks, of n groups one after the other: of each the ranks below
+    // `most`, of the first those from `rank` on; `wanted` places in all, or as many as there are. Returns their number.
+    std::size_t places(const u64* ids, const u64* counts, std::size_t n, u64 most, u64 rank, std::size_t wanted,
+                       u64* out) const;
+    // Ranks [first, first + n) of one group.
+    void fill(u64 id, u64 count, u64 first, std::size_t n, u64* out) const;
+
+  private:
+    bool shuffle_;
+    u64 key_;
+    u32 round_keys_[2 * feistel_rounds];
+
+    u32 word(u64 id, u64 t) const noexcept { return Stream{key_, 0}.word(exact_rows * id + t); }
+    u64 swap_target(u64 id, u32 i) const noexcept;
+    u64 swap_target(u64 id, u32 i, u32 first_word) const noexcept {
+        const u64 product = static_cast<u64>(first_word) * (i + 1);
+        return static_cast<u32>(product) <= i ? swap_target(id, i) : product >> 32U;
+    }
+    void exact_order(u64 id, u64 count, const u32* words, u64* out) const;
+    u64 exact_member(u64 id, u64 count, u64 rank) const noexcept;
+    void exact(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const;
+    void keyed(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const;
+};
+
+}  // namespace tombola

@@ -1,0 +1,179 @@
+#include "tombola/group_shuffle.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace tombola {
+namespace {
+
+constexpr std::size_t at_once = 256;  // elements whose words fit the cache
+
+}  // namespace
+
+GroupShuffle::GroupShuffle(u64 seed, u64 epoch, bool shuffle)
+    : shuffle_(shuffle), key_(derive_key(seed, epoch, Purpose::group_rows)) {
+    kernels().serial_words(derive_key(seed, epoch, Purpose::group_keys), 0, 0, 2U * feistel_rounds / 4U, round_keys_);
+}
+
+// An unbiased integer of [0, i].
+u64 GroupShuffle::swap_target(u64 id, u32 i) const noexcept {
+    const u32 range = i + 1;
+    const u32 threshold = (0U - range) % range;
+    u64 product = static_cast<u64>(word(id, i - 1)) * range;
+    for (u32 attempt = 0; static_cast<u32>(product) < threshold; ++attempt) {
+        product = static_cast<u64>(Stream{key_, id + 1}.retry(i, attempt)) * range;
+    }
+    return product >> 32U;
+}
+
+// The swaps backwards, that is, from the smallest i on, as they move one place.
+u64 GroupShuffle::exact_member(u64 id, u64 count, u64 rank) const noexcept {
+    for (u32 i = 1; i < count; ++i) {
+        const u64 j = swap_target(id, i);
+        rank = rank == i ? j : rank == j ? i : rank;
+    }
+    return rank;
+}
+
+void GroupShuffle::exact(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const {
+    u64 found[at_once];
+    for (std::size_t t = 0; t < n; t += at_once) {
+        const std::size_t m = std::min(at_once, n - t);
+        kernels().group_exact(key_, ids + t, counts + t, ranks + t, m, found);
+        for (std::size_t i = 0; i < m; ++i) {
+            out[t + i] = found[i] == group_undecided ? exact_member(ids[t + i], counts[t + i], ranks[t + i]) : found[i];
+        }
+    }
+}
+
+void GroupShuffle::keyed(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const {
+    u64 counters[at_once];
+    u32 words[4 * at_once];
+    for (std::size_t t = 0; t < n; t += at_once) {
+        const std::size_t m = std::min(at_once, n - t);
+        for (std::size_t i = 0; i < m; ++i) {
+            counters[i] = exact_rows / 4 * ids[t + i];
+        }
+        kernels().serial_words_at(key_, 0, counters, m, words);
+        kernels().group_feistel(round_keys_, words, counts + t, ranks + t, m, out + t);
+    }
+}
+
+void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const {
+    if (!shuffle_) {
+        std::copy_n(ranks, n, out);
+        return;
+    }
+    u64 id[at_once];
+    u64 count[at_once];
+    u64 rank[at_once];
+    std::size_t from[at_once];
+    for (std::size_t t = 0; t < n; t += at_once) {
+        const std::size_t m = std::min(at_once, n - t);
+        std::size_t large = 0;
+        for (std::size_t i = 0; i < m; ++i) {
+            large += counts[t + i] > exact_rows ? 1U : 0U;
+        }
+        if (large == 0) {
+            exact(ids + t, counts + t, ranks + t, m, out + t);
+            continue;
+        }
+        if (large == m) {
+            keyed(ids + t, counts + t, ranks + t, m, out + t);
+            continue;
+        }
+        std::size_t small_at = 0;
+        std::size_t large_at = m - large;
+        for (std::size_t i = 0; i < m; ++i) {
+            const std::size_t to = counts[t + i] > exact_rows ? large_at++ : small_at++;
+            id[to] = ids[t + i];
+            count[to] = counts[t + i];
+            rank[to] = ranks[t + i];
+            from[to] = t + i;
+        }
+        exact(id, count, rank, m - large, rank);
+        keyed(id + m - large, count + m - large, rank + m - large, large, rank + m - large);
+        for (std::size_t i = 0; i < m; ++i) {
+            out[from[i]] = rank[i];
+        }
+    }
+}
+
+// The places of all members, by the first `count - 1` words of the group.
+void GroupShuffle::exact_order(u64 id, u64 count, const u32* words, u64* out) const {
+    for (u64 i = 0; i < count; ++i) {
+        out[i] = id + i;
+    }
+    for (u32 i = static_cast<u32>(count) - 1; i > 0; --i) {
+        std::swap(out[i], out[swap_target(id, i, words[i - 1])]);
+    }
+}
+
+std::size_t GroupShuffle::places(const u64* ids, const u64* counts, std::size_t n, u64 most, u64 rank,
+                                 std::size_t wanted, u64* out) const {
+    constexpr std::size_t room = 512;  // counters whose words fit the cache
+    u64 counters[room];
+    u32 words[4 * room];
+    std::size_t done = 0;
+    const auto counters_of = [&](u64 count) { return shuffle_ && count <= exact_rows ? (count + 2) / 4 : 0; };
+    for (std::size_t g = 0; g < n && done < wanted;) {
+        std::size_t used = 0;
+        std::size_t end = g;
+        for (; end < n && used + counters_of(counts[end]) <= room; ++end) {
+            const u64 own = counters_of(counts[end]);
+            for (u64 c = 0; c < own; ++c) {
+                counters[used++] = exact_rows / 4 * ids[end] + c;
+            }
+        }
+        kernels().serial_words_at(key_, 0, counters, used, words);
+        for (const u32* mine = words; g < end && done < wanted; ++g) {
+            const std::size_t take =
+                static_cast<std::size_t>(std::min<u64>(std::min(counts[g], most) - rank, wanted - done));
+            const u64 own = counters_of(counts[g]);
+            if (own > 0 && take == counts[g]) {
+                exact_order(ids[g], counts[g], mine, out + done);
+            } else {
+                fill(ids[g], counts[g], rank, take, out + done);
+                for (std::size_t i = done; i < done + take; ++i) {
+                    out[i] += ids[g];
+                }
+            }
+            mine += 4 * own;
+            done += take;
+            rank = 0;
+        }
+    }
+    return done;
+}
+
+void GroupShuffle::fill(u64 id, u64 count, u64 first, std::size_t n, u64* out) const {
+    if (!shuffle_) {
+        for (std::size_t t = 0; t < n; ++t) {
+            out[t] = first + t;
+        }
+        return;
+    }
+    if (count <= exact_rows) {
+        u32 words[exact_rows];
+        u64 members[exact_rows];
+        kernels().serial_words(key_, 0, exact_rows / 4 * id, (count + 3) / 4, words);
+        exact_order(id, count, words, members);
+        for (std::size_t t = 0; t < n; ++t) {
+            out[t] = members[first + t] - id;
+        }
+        return;
+    }
+    Feistel f{};
+    f.low_bits = static_cast<u32>(std::bit_width(count - 1)) / 2U;
+    f.radix = static_cast<u32>(((count - 1) >> f.low_bits) + 1);
+    f.n = count;
+    const PhiloxBlock own =
+        Stream{key_, 0}.block(static_cast<u32>(exact_rows / 4 * id), static_cast<u32>(exact_rows / 4 * id >> 32U));
+    for (std::size_t t = 0; t < 2U * feistel_rounds; ++t) {
+        f.keys[t] = round_keys_[t] ^ own[t % 4U];
+    }
+    kernels().feistel(f, nullptr, first, n, out);
+}
+
+}  // namespace tombola
