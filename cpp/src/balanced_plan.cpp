@@ -17,8 +17,8 @@ constexpr u64 exact_below = 65;
 constexpr u64 batches_a_task = 1024;
 constexpr u64 rows_a_task = u64{1} << 16U;
 constexpr std::size_t at_once = 256;
-constexpr u64 block = 1024;        // positions of a layer that stay together, and batches that share them
-constexpr u64 fewest_blocks = 16;  // below this a layer is permuted as a whole
+constexpr u64 block = 256;         // positions of a layer that stay together, and batches that share them
+constexpr u64 fewest_blocks = 64;  // below this a layer is permuted as a whole
 constexpr u64 layers_at_once = 8;  // of a block's batches: a cache line of each
 
 u64 ceil_divide(u64 a, u64 b) { return a / b + (a % b != 0 ? 1 : 0); }
@@ -60,6 +60,12 @@ class BalancedPlan final : public Plan {
           rows_(groups, shape.most, shape.rows, options.seed, options.epoch, shuffle) {
         if (shuffle && shape.batches >= fewest_blocks * block && shape.most <= shape.batches / 2) {
             blocks_ = (shape.batches - 1) / block;
+            const u64 tail = shape.batches - blocks_ * block;
+            for (u64 l = 0; l + 1 < shape.layers; ++l) {
+                const auto [a, b] = crossing(l);
+                const u64 whole = a > tail ? ceil_divide(a - tail, block) : 0;
+                sigmas_.emplace_back(layers_key_, l, blocks_, whole, whole == 0 ? 0 : ceil_divide(b, block));
+            }
         }
     }
 
@@ -77,6 +83,7 @@ class BalancedPlan final : public Plan {
     Bijection full_;   // batch to position of the last layer, of those that have one
     Bijection short_;  // and of the others, to positions behind it
     SeriesRows<Index> rows_;
+    std::vector<LayerShuffle> sigmas_;  // of the blocks, where there are some
 
     struct Crossing {
         u64 before;  // positions at the end of a layer
@@ -162,7 +169,7 @@ void BalancedPlan<Index>::fill_layer_block(u64 layer, u64 number, u64 line_start
     const Bijection order(size, derive_key(layers_key_, layer * (blocks_ + 1) + number, Purpose::layer_blocks),
                           exact_below);
     order.fill(first, count, out);
-    if (4 * count < size) {
+    if (2 * count < size) {
         for (std::size_t i = 0; i < count; ++i) {
             out[i] += line_start;
         }
@@ -191,10 +198,7 @@ void BalancedPlan<Index>::fill_block(u64 number, u64 first, u64 last, index_t* o
             if (l + 1 == shape_.layers) {
                 size_here = std::min(size, shape_.last - std::min(shape_.last, block_start));
             } else if (number < blocks_) {
-                const auto [a, b] = crossing(l);
-                const u64 tail = shape_.batches - blocks_ * block;
-                const u64 whole = a > tail ? ceil_divide(a - tail, block) : 0;
-                LayerShuffle(layers_key_, l, blocks_, whole, whole == 0 ? 0 : ceil_divide(b, block)).apply(&at, 1);
+                sigmas_[l].apply(&at, 1);
             }
             const u64 until = std::min(last, block_start + size_here);
             if (first < until) {
@@ -220,17 +224,22 @@ void BalancedPlan<Index>::fill(index_t start, index_t stop, std::span<index_t> r
     }
     const u64 first = static_cast<u64>(start);
     const u64 last = static_cast<u64>(stop);
-    const u64 step = blocks_ > 0 ? block : std::max(batches_a_task, rows_a_task / shape_.layers);
+    const u64 step = blocks_ > 0 ? std::max<u64>(1, rows_a_task / (shape_.layers * block)) * block
+                                 : std::max(batches_a_task, rows_a_task / shape_.layers);
     const u64 first_task = first / step;
     parallel_for(static_cast<index_t>((last - 1) / step - first_task + 1), [&](index_t task) {
         const u64 number = first_task + static_cast<u64>(task);
         const u64 from = std::max(first, number * step);
         const u64 to = std::min(last, (number + 1) * step);
         index_t* const out = rows.data() + (start_of(from) - start_of(first));
-        if (blocks_ > 0) {
-            fill_block(number, from, to, out);
-        } else {
+        if (blocks_ == 0) {
             fill_batches(from, to, out);
+            return;
+        }
+        for (u64 at = from; at < to;) {
+            const u64 until = std::min(to, (at / block + 1) * block);
+            fill_block(at / block, at, until, out + (start_of(at) - start_of(from)));
+            at = until;
         }
     });
 }

@@ -26,6 +26,28 @@ Feistel make_feistel(u64 n, u64 key) {
     return f;
 }
 
+// One element without vectors, which would take the time of 64.
+u64 feistel_element(const Feistel& f, u64 x) {
+    const u64 low_mask = (u64{1} << f.low_bits) - 1;
+    const auto hash = [](u32 v, u32 first, u32 second) {
+        v = (v ^ first) * 0x9E3779B1U;
+        v ^= v >> 15U;
+        return v * (second | 1U);
+    };
+    do {
+        u32 left = static_cast<u32>(x & low_mask);
+        u32 right = static_cast<u32>(x >> f.low_bits);
+        for (int round = 0; round < feistel_rounds; round += 2) {
+            const u32* const k = f.keys + 2 * round;
+            left = (left + (hash(right, k[0], k[1]) >> (32U - f.low_bits))) & static_cast<u32>(low_mask);
+            right += static_cast<u32>(u64{hash(left, k[2], k[3])} * f.radix >> 32U);
+            right = std::min(right, right - f.radix);  // wraps where there is nothing to take off
+        }
+        x = u64{right} << f.low_bits | left;
+    } while (x >= f.n);
+    return x;
+}
+
 }  // namespace
 
 Bijection::Bijection(u64 n, u64 key, u64 exact_below) : n_(n) {
@@ -60,6 +82,10 @@ void Bijection::at(const u64* in, std::size_t count, u64* out) const {
         for (std::size_t t = 0; t < count; ++t) {
             out[t] = table_[in[t]];
         }
+        return;
+    }
+    if (count == 1) {
+        *out = feistel_element(feistel_, *in);
         return;
     }
     kernels().feistel(feistel_, in, 0, count, out);
