@@ -28,14 +28,19 @@ class Layer(NamedTuple):
     packages: str
 
 
-ENGINE = "_validation permutations strategies plan report weights alias _core _version"
-BELOW_TRAINING = f"{ENGINE} position samplers sources loader replay"
+ENGINE = (
+    "_validation keys buckets permutations strategies plan report group_report padding weights alias _core "
+    "_version"
+)
+BELOW_TRAINING = f"{ENGINE} position samplers dropin collate sources loader replay"
 LAYERS = (
     Layer("_version _core", "", "numpy"),
     Layer(ENGINE, ENGINE, "numpy"),
     Layer("position", "", ""),
     Layer("_epochs", f"{ENGINE} position", ""),
     Layer("samplers", f"{ENGINE} position _epochs", "numpy torch"),
+    Layer("dropin", f"{ENGINE} position samplers", "numpy torch"),
+    Layer("collate", "_validation", "numpy torch"),
     Layer("sources", "sources _validation _core", "numpy h5py hdf5plugin"),
     Layer("_prefetch", "", ""),
     Layer("_windows", f"{ENGINE} position sources.base", "numpy torch"),
@@ -147,6 +152,9 @@ def test_imports_run_one_way() -> None:
         ("sources/h5ad.py", "from ..plan import P", "sources.h5ad:1 imports tombola.plan"),
         ("experiments/train.py", "from .. import cli", "experiments.train:1 imports tombola.cli"),
         ("position.py", "import numpy", "position:1 imports numpy"),
+        ("keys.py", "import pandas", "keys:1 imports pandas"),
+        ("dropin.py", "from .loader import X", "dropin:1 imports tombola.loader"),
+        ("collate.py", "from .plan import P", "collate:1 imports tombola.plan"),
         ("strange.py", "", "strange: belongs to no layer; name it in LAYERS"),
         (
             "plan.py",

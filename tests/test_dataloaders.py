@@ -3,7 +3,7 @@
 import multiprocessing
 import pickle
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from tombola import ArraySource, BlockShuffling, Loader, PlanBatchSampler
+from tombola import (
+    ArraySource,
+    BalancedSeriesBatchSampler,
+    BlockShuffling,
+    BucketSampler,
+    Loader,
+    PlanBatchSampler,
+)
 
 pytestmark = [
     # Python 3.12 and later warn of any fork in a process that has threads; torch's DataLoader forks.
@@ -81,6 +88,50 @@ def test_the_sampler_under_a_dataloader(num_workers: int, persistent_workers: bo
     assert [next(batches) for _ in range(4)] == planned(3)[:4]
     sampler.set_epoch(7)
     assert list(rows(loader)) == planned(7)
+
+
+SERIES = [i * i % 17 for i in range(N_ROWS)]
+DROP_INS = {
+    "series": lambda: BalancedSeriesBatchSampler(SERIES, 4),
+    "buckets": lambda: BucketSampler([i * i % 3 for i in range(N_ROWS)], 4),
+}
+every_drop_in = pytest.mark.parametrize("make", DROP_INS.values(), ids=DROP_INS.keys())
+
+
+def check_drop_in(make: Callable[[], PlanBatchSampler], epochs: int, **options: Any) -> None:
+    """Batches under a DataLoader are those of a bare sampler, and others in each epoch."""
+    sampler, bare = make(), make()
+    loader = DataLoader(Rows(), batch_sampler=sampler, **options)
+    delivered = []
+    for epoch in range(epochs):
+        delivered.append(list(rows(loader)))
+        assert delivered[-1] == list(bare)
+        assert len(loader) == len(delivered[-1])
+        assert sampler.epoch == epoch + 1
+    assert delivered[0] != delivered[1]
+    broken_off = rows(loader)
+    assert next(broken_off) == next(iter(bare))
+    assert list(rows(loader)) == list(bare), "a pass that is broken off starts anew"
+
+
+@every_drop_in
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_workers": 2, "multiprocessing_context": "fork"},
+        {"num_workers": 2, "multiprocessing_context": "fork", "persistent_workers": True},
+    ],
+    ids=["no workers", "workers", "persistent workers"],
+)
+def test_drop_ins_under_a_dataloader(make: Callable[[], PlanBatchSampler], options: dict[str, Any]) -> None:
+    check_drop_in(make, 3, **options)
+
+
+@pytest.mark.slow
+@every_drop_in
+def test_drop_ins_under_spawned_workers(make: Callable[[], PlanBatchSampler]) -> None:
+    check_drop_in(make, 2, num_workers=2, multiprocessing_context="spawn", persistent_workers=True)
 
 
 @pytest.mark.slow

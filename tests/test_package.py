@@ -27,6 +27,8 @@ def test_the_plan_layer_needs_no_torch() -> None:
         "import sys, tombola\n"
         "plan = tombola.ClassBalancedSampling(['a', 'b', 'a']).plan(batch_size=2)\n"
         "print(plan.report())\n"
+        "print(tombola.SeriesRoundRobin(['a', 'b', 'a']).plan(batch_size=2).report())\n"
+        "print(tombola.padding_report([1, 2], tombola.Bucketed([1, 2]).plan(batch_size=2)))\n"
         "assert not {'torch', 'pandas', 'h5py'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

@@ -147,7 +147,8 @@ def test_combinations_of_kinds() -> None:
         (
             np.array([{}, {}], dtype=object),
             TypeError,
-            "labels must be integers, strings or objects that hash, but unhashable type: 'dict'",
+            "labels must be integers, strings or objects that hash, but labels[0] does not: "
+            "unhashable type: 'dict'",
         ),
     ],
 )

@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING, Any
 from ._core import get_num_threads, set_num_threads
 from ._version import __version__
 from .alias import AliasTable
+from .padding import padding_report
 from .permutations import RandomPermutation, permutation
 from .plan import Plan
-from .strategies import BlockShuffling, BlockWeightedSampling, ClassBalancedSampling, Strategy, Streaming
+from .strategies import (
+    BlockShuffling,
+    BlockWeightedSampling,
+    Bucketed,
+    ClassBalancedSampling,
+    SeriesRoundRobin,
+    Strategy,
+    Streaming,
+)
 from .weights import compute_balanced_weights
 
 if TYPE_CHECKING:
+    from .collate import collate_compressed_batch
+    from .dropin import BalancedSeriesBatchSampler, BucketSampler
     from .loader import Loader
     from .position import Position
     from .samplers import PlanBatchSampler
@@ -24,8 +35,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AliasTable",
     "ArraySource",
+    "BalancedSeriesBatchSampler",
     "BlockShuffling",
     "BlockWeightedSampling",
+    "BucketSampler",
+    "Bucketed",
     "ClassBalancedSampling",
     "H5adSource",
     "Loader",
@@ -33,23 +47,29 @@ __all__ = [
     "PlanBatchSampler",
     "Position",
     "RandomPermutation",
+    "SeriesRoundRobin",
     "Source",
     "Strategy",
     "Streaming",
     "__version__",
+    "collate_compressed_batch",
     "compute_balanced_weights",
     "get_num_threads",
+    "padding_report",
     "permutation",
     "set_num_threads",
 ]
 
 _LATE = {
     "ArraySource": "sources",
+    "BalancedSeriesBatchSampler": "dropin",
+    "BucketSampler": "dropin",
     "H5adSource": "sources",
     "Loader": "loader",
     "PlanBatchSampler": "samplers",
     "Position": "position",
     "Source": "sources",
+    "collate_compressed_batch": "collate",
 }
 
 

@@ -17,7 +17,7 @@ from .weights import Classes, factorise
 if TYPE_CHECKING:
     from .plan import Plan
 
-__all__ = ["PlanReport", "Sample", "count_deviation", "make_report"]
+__all__ = ["PlanReport", "Sample", "count_deviation", "make_report", "read_sample"]
 
 _READ_ROWS = 2**16
 _CHUNK = 2**20
@@ -35,6 +35,16 @@ class PlanReport(dict[str, Any]):
     batch 0); for weighted draws ``largest_count_deviation`` (of a row, drawn against expected times); and
     with labels ``classes``: a dict of ``n_classes``, classes and entropy in bits of a batch, and shares drawn
     and expected. Entries that cannot be told are left out.
+
+    For series: ``series``, ``series_per_batch_min`` and ``..._mean`` (different ones),
+    ``batches_over_per_series`` (that hold more rows of a series than ``per_series``),
+    ``series_shared_with_next_epoch`` (by the two batches 0); in a round robin ``rounds_per_batch_max`` and
+    ``batches_over_rounds`` (that stretch over two or more). Of the pairs of series that meet in a batch of
+    the epoch, or of those among some series where there are too many: ``series_pairs_counted``,
+    ``series_pairs_sampled``, ``series_pairs_meeting_again`` (the share that meets in two batches or more) and
+    ``..._of_all`` (as a share of all pairs, whether they meet or not).
+    For buckets: ``buckets``, ``bucket_purity`` (share of batches with rows of one bucket) and, of keys that
+    are lengths, ``padding_share`` and ``padding_share_of_random_batches`` (same rows, same sizes).
     """
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,6 +73,8 @@ class Sample:
         Whether each of these windows is there as a whole.
     complete : bool
         Whether these are all batches.
+    next_batch : ndarray of int64
+        Rows of the next epoch's batch 0, where there is one.
     """
 
     rows: IndexArray
@@ -70,11 +82,12 @@ class Sample:
     windows: IndexArray
     whole_windows: bool
     complete: bool
+    next_batch: IndexArray
 
 
 def make_report(plan: "Plan", labels: Any, *, max_rows: int) -> PlanReport:
     """Return the report of a plan; see `Plan.report`."""
-    sample = _read(plan, max_rows)
+    sample = read_sample(plan, max_rows)
     sizes, batches = np.unique(sample.sizes, return_counts=True)
     report = PlanReport(
         strategy=repr(plan.strategy),
@@ -90,8 +103,7 @@ def make_report(plan: "Plan", labels: Any, *, max_rows: int) -> PlanReport:
     if len(plan):
         report.update(_repeats(sample))
         report.update(_runs(sample))
-        following = plan.at_epoch((plan.epoch + 1) % 2**63)
-        report["rows_shared_with_next_epoch"] = len(np.intersect1d(plan[0], following[0]))
+        report["rows_shared_with_next_epoch"] = len(np.intersect1d(plan[0], sample.next_batch))
         report.update(plan.strategy._report_entries(plan, sample))
     classes = plan.strategy._classes() if labels is None else factorise(labels)
     if classes is not None:
@@ -111,7 +123,8 @@ def count_deviation(plan: "Plan", sample: Sample) -> dict[str, float]:
     return {"largest_count_deviation": float(np.abs(drawn - expected).max())}
 
 
-def _read(plan: "Plan", max_rows: int) -> Sample:
+def read_sample(plan: "Plan", max_rows: int) -> Sample:
+    """Return all batches of a plan, or of a longer one those of about ``max_rows`` rows, evenly spread."""
     count, factor = len(plan), plan.fetch_factor
     window_rows = plan.batch_size * factor
     complete = plan.n_rows <= max_rows
@@ -141,6 +154,7 @@ def _read(plan: "Plan", max_rows: int) -> Sample:
         windows=np.cumsum(np.diff(numbers, prepend=numbers[:1]) != 0),
         whole_windows=taken % factor == 0,
         complete=complete,
+        next_batch=plan.at_epoch((plan.epoch + 1) % 2**63).batches(0, min(count, 1))[0],
     )
 
 

@@ -7,7 +7,7 @@ become the codes of their combinations. Pandas is never imported; its objects ar
 """
 
 import operator
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,13 +16,11 @@ import numpy.typing as npt
 
 from . import _core
 from ._validation import IndexArray, check_bool, check_number, check_one_dimensional
+from .keys import CodeArray, code_type, first_row, is_missing, number_objects, refuse_missing
 
 __all__ = ["Classes", "class_weights", "compute_balanced_weights", "factorise", "weight_array"]
 
 WeightArray: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
-CodeArray: TypeAlias = (
-    npt.NDArray[np.int8] | npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
-)
 
 _CHUNK = 2**17
 _FEW = 2**16  # so many classes cost nothing worth saving
@@ -188,24 +186,17 @@ def _column_classes(column: Any) -> Classes:
     if values.size == 0 or kind in "SUOT":
         return _object_classes(values)
     if kind == "f" and bool(np.isnan(values).any()):
-        _refuse_missing(_first(np.isnan(values)))
+        refuse_missing("labels", first_row(np.isnan(values)), "class")
     if kind not in "biu":
         msg = f"labels must be integers, strings or categories, but the dtype is {values.dtype}"
         raise TypeError(msg)
     return _integer_classes(values)
 
 
-def _refuse_missing(row: int) -> None:
-    msg = (
-        f"labels must not be missing, but labels[{row}] is: drop such rows or give them a class of their own"
-    )
-    raise ValueError(msg)
-
-
 def _categorical_classes(categorical: Any) -> Classes:
     codes = np.ascontiguousarray(categorical.codes)
     if codes.size and int(codes.min()) < 0:
-        _refuse_missing(_first(codes < 0))
+        refuse_missing("labels", first_row(codes < 0), "class")
     categories = categorical.categories
     return Classes(codes, _core.class_counts(codes, len(categories)), lambda code: str(categories[code]))
 
@@ -235,35 +226,18 @@ def _counted(values: npt.NDArray[Any], n_codes: int, name_of: Callable[[int], st
     return Classes(codes, _core.class_counts(codes, n_codes), name_of)
 
 
-def _code_type(n_codes: int) -> np.dtype[np.signedinteger[Any]]:
-    for bits in (8, 16, 32):
-        if n_codes <= 2 ** (bits - 1):
-            return np.dtype(f"i{bits // 8}")
-    return np.dtype(np.int64)
-
-
 def _compact(codes: npt.NDArray[Any], n_codes: int) -> CodeArray:
-    compact: CodeArray = codes.astype(_code_type(n_codes), copy=False)
+    compact: CodeArray = codes.astype(code_type(n_codes), copy=False)
     return compact
 
 
 def _object_classes(values: npt.NDArray[Any]) -> Classes:
-    index: dict[Hashable, int] = {}
-    codes = np.empty(len(values), dtype=np.int64)
-    try:
-        for start in range(0, len(values), _CHUNK):
-            part = values[start : start + _CHUNK].tolist()
-            for label in dict.fromkeys(part):
-                index.setdefault(label, len(index))
-            codes[start : start + len(part)] = list(map(index.__getitem__, part))
-    except TypeError as error:
-        msg = f"labels must be integers, strings or objects that hash, but {error}"
-        raise TypeError(msg) from None
+    codes, index = number_objects("labels", values)
     for label, code in index.items():  # in order of first appearance
-        if _is_missing(label):
-            _refuse_missing(_first(codes == code))
+        if is_missing(label):
+            refuse_missing("labels", first_row(codes == code), "class")
         if isinstance(label, float | np.floating):
-            at = _first(codes == code)
+            at = first_row(codes == code)
             msg = f"labels must be integers, strings or categories, but labels[{at}] = {label!r}"
             raise TypeError(msg)
     names = list(index)
@@ -271,19 +245,9 @@ def _object_classes(values: npt.NDArray[Any]) -> Classes:
         order = sorted(range(len(names)), key=names.__getitem__)  # type: ignore[arg-type]
     except TypeError:  # labels of several types: order of first appearance
         order = list(range(len(names)))
-    rank = np.empty(len(names), dtype=_code_type(len(names)))
+    rank = np.empty(len(names), dtype=code_type(len(names)))
     rank[order] = np.arange(len(names))
     return _counted(rank[codes], len(names), lambda code: str(names[order[code]]))
-
-
-def _first(where: npt.NDArray[np.bool_]) -> int:
-    return int(np.argmax(where))
-
-
-def _is_missing(label: object) -> bool:
-    if label is None or type(label).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(label, float | np.floating) and bool(np.isnan(label))
 
 
 def _combine(columns: Sequence[Classes]) -> Classes:
@@ -296,7 +260,7 @@ def _combine(columns: Sequence[Classes]) -> Classes:
             distinct, inverse = np.unique(codes, return_inverse=True)
             codes, n_codes = inverse, len(distinct)
         n_codes *= width
-        combined = codes.astype(_code_type(n_codes))
+        combined = codes.astype(code_type(n_codes))
         combined *= width
         np.add(combined, column.codes, out=combined, casting="unsafe")
         codes = combined

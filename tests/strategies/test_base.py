@@ -10,12 +10,21 @@ import numpy as np
 import pytest
 
 import tombola
-from tombola import BlockShuffling, BlockWeightedSampling, ClassBalancedSampling, Strategy, Streaming
+from tombola import (
+    BlockShuffling,
+    BlockWeightedSampling,
+    Bucketed,
+    ClassBalancedSampling,
+    SeriesRoundRobin,
+    Strategy,
+    Streaming,
+)
 
 N = 60
 INDICES = np.arange(0, N, 2)
 WEIGHTS = np.linspace(0, 1, N)
 LABELS = np.arange(N) % 3
+SERIES = np.arange(N) * 7 % 16
 
 CASES = {
     "streaming": Streaming(),
@@ -29,6 +38,14 @@ CASES = {
     "rounds": BlockWeightedSampling(WEIGHTS, replace=False, sampling_size=10),
     "classes": ClassBalancedSampling(LABELS),
     "classes of a subset": ClassBalancedSampling(LABELS.astype(str), min_count_baseline=3, indices=INDICES),
+    "series": SeriesRoundRobin(SERIES),
+    "series of a subset": SeriesRoundRobin(SERIES.astype(str), per_series=2, indices=INDICES),
+    "rounds of series": SeriesRoundRobin(SERIES.tolist(), schedule="round_robin"),
+    "series in order": SeriesRoundRobin(SERIES, shuffle=False),
+    "buckets": Bucketed(LABELS),
+    "buckets of a subset": Bucketed(LABELS[::2], indices=INDICES),
+    "boundaries": Bucketed(SERIES, boundaries=[3, 9], max_tokens=50),
+    "quantiles": Bucketed(SERIES, n_buckets=4, shuffle=False, indices=INDICES),
 }
 every_strategy = pytest.mark.parametrize("strategy", CASES.values(), ids=CASES.keys())
 
@@ -181,6 +198,11 @@ def test_equality_looks_into_arrays() -> None:
     assert ClassBalancedSampling(["a", "b"]) == ClassBalancedSampling([["a", "b"]])
     assert ClassBalancedSampling([0, 1]) != ClassBalancedSampling([1, 0])
     assert ClassBalancedSampling([0, 1]) != ClassBalancedSampling([0, 1], min_count_baseline=1)
+    assert SeriesRoundRobin([4, 4, 7]) == SeriesRoundRobin(np.array([4, 4, 7], dtype=np.uint8))
+    assert SeriesRoundRobin([4, 4, 7]) != SeriesRoundRobin([4, 7, 7])
+    assert Bucketed([4, 5], boundaries=[5]) == Bucketed([4, 5], boundaries=np.array([5]))
+    assert Bucketed([4, 5], boundaries=[5]) != Bucketed([4, 5])
+    assert Bucketed([4, 5], max_tokens=8) != Bucketed([4, 6], max_tokens=8)
 
 
 @every_strategy
@@ -210,6 +232,11 @@ def test_fingerprints_tell_what_differs() -> None:
     assert differing(BlockWeightedSampling([1, 1]), BlockWeightedSampling(), 2) == {"weights"}
     assert differing(BlockWeightedSampling([1], draw="iid"), BlockWeightedSampling([1])) == {"draw"}
     assert differing(ClassBalancedSampling([0, 1, 1]), ClassBalancedSampling([0, 1, 0])) == {"labels"}
+    assert differing(SeriesRoundRobin([0, 1, 1]), SeriesRoundRobin([0, 1, 0])) == {"series_ids"}
+    assert differing(SeriesRoundRobin([0]), SeriesRoundRobin([0], per_series=2)) == {"per_series"}
+    assert differing(Bucketed([0, 1, 1]), Bucketed([0, 1, 0])) == {"keys"}
+    assert differing(Bucketed([0, 9], boundaries=[5]), Bucketed([0, 9], boundaries=[4])) == {"boundaries"}
+    assert differing(Bucketed([8, 9], max_tokens=9), Bucketed([7, 9], max_tokens=9)) == {"longest_rows"}
     assert Streaming().fingerprint(5)["rows"] != Streaming().fingerprint(6)["rows"]
 
 
@@ -225,7 +252,8 @@ def test_fingerprints_are_taken_once() -> None:
 def test_options_are_keyword_only(strategy: Strategy) -> None:
     options = {f.name for f in dataclasses.fields(strategy) if f.kw_only}
     assert {"indices"} <= options
-    assert options.isdisjoint({"shuffle", "block_size", "weights", "labels"})
+    assert options.isdisjoint({"block_size", "weights", "labels", "series_ids", "keys"})
+    assert ("shuffle" in options) == isinstance(strategy, SeriesRoundRobin | Bucketed)
 
 
 def test_short_names() -> None:
@@ -235,6 +263,13 @@ def test_short_names() -> None:
     assert repr(CASES["rounds"]) == text
     assert repr(ClassBalancedSampling(["a"] * 9, total_size=4)) == (
         "ClassBalancedSampling(labels=<list of 9>, block_size=16, total_size=4)"
+    )
+    assert repr(CASES["rounds of series"]) == (
+        "SeriesRoundRobin(series_ids=<list of 60>, schedule='round_robin')"
+    )
+    assert repr(CASES["boundaries"]) == "Bucketed(keys=<int64 of 60>, boundaries=(3, 9), max_tokens=50)"
+    assert repr(Bucketed([1, 2], boundaries=range(9))) == (
+        "Bucketed(keys=<list of 2>, boundaries=<tuple of 9>)"
     )
 
 

@@ -25,6 +25,8 @@ __all__ = ["Batching", "Strategy"]
 
 T = TypeVar("T")
 
+_FEW = 8
+
 
 class Batching(TypedDict):
     """The options that every plan of the core takes."""
@@ -247,8 +249,10 @@ def _plain(value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    """Return scalars as they are and everything that may be long by its kind and length."""
+    """Return scalars and tuples of a few as they are, and what may be long by its kind and length."""
     if value is None or _is_scalar(value):
+        return repr(value)
+    if isinstance(value, tuple) and len(value) <= _FEW and all(map(_is_scalar, value)):
         return repr(value)
     kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
     return f"<{kind} of {len(value)}>"
