@@ -132,3 +132,6 @@ def csr_take(
 def csr_take_dense(
     data: _Weights, indices: _Columns, indptr: _Indices, rows: _Indices, n_columns: int
 ) -> _Weights: ...
+def csr_check_columns(
+    indices: _Columns, indptr: _Indices, n_columns: int, first: int, last: int
+) -> tuple[bool, bool]: ...
