@@ -8,4 +8,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     tombola::bindings::register_weights(m);
     tombola::bindings::register_plans(m);
     tombola::bindings::register_csr(m);
+    tombola::bindings::register_buffers(m);
 }
