@@ -23,6 +23,7 @@ __all__ = [
     "check_number",
     "check_one_dimensional",
     "index_array",
+    "refuse_masked",
 ]
 
 IndexArray: TypeAlias = npt.NDArray[np.int64]
@@ -113,6 +114,16 @@ def check_one_dimensional(name: str, array: npt.NDArray[np.generic]) -> None:
         raise ValueError(msg)
 
 
+def refuse_masked(name: str, values: object) -> None:
+    """Raise ValueError if an array has masked entries, which NumPy would take for their hidden values."""
+    if isinstance(values, np.ma.MaskedArray):
+        masked = np.ma.getmaskarray(values).reshape(-1)
+        if masked.any():
+            at = int(np.argmax(masked))
+            msg = f"{name} must not be masked, but entry {at} is: drop such rows or fill them in (numpy.ma.filled)"
+            raise ValueError(msg)
+
+
 def index_array(name: str, values: npt.ArrayLike) -> IndexArray:
     """Return row numbers as a C-contiguous int64 array; one that is already so is borrowed.
 
@@ -121,8 +132,9 @@ def index_array(name: str, values: npt.ArrayLike) -> IndexArray:
     TypeError
         If the values are no integers. A mask or floats do not become integers.
     ValueError
-        If they have not one axis, or do not fit int64.
+        If they have not one axis, do not fit int64, or one is masked.
     """
+    refuse_masked(name, values)
     array: npt.NDArray[np.generic] = np.asarray(values)
     check_one_dimensional(name, array)
     if array.size == 0 and not isinstance(values, np.ndarray):
