@@ -65,7 +65,8 @@ def compute_balanced_weights(
     ----------
     *labels : array-like, shape (n,), or DataFrame
         Labels of the rows; with several columns their combinations are the classes. Integers, strings,
-        objects that hash, or pandas categoricals.
+        objects that hash, or pandas categoricals. A list or tuple of sequences is read as columns, so for one
+        tuple a row pass ``*zip(*rows)``.
     min_count_baseline : number
         Added to each count, so that classes much rarer than this are not blown up. 0 balances exactly.
     normalize : bool
