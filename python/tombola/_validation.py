@@ -73,14 +73,14 @@ def _power_text(limit: int) -> str:
     return f"2**{limit.bit_length() - 1}" if is_large_power else str(limit)
 
 
-def check_number(name: str, value: object, *, minimum: float = 0.0) -> int | float:
-    """Return ``value`` if it is a finite real number ``>= minimum``; integers stay integers."""
-    expected = f"{name} must be a finite number >= {minimum:g}"
+def check_number(name: str, value: object, *, minimum: float = 0.0, above: bool = False) -> int | float:
+    """Return ``value`` if it is finite, real and ``>= minimum``, or ``above`` it; integers stay integers."""
+    expected = f"{name} must be a finite number {'>' if above else '>='} {minimum:g}"
     if _is_bool(value) or not isinstance(value, int | float | np.integer | np.floating):
         msg = f"{expected}, but is {value!r}"
         raise TypeError(msg)
     number = int(value) if isinstance(value, int | np.integer) else float(value)
-    if not minimum <= number < math.inf:
+    if not minimum <= number < math.inf or (above and number == minimum):
         msg = f"{expected}, but is {number}"
         raise ValueError(msg)
     return number
@@ -120,7 +120,8 @@ def refuse_masked(name: str, values: object) -> None:
         masked = np.ma.getmaskarray(values).reshape(-1)
         if masked.any():
             at = int(np.argmax(masked))
-            msg = f"{name} must not be masked, but entry {at} is: drop such rows or fill them in (numpy.ma.filled)"
+            cure = "drop such rows or fill them in (numpy.ma.filled)"
+            msg = f"{name} must not be masked, but entry {at} is: {cure}"
             raise ValueError(msg)
 
 
