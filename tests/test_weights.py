@@ -254,6 +254,28 @@ def test_no_weights(weights: Any) -> None:
         weight_array("weights", weights)
 
 
+def test_masked_entries_are_refused() -> None:
+    hidden = np.ma.masked_equal([5, 3, -1, -1], -1)
+    message = r" must not be masked, but entry 2 is: drop such rows or fill them in \(numpy\.ma\.filled\)$"
+    with pytest.raises(ValueError, match="^weights" + message):
+        weight_array("weights", hidden)
+    for labels in (hidden, [np.arange(4), hidden]):
+        with pytest.raises(ValueError, match="^labels" + message):
+            factorise(labels)
+    with pytest.raises(ValueError, match="^indices" + message):
+        tombola.Streaming(indices=hidden)
+    with pytest.raises(ValueError, match="^i" + message):
+        tombola.RandomPermutation(9, key=1)[hidden]
+
+
+@pytest.mark.parametrize("mask", [np.ma.nomask, [False, False, False]])
+def test_a_mask_of_nothing_hides_nothing(mask: Any) -> None:
+    plain = np.ma.masked_array([2, 5, 7], mask=mask)
+    assert weight_array("weights", plain).tolist() == [2, 5, 7]
+    assert names(plain) == ["2", "5", "7"]
+    assert tombola.Streaming(indices=plain).plan(batch_size=3).indices().tolist() == [2, 5, 7]
+
+
 def test_strided_weights_are_copied() -> None:
     weights = weight_array("weights", np.arange(6.0)[::2])
     assert weights.flags.c_contiguous

@@ -41,8 +41,8 @@ std::span<const T> borrow(const py::array& array, const char* name) {
     return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
 }
 
-inline std::span<const index_t> borrow_indices(const py::object& indices) {
-    return indices.is_none() ? std::span<const index_t>{} : borrow<index_t>(indices.cast<py::array>(), "indices");
+inline Subset borrow_indices(const py::object& indices) {
+    return indices.is_none() ? Subset{} : Subset{borrow<index_t>(indices.cast<py::array>(), "indices")};
 }
 
 inline void require_at_least(const char* name, index_t value, index_t least) {

@@ -65,12 +65,27 @@ py::object take_dense(const py::array& data, const py::array& columns, const py:
         });
 }
 
+py::tuple check_columns(const py::array& columns, const py::array& indptr, index_t n_columns, index_t first,
+                        index_t last) {
+    require_at_least("n_columns", n_columns, 0);
+    const std::span<const index_t> pointers = borrow<index_t>(indptr, "indptr");
+    const auto check = [&](auto all) {
+        const py::gil_scoped_release release;
+        return csr_check_columns(all, pointers, n_columns, first, last);
+    };
+    const ColumnCheck found = holds<std::int32_t>(columns) ? check(borrow<std::int32_t>(columns, "indices"))
+                                                           : check(borrow<std::int64_t>(columns, "indices"));
+    return py::make_tuple(found.in_range, found.ascending);
+}
+
 }  // namespace
 
 void register_csr(py::module_& m) {
     m.def("csr_take", &take, py::arg("data"), py::arg("indices"), py::arg("indptr"), py::arg("rows"));
     m.def("csr_take_dense", &take_dense, py::arg("data"), py::arg("indices"), py::arg("indptr"), py::arg("rows"),
           py::arg("n_columns"));
+    m.def("csr_check_columns", &check_columns, py::arg("indices"), py::arg("indptr"), py::arg("n_columns"),
+          py::arg("first"), py::arg("last"));
 }
 
 }  // namespace tombola::bindings

@@ -11,14 +11,14 @@ namespace {
 using SharedGroups = std::shared_ptr<Groups>;
 
 template <typename Key>
-SharedGroups group(const py::array& keys, std::span<const index_t> rows, bool wide) {
+SharedGroups group(const py::array& keys, const Subset& rows, bool wide) {
     const std::span<const Key> values = borrow<Key>(keys, "keys");
     const py::gil_scoped_release release;
     return std::make_shared<Groups>(Groups::from_keys(values, rows, wide));
 }
 
 SharedGroups from_keys(const py::array& keys, const py::object& indices, bool wide) {
-    const std::span<const index_t> rows = borrow_indices(indices);
+    const Subset rows = borrow_indices(indices);
     if (holds<std::int8_t>(keys)) {
         return group<std::int8_t>(keys, rows, wide);
     }

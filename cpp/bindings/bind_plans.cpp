@@ -8,11 +8,11 @@
 namespace tombola::bindings {
 namespace {
 
-std::span<const index_t> subset_of(const py::object& indices, index_t n) {
+Subset subset_of(const py::object& indices, index_t n) {
     require_size("n", n, 0);
-    const std::span<const index_t> subset = borrow_indices(indices);
-    if (!indices.is_none() && static_cast<index_t>(subset.size()) != n) {
-        throw std::invalid_argument("n must be the number of indices, " + std::to_string(subset.size()) + ", but is " +
+    const Subset subset = borrow_indices(indices);
+    if (subset && static_cast<index_t>(subset->size()) != n) {
+        throw std::invalid_argument("n must be the number of indices, " + std::to_string(subset->size()) + ", but is " +
                                     std::to_string(n));
     }
     return subset;
@@ -21,7 +21,7 @@ std::span<const index_t> subset_of(const py::object& indices, index_t n) {
 PyPlan plan_streaming(index_t n, bool shuffle, const py::object& indices, index_t batch_size, index_t fetch_factor,
                       bool drop_last, u64 seed, u64 epoch) {
     const PlanOptions options = make_options(batch_size, fetch_factor, drop_last, seed, epoch);
-    const std::span<const index_t> subset = subset_of(indices, n);
+    const Subset subset = subset_of(indices, n);
     auto order = std::make_unique<const StreamingOrder>(static_cast<u64>(n));
     return {std::make_unique<const WindowedPlan>(std::move(order), subset, shuffle, options), options, indices};
 }
@@ -30,7 +30,7 @@ PyPlan plan_blocks(index_t n, index_t block_size, const py::object& indices, ind
                    bool drop_last, u64 seed, u64 epoch) {
     const PlanOptions options = make_options(batch_size, fetch_factor, drop_last, seed, epoch);
     require_size("block_size", block_size, 1);
-    const std::span<const index_t> subset = subset_of(indices, n);
+    const Subset subset = subset_of(indices, n);
     auto order = std::make_unique<const BlockOrder>(std::make_shared<const CountingSequence>(static_cast<u64>(n)),
                                                     static_cast<u64>(block_size), seed, epoch);
     return {std::make_unique<const WindowedPlan>(std::move(order), subset, block_size > 1, options), options, indices};
@@ -59,8 +59,7 @@ PyPlan plan_weighted(const PyWeightTable& table, index_t block_size, index_t dra
     require_size("block_size", block_size, 1);
     require_size("draws", draws, 1);
     require_at_least("sampling_size", sampling_size, 0);
-    const std::span<const index_t> subset =
-        indices.is_none() ? std::span<const index_t>{} : subset_of(indices, static_cast<index_t>(table.table->size()));
+    const Subset subset = indices.is_none() ? Subset{} : subset_of(indices, static_cast<index_t>(table.table->size()));
     py::object arrays = py::make_tuple(table.arrays, indices);
     std::unique_ptr<const Plan> plan;
     {

@@ -1,6 +1,8 @@
 // Threads, instruction sets, Ctrl-C, hashes of arrays.
 #include <pybind11/stl.h>
 
+#include <optional>
+
 #include "arrays.hpp"
 #include "register.hpp"
 #include "tombola/hash.hpp"
@@ -28,14 +30,16 @@ u64 hash_array(const py::array& array) {
     return hash_bytes(data, bytes);
 }
 
-void check_increasing(const py::array& array, index_t n) {
+// n: the number of rows, where it is known
+void check_increasing(const py::array& array, std::optional<index_t> n) {
     const std::span<const index_t> indices = borrow<index_t>(array, "indices");
     const py::gil_scoped_release release;
     index_t previous = -1;
     for (std::size_t i = 0; i < indices.size(); ++i) {
-        if (indices[i] < 0 || indices[i] >= n) {
-            throw std::invalid_argument("indices must lie in [0, " + std::to_string(n) + "), but indices[" +
-                                        std::to_string(i) + "] = " + std::to_string(indices[i]));
+        if (indices[i] < 0 || (n && indices[i] >= *n)) {
+            const std::string range = n ? "lie in [0, " + std::to_string(*n) + ")" : "be >= 0";
+            throw std::invalid_argument("indices must " + range + ", but indices[" + std::to_string(i) +
+                                        "] = " + std::to_string(indices[i]));
         }
         if (indices[i] <= previous) {
             throw std::invalid_argument("indices must be strictly increasing, but indices[" + std::to_string(i) +
@@ -56,7 +60,7 @@ void register_runtime(py::module_& m) {
     m.def("available_instruction_sets", &available_instruction_sets);
     m.def("set_instruction_set", [](const std::string& name) { set_instruction_set(name); }, py::arg("name"));
     m.def("hash_array", &hash_array, py::arg("a"));
-    m.def("check_increasing", &check_increasing, py::arg("indices"), py::arg("n"));
+    m.def("check_increasing", &check_increasing, py::arg("indices"), py::arg("n") = py::none());
 }
 
 }  // namespace tombola::bindings

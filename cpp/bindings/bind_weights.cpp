@@ -35,7 +35,7 @@ PyWeightTable finish(std::unique_ptr<MassSource> source, py::object arrays) {
 }
 
 PyWeightTable from_values(const py::array& weights, const py::object& indices) {
-    const std::span<const index_t> subset = borrow_indices(indices);
+    const Subset subset = borrow_indices(indices);
     if (holds<float>(weights)) {
         return finish(make_value_source(borrow<float>(weights, "weights"), subset), py::make_tuple(weights, indices));
     }
@@ -47,7 +47,7 @@ PyWeightTable from_values(const py::array& weights, const py::object& indices) {
 
 PyWeightTable from_codes(const py::array& codes, const py::array& class_weights, const py::object& indices,
                          const py::object& counts) {
-    const std::span<const index_t> subset = borrow_indices(indices);
+    const Subset subset = borrow_indices(indices);
     const std::span<const double> weights = borrow<double>(class_weights, "class_weights");
     std::span<const index_t> known;
     if (!counts.is_none()) {

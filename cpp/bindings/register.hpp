@@ -11,5 +11,6 @@ void register_weights(pybind11::module_& m);
 void register_plans(pybind11::module_& m);
 void register_csr(pybind11::module_& m);
 void register_groups(pybind11::module_& m);
+void register_buffers(pybind11::module_& m);
 
 }  // namespace tombola::bindings

@@ -269,11 +269,12 @@ Groups::Groups(Arrays arrays)
       counts_(std::visit([](const auto& a) { return count_classes(a); }, arrays_)) {}
 
 template <typename Key>
-Groups Groups::from_keys(std::span<const Key> keys, std::span<const index_t> rows, bool wide) {
+Groups Groups::from_keys(std::span<const Key> keys, const Subset& subset, bool wide) {
     if (keys.empty()) {
         throw std::invalid_argument("keys must not be empty");
     }
-    if (!rows.empty() && rows.size() != keys.size()) {
+    const std::span<const index_t> rows = subset.value_or(std::span<const index_t>{});
+    if (subset && rows.size() != keys.size()) {
         throw std::invalid_argument("keys must be as long as indices, " + std::to_string(rows.size()) +
                                     ", but the length is " + std::to_string(keys.size()));
     }
@@ -288,10 +289,10 @@ Groups Groups::from_keys(std::span<const Key> keys, std::span<const index_t> row
     return Groups(group_keys<u32>(code, width, rows));
 }
 
-template Groups Groups::from_keys(std::span<const std::int8_t>, std::span<const index_t>, bool);
-template Groups Groups::from_keys(std::span<const std::int16_t>, std::span<const index_t>, bool);
-template Groups Groups::from_keys(std::span<const std::int32_t>, std::span<const index_t>, bool);
-template Groups Groups::from_keys(std::span<const std::int64_t>, std::span<const index_t>, bool);
+template Groups Groups::from_keys(std::span<const std::int8_t>, const Subset&, bool);
+template Groups Groups::from_keys(std::span<const std::int16_t>, const Subset&, bool);
+template Groups Groups::from_keys(std::span<const std::int32_t>, const Subset&, bool);
+template Groups Groups::from_keys(std::span<const std::int64_t>, const Subset&, bool);
 
 u64 Groups::fingerprint() const {
     return visit([](const auto& a) {

@@ -58,6 +58,14 @@ std::string text(double value) {
                                 "] = " + text(value));
 }
 
+// In the sources an empty span stands for all rows.
+std::span<const index_t> rows_of(const Subset& subset) {
+    if (subset && subset->empty()) {
+        throw std::invalid_argument("indices must not be empty for weighted draws");
+    }
+    return subset.value_or(std::span<const index_t>{});
+}
+
 void check_indices(std::span<const index_t> indices, std::size_t size) {
     for (std::size_t i = 0; i < indices.size(); ++i) {
         if (static_cast<u64>(indices[i]) >= size) {
@@ -193,7 +201,7 @@ class CodeSource final : public MassSource {
         std::vector<index_t> counts(counts_);
         if (counts.empty()) {
             counts.resize(class_weights_.size());
-            count_codes(codes_, indices_, std::span<index_t>(counts));
+            count_codes(codes_, indices_.empty() ? Subset{} : Subset{indices_}, std::span<index_t>(counts));
         }
         WeightSummary summary{};
         for (std::size_t c = 0; c < counts.size(); ++c) {
@@ -260,10 +268,11 @@ class CodeSource final : public MassSource {
 }  // namespace
 
 template <typename Code>
-void count_codes(std::span<const Code> codes, std::span<const index_t> indices, std::span<index_t> counts) {
-    const std::size_t n = indices.empty() ? codes.size() : indices.size();
+void count_codes(std::span<const Code> codes, const Subset& subset, std::span<index_t> counts) {
+    const std::span<const index_t> indices = subset.value_or(std::span<const index_t>{});
+    const std::size_t n = subset ? indices.size() : codes.size();
     const u64 classes = counts.size();
-    const auto row = [&](std::size_t i) { return indices.empty() ? i : static_cast<std::size_t>(indices[i]); };
+    const auto row = [&](std::size_t i) { return subset ? static_cast<std::size_t>(indices[i]) : i; };
     const auto code_of = [&](std::size_t at) {  // indices may have changed since they were checked
         return at < codes.size() ? static_cast<u64>(static_cast<std::int64_t>(codes[at])) : classes;
     };
@@ -296,24 +305,24 @@ void count_codes(std::span<const Code> codes, std::span<const index_t> indices, 
     }
 }
 
-std::unique_ptr<MassSource> make_value_source(std::span<const float> weights, std::span<const index_t> indices) {
-    return std::make_unique<ValueSource<float>>(weights, indices);
+std::unique_ptr<MassSource> make_value_source(std::span<const float> weights, const Subset& subset) {
+    return std::make_unique<ValueSource<float>>(weights, rows_of(subset));
 }
 
-std::unique_ptr<MassSource> make_value_source(std::span<const double> weights, std::span<const index_t> indices) {
-    return std::make_unique<ValueSource<double>>(weights, indices);
+std::unique_ptr<MassSource> make_value_source(std::span<const double> weights, const Subset& subset) {
+    return std::make_unique<ValueSource<double>>(weights, rows_of(subset));
 }
 
 template <typename Code>
 std::unique_ptr<MassSource> make_code_source(std::span<const Code> codes, std::span<const double> class_weights,
-                                             std::span<const index_t> indices, std::span<const index_t> counts) {
-    return std::make_unique<CodeSource<Code>>(codes, class_weights, indices, counts);
+                                             const Subset& subset, std::span<const index_t> counts) {
+    return std::make_unique<CodeSource<Code>>(codes, class_weights, rows_of(subset), counts);
 }
 
 #define TOMBOLA_FOR_CODE(Code)                                                                                  \
-    template void count_codes<Code>(std::span<const Code>, std::span<const index_t>, std::span<index_t>);       \
+    template void count_codes<Code>(std::span<const Code>, const Subset&, std::span<index_t>);                  \
     template std::unique_ptr<MassSource> make_code_source<Code>(std::span<const Code>, std::span<const double>, \
-                                                                std::span<const index_t>, std::span<const index_t>);
+                                                                const Subset&, std::span<const index_t>);
 TOMBOLA_FOR_CODE(std::int8_t)
 TOMBOLA_FOR_CODE(std::int16_t)
 TOMBOLA_FOR_CODE(std::int32_t)

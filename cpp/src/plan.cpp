@@ -45,15 +45,19 @@ void check_options(const PlanOptions& options) {
     }
 }
 
-WindowedPlan::WindowedPlan(std::unique_ptr<const Order> order, std::span<const index_t> indices, bool permute_windows,
+WindowedPlan::WindowedPlan(std::unique_ptr<const Order> order, const Subset& subset, bool permute_windows,
                            const PlanOptions& options)
     : order_(std::move(order)),
-      indices_(indices),
+      subset_(subset),
       permute_windows_(permute_windows),
       window_(static_cast<u64>(options.batch_size) * static_cast<u64>(options.fetch_factor)),
       window_key_(derive_key(options.seed, options.epoch, Purpose::window)),
       batch_size_(options.batch_size),
       n_rows_(static_cast<index_t>(order_->size())) {
+    if (subset_ && subset_->empty() && n_rows_ > 0) {
+        throw std::invalid_argument("indices must not be empty, but " + std::to_string(n_rows_) +
+                                    " positions are to be filled");
+    }
     if (options.drop_last) {
         n_rows_ -= n_rows_ % batch_size_;
     }
@@ -97,9 +101,9 @@ void WindowedPlan::fill(index_t start, index_t stop, std::span<index_t> rows) co
 
 void WindowedPlan::fill_positions(u64 first, std::size_t count, index_t* out) const {
     order_->fill(first, count, out);
-    if (!indices_.empty()) {
+    if (subset_) {
         for (std::size_t i = 0; i < count; ++i) {
-            out[i] = indices_[static_cast<std::size_t>(out[i])];
+            out[i] = (*subset_)[static_cast<std::size_t>(out[i])];
         }
     }
 }

@@ -17,6 +17,7 @@ namespace {
 constexpr int largest_exponent = 1000;
 constexpr mass_t largest_total = mass_t{1} << 62U;
 constexpr u64 largest_uniform = u64{1} << 61U;
+constexpr u64 largest_size_of_guide = u64{granule_rows} << 32U;  // guide_ holds granules as 32-bit numbers
 constexpr std::size_t granules_a_task = 4096;
 
 // The smallest c with x <= 2^c, for a normal or subnormal x > 0.
@@ -36,6 +37,10 @@ int choose_exponent(double total, double largest) { return std::min(61 - ceil_lo
 WeightTable::WeightTable(std::unique_ptr<MassSource> source) : source_(std::move(source)), size_(source_->size()) {
     if (size_ == 0) {
         throw std::invalid_argument("weights must not be empty");
+    }
+    if (size_ > largest_size_of_guide) {
+        throw std::invalid_argument("there must be at most " + std::to_string(largest_size_of_guide) +
+                                    " weights, but are " + std::to_string(size_));
     }
     const WeightSummary summary = source_->summarise();
     positive_ = summary.positive;

@@ -67,7 +67,7 @@ void overwrite(std::vector<T>& array, const std::vector<T>& values) {
 }
 
 template <typename T>
-void check_changed_values(std::span<const index_t> indices) {
+void check_changed_values(const Subset& indices) {
     const std::vector<std::vector<T>> changes{{T(nan_value)},
                                               {T(infinity)},
                                               {T(-infinity)},
@@ -87,7 +87,7 @@ void check_changed_values(std::span<const index_t> indices) {
 }
 
 template <typename Code>
-void check_changed_codes(std::span<const index_t> indices) {
+void check_changed_codes(const Subset& indices) {
     const std::vector<double> class_weights{1.0, 0.0, 7.0};
     for (const std::vector<Code>& change : {std::vector<Code>{-1},
                                             {127},

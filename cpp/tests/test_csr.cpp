@@ -134,3 +134,35 @@ TEST(pointers_that_change_between_counting_and_copying_are_refused) {
     CHECK_THROWS_WITH(std::invalid_argument, "changed while",
                       csr_take(matrix.view(), rows, indptr, std::span<double>(data), std::span<std::int64_t>(columns)));
 }
+
+template <typename Column>
+static void check_parts(Column wrong, bool in_range, bool ascending) {
+    for (std::size_t changed = 0; changed < 40; ++changed) {
+        Matrix<float, Column> matrix = random_matrix<float, Column>(23, 17);
+        const bool row_starts =
+            std::find(matrix.indptr.begin(), matrix.indptr.end(), static_cast<index_t>(changed)) != matrix.indptr.end();
+        matrix.columns[changed] = wrong;
+        const index_t n = static_cast<index_t>(matrix.columns.size());
+        for (const index_t size : {index_t{1}, index_t{7}, n}) {
+            bool all_in_range = true;
+            bool all_ascending = true;
+            for (index_t first = 0; first < n; first += size) {
+                const ColumnCheck found = csr_check_columns(std::span<const Column>(matrix.columns), matrix.indptr, 17,
+                                                            first, std::min(n, first + size));
+                all_in_range = all_in_range && found.in_range;
+                all_ascending = all_ascending && found.ascending;
+            }
+            CHECK(all_in_range == in_range);
+            if (in_range && !row_starts) {
+                CHECK(all_ascending == ascending);
+            }
+        }
+    }
+}
+
+TEST(columns_are_checked_in_parts) {
+    check_parts<std::int32_t>(17, false, true);
+    check_parts<std::int64_t>(-1, false, true);
+    check_parts<std::int32_t>(0, true, false);  // a column 0 that begins no row falls
+    check_parts<std::int64_t>(0, true, false);
+}

@@ -53,8 +53,8 @@ Csr plain(std::span<const Key> keys, std::span<const index_t> rows) {
 }
 
 template <typename Key>
-void check_groups(const std::vector<Key>& keys, std::span<const index_t> rows = {}) {
-    const Csr expected = plain<Key>(keys, rows);
+void check_groups(const std::vector<Key>& keys, const Subset& rows = {}) {
+    const Csr expected = plain<Key>(keys, rows.value_or(std::span<const index_t>{}));
     u64 fingerprint = 0;
     for (const bool wide : {false, true}) {
         for (const int threads : thread_counts()) {

@@ -35,12 +35,11 @@ std::vector<index_t> fill(const Plan& plan, index_t start, index_t stop) {
 std::vector<index_t> whole(const Plan& plan) { return fill(plan, 0, plan.n_batches()); }
 
 // The epoch by the rule: the order's positions, each window permuted, what drop_last leaves.
-std::vector<index_t> plain_plan(const Order& order, std::span<const index_t> indices, bool permute,
-                                const Shape& shape) {
+std::vector<index_t> plain_plan(const Order& order, const Subset& indices, bool permute, const Shape& shape) {
     std::vector<index_t> rows(order.size());
     order.fill(0, rows.size(), rows.data());
     for (index_t& row : rows) {
-        row = indices.empty() ? row : indices[static_cast<std::size_t>(row)];
+        row = indices ? (*indices)[static_cast<std::size_t>(row)] : row;
     }
     const u64 window = static_cast<u64>(shape.batch_size * shape.fetch_factor);
     const u64 key = derive_key(seed, epoch, Purpose::window);
@@ -70,7 +69,7 @@ std::vector<index_t> plain_plan(const Order& order, std::span<const index_t> ind
     return rows;
 }
 
-void check_plan(const MakeOrder& make_order, std::span<const index_t> indices, bool permute, const Shape& shape) {
+void check_plan(const MakeOrder& make_order, const Subset& indices, bool permute, const Shape& shape) {
     const WindowedPlan plan(make_order(), indices, permute, shape.options());
     const std::vector<index_t> expected = plain_plan(*make_order(), indices, permute, shape);
     const index_t n_rows = static_cast<index_t>(expected.size());
@@ -275,4 +274,23 @@ TEST(options_are_checked) {
     CHECK_THROWS_WITH(std::invalid_argument, "must be at most 2**40 rows, but is 1099511627776 * 2",
                       check_options({.batch_size = index_t{1} << 40U, .fetch_factor = 2}));
     check_options({.batch_size = index_t{1} << 40U, .fetch_factor = 1});
+}
+
+TEST(an_empty_subset_is_no_rows_and_not_all_rows) {
+    const std::vector<index_t> none;
+    const WindowedPlan plan(streaming(0)(), none, true, {.batch_size = 4});
+    CHECK_EQ(plan.n_batches(), 0);
+    CHECK_THROWS_WITH(std::invalid_argument, "indices must not be empty, but 3 positions are to be filled",
+                      WindowedPlan(streaming(3)(), none, true, {.batch_size = 4}));
+    const std::vector<float> weights{1.0F, 2.0F};
+    CHECK_THROWS_WITH(std::invalid_argument, "indices must not be empty for weighted draws",
+                      make_value_source(std::span<const float>(weights), none));
+    const std::vector<std::int8_t> codes{0, 1, 1};
+    const std::vector<double> class_weights{1.0, 1.0};
+    CHECK_THROWS_WITH(
+        std::invalid_argument, "indices must not be empty for weighted draws",
+        make_code_source(std::span<const std::int8_t>(codes), std::span<const double>(class_weights), none));
+    std::vector<index_t> counts(2);
+    count_codes(std::span<const std::int8_t>(codes), none, std::span<index_t>(counts));
+    CHECK(counts == std::vector<index_t>{0, 0});
 }

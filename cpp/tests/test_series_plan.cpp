@@ -243,8 +243,8 @@ TEST(series_in_order_of_first_appearance) {
     const std::vector<std::int64_t> keys{9, 4, 4, 7, 9, 1};
     const std::vector<index_t> far{0, 5, 6, 7, 8, index_t{1} << 40U};
     for (const bool spread : {false, true}) {
-        const auto groups = Groups::from_keys<std::int64_t>(
-            keys, spread ? std::span<const index_t>(far) : std::span<const index_t>(), true);
+        const Subset rows = spread ? Subset(far) : Subset();
+        const auto groups = Groups::from_keys<std::int64_t>(keys, rows, true);
         groups.visit([](const auto& arrays) {
             const auto order = order_series(arrays, 1, 1, false);
             std::vector<u64> firsts;

@@ -14,17 +14,24 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
 
 template <typename T>
-WeightTable table_of(const std::vector<T>& weights, std::span<const index_t> indices = {}) {
+WeightTable table_of(const std::vector<T>& weights, const Subset& indices = {}) {
     return WeightTable(make_value_source(std::span<const T>(weights), indices));
 }
 
 template <typename Code>
 WeightTable code_table(const std::vector<Code>& codes, const std::vector<double>& class_weights,
-                       std::span<const index_t> indices = {}) {
+                       const Subset& indices = {}) {
     return WeightTable(make_code_source(std::span<const Code>(codes), std::span<const double>(class_weights), indices));
 }
 
 }  // namespace
+
+TEST(more_weights_than_the_guide_can_number_are_refused_before_they_are_read) {
+    const float one = 1.0F;
+    const std::span<const float> claimed(&one, (std::size_t{1} << 37U) + 1);
+    CHECK_THROWS_WITH(std::invalid_argument, "there must be at most 137438953472 weights, but are 137438953473",
+                      WeightTable(make_value_source(claimed, {})));
+}
 
 TEST(the_first_wrong_weight_is_named) {
     for (const std::size_t at : {0U, 17U, 4095U, 4096U, 9998U}) {

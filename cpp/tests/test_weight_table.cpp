@@ -10,13 +10,13 @@ using namespace tombola::test;
 namespace {
 
 template <typename T>
-WeightTable table_of(const std::vector<T>& weights, std::span<const index_t> indices = {}) {
+WeightTable table_of(const std::vector<T>& weights, const Subset& indices = {}) {
     return WeightTable(make_value_source(std::span<const T>(weights), indices));
 }
 
 template <typename Code>
 WeightTable code_table(const std::vector<Code>& codes, const std::vector<double>& class_weights,
-                       std::span<const index_t> indices = {}) {
+                       const Subset& indices = {}) {
     return WeightTable(make_code_source(std::span<const Code>(codes), std::span<const double>(class_weights), indices));
 }
 

@@ -23,6 +23,7 @@ __all__ = [
     "check_number",
     "check_one_dimensional",
     "index_array",
+    "refuse_masked",
 ]
 
 IndexArray: TypeAlias = npt.NDArray[np.int64]
@@ -72,14 +73,14 @@ def _power_text(limit: int) -> str:
     return f"2**{limit.bit_length() - 1}" if is_large_power else str(limit)
 
 
-def check_number(name: str, value: object, *, minimum: float = 0.0) -> int | float:
-    """Return ``value`` if it is a finite real number ``>= minimum``; integers stay integers."""
-    expected = f"{name} must be a finite number >= {minimum:g}"
+def check_number(name: str, value: object, *, minimum: float = 0.0, above: bool = False) -> int | float:
+    """Return ``value`` if it is finite, real and ``>= minimum``, or ``above`` it; integers stay integers."""
+    expected = f"{name} must be a finite number {'>' if above else '>='} {minimum:g}"
     if _is_bool(value) or not isinstance(value, int | float | np.integer | np.floating):
         msg = f"{expected}, but is {value!r}"
         raise TypeError(msg)
     number = int(value) if isinstance(value, int | np.integer) else float(value)
-    if not minimum <= number < math.inf:
+    if not minimum <= number < math.inf or (above and number == minimum):
         msg = f"{expected}, but is {number}"
         raise ValueError(msg)
     return number
@@ -113,6 +114,17 @@ def check_one_dimensional(name: str, array: npt.NDArray[np.generic]) -> None:
         raise ValueError(msg)
 
 
+def refuse_masked(name: str, values: object) -> None:
+    """Raise ValueError if an array has masked entries, which NumPy would take for their hidden values."""
+    if isinstance(values, np.ma.MaskedArray):
+        masked = np.ma.getmaskarray(values).reshape(-1)
+        if masked.any():
+            at = int(np.argmax(masked))
+            cure = "drop such rows or fill them in (numpy.ma.filled)"
+            msg = f"{name} must not be masked, but entry {at} is: {cure}"
+            raise ValueError(msg)
+
+
 def index_array(name: str, values: npt.ArrayLike) -> IndexArray:
     """Return row numbers as a C-contiguous int64 array; one that is already so is borrowed.
 
@@ -121,8 +133,9 @@ def index_array(name: str, values: npt.ArrayLike) -> IndexArray:
     TypeError
         If the values are no integers. A mask or floats do not become integers.
     ValueError
-        If they have not one axis, or do not fit int64.
+        If they have not one axis, do not fit int64, or one is masked.
     """
+    refuse_masked(name, values)
     array: npt.NDArray[np.generic] = np.asarray(values)
     check_one_dimensional(name, array)
     if array.size == 0 and not isinstance(values, np.ndarray):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from torch.utils.data import IterableDataset, get_worker_info
 
+from ._epoch_methods import EpochMethods
 from ._epochs import Epochs, PassIterator
 from ._prefetch import in_order
 from ._validation import check_integer
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Loader"]
 
 
-class Loader(IterableDataset[dict[str, Any]]):
+class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
     """Batches of rows, read a fetch window at a time: an iterable over dicts of tensors.
 
     A batch holds ``X``, dense or sparse CSR as the source says, the source's other columns under their names
@@ -122,36 +123,9 @@ class Loader(IterableDataset[dict[str, Any]]):
         self.batch_size: int = self._epochs.options["batch_size"]
         self.fetch_factor: int = self._epochs.options["fetch_factor"]
 
-    @property
-    def epoch(self) -> int:
-        """Epoch of the coming pass."""
-        return self._epochs.epoch
-
-    def set_epoch(self, epoch: SupportsIndex) -> None:
-        """Set the epoch of the coming pass; a loaded position in that very epoch is kept."""
-        self._epochs.set_epoch(epoch)
-
-    def __len__(self) -> int:
-        """Return the number of batches of this rank in the coming pass."""
-        return self._epochs.steps()
-
     def __iter__(self) -> PassIterator[Any]:
         """Return an iterator over one pass, which begins with its first ``next``."""
         return PassIterator(self._epochs, self._read, _torch_worker)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what is consumed, by the iterator that advanced last, as a small dict that JSON can hold."""
-        return self._epochs.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the coming pass go on where `state` was saved.
-
-        Raises
-        ------
-        ValueError
-            If `state` belongs to another configuration; the message names what differs.
-        """
-        self._epochs.load_state_dict(state)
 
     def _read(self, plan: "Plan", share: Share) -> Iterator[Any]:
         source, fetch_transform, batch_transform = self.source, self.fetch_transform, self.batch_transform

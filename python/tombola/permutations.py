@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._validation import ROWS_LIMIT, IndexArray, check_integer, index_array
+from ._validation import ROWS_LIMIT, IndexArray, check_integer, index_array, refuse_masked
 
 __all__ = ["RandomPermutation", "permutation"]
 
@@ -156,6 +156,7 @@ class RandomPermutation:
         return self._engine.fill(first, last)
 
     def _in_shape(self, take: Any, name: str, values: npt.ArrayLike, *, wrap: bool) -> IndexArray:
+        refuse_masked(name, values)
         array = np.asarray(values)
         flat = index_array(name, array.reshape(-1) if array.size or isinstance(values, np.ndarray) else [])
         low = -self.n if wrap else 0

@@ -7,7 +7,7 @@ up to 65,536 rows, so that the first batch comes at once and later ones cost a s
 Complexity: O(batch) a batch, O(65,536 + fetch window) rows of memory.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import BatchSampler, Sampler
 
+from ._epoch_methods import EpochMethods
 from ._epochs import Epochs, PassIterator
 from ._validation import check_bool
 from .position import Even, Share
@@ -34,7 +35,7 @@ SKIPPED_ROWS = 4_096
 _Rows = npt.NDArray[np.int64]
 
 
-class PlanBatchSampler(BatchSampler):
+class PlanBatchSampler(EpochMethods, BatchSampler):
     """The batches of a strategy, for one rank, epoch after epoch.
 
     Every completed pass advances the epoch, and a pass that is broken off starts the same epoch anew. The
@@ -121,37 +122,10 @@ class PlanBatchSampler(BatchSampler):
         options = self._epochs.options
         super().__init__(_EpochSampler(self._epochs), options["batch_size"], options["drop_last"])
 
-    @property
-    def epoch(self) -> int:
-        """Epoch of the coming pass."""
-        return self._epochs.epoch
-
-    def set_epoch(self, epoch: SupportsIndex) -> None:
-        """Set the epoch of the coming pass; a loaded position in that very epoch is kept."""
-        self._epochs.set_epoch(epoch)
-
-    def __len__(self) -> int:
-        """Return the number of batches of this rank in the coming pass."""
-        return self._epochs.steps()
-
     def __iter__(self) -> PassIterator[Any]:
         """Return an iterator over one pass, which begins with its first ``next``."""
         convert = _as_arrays if self.as_array else _as_lists
         return PassIterator(self._epochs, lambda plan, share: _read(plan, share, convert))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what is consumed, by the iterator that advanced last, as a small dict that JSON can hold."""
-        return self._epochs.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the coming pass go on where `state` was saved.
-
-        Raises
-        ------
-        ValueError
-            If `state` belongs to another configuration; the message names what differs.
-        """
-        self._epochs.load_state_dict(state)
 
 
 class _EpochSampler(Sampler[int]):

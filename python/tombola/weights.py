@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._validation import IndexArray, check_bool, check_number, check_one_dimensional
+from ._validation import IndexArray, check_bool, check_number, check_one_dimensional, refuse_masked
 from .keys import CodeArray, code_type, first_row, is_missing, number_objects, refuse_missing
 
 __all__ = ["Classes", "class_weights", "compute_balanced_weights", "factorise", "weight_array"]
@@ -63,7 +63,8 @@ def compute_balanced_weights(
     ----------
     *labels : array-like, shape (n,), or DataFrame
         Labels of the rows; with several columns their combinations are the classes. Integers, strings,
-        objects that hash, or pandas categoricals.
+        objects that hash, or pandas categoricals. A list or tuple of sequences is read as columns, so for one
+        tuple a row pass ``*zip(*rows)``.
     min_count_baseline : number
         Added to each count, so that classes much rarer than this are not blown up. 0 balances exactly.
     normalize : bool
@@ -115,8 +116,9 @@ def weight_array(name: str, values: npt.ArrayLike) -> WeightArray:
     TypeError
         If the values are no real numbers, or a cast would lose digits.
     ValueError
-        If they have not one axis.
+        If they have not one axis, or one is masked.
     """
+    refuse_masked(name, values)
     array: npt.NDArray[Any] = np.asarray(values)
     check_one_dimensional(name, array)
     kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
@@ -178,6 +180,7 @@ def _column_classes(column: Any) -> Classes:
     categorical = column if hasattr(column, "categories") else getattr(column, "cat", None)
     if hasattr(categorical, "categories") and hasattr(categorical, "codes"):
         return _categorical_classes(categorical)
+    refuse_masked("labels", column)
     values: npt.NDArray[Any] = np.asarray(column)
     if isinstance(column, list | tuple) and values.dtype.kind in "SU":
         values = np.asarray(column, dtype=object)  # else a NaN among strings would be the string "nan"

@@ -73,7 +73,7 @@ def test_no_command_shows_help() -> None:
         ),
         (["run", "{file}", "-l", "drug", "-o", "{file}/out"], "Not a directory"),
         (["run", "{folder}", "-l", "drug"], "{folder}"),
-        (["demo", "--seed", "-1"], "seed must be in [0, 2**63), but is -1"),
+        (["demo", "--seed", "-1"], "seed must be an integer >= 0, but is -1"),
         (["demo", "--cache", "{file}"], "Not a directory"),
         (["demo", "--speed", "2"], "--speed"),
         (["inspect", "{folder}/none.h5ad"], "none.h5ad"),

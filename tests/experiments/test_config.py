@@ -34,11 +34,11 @@ def data(folder: Path, values: str = "logs", shares: tuple[int, ...] = (60, 20))
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 0}, "epochs must be >= 1, but is 0"),
-        ({"batch_size": 0}, "batch_size must be >= 1, but is 0"),
-        ({"fetch_factor": -1}, "fetch_factor must be >= 1, but is -1"),
-        ({"block_size": 0}, "block_size must be >= 1, but is 0"),
-        ({"seed": -1}, r"seed must be in \[0, 2\*\*63\), but is -1"),
+        ({"epochs": 0}, "epochs must be an integer >= 1, but is 0"),
+        ({"batch_size": 0}, "batch_size must be an integer >= 1, but is 0"),
+        ({"fetch_factor": -1}, "fetch_factor must be an integer >= 1, but is -1"),
+        ({"block_size": 0}, "block_size must be an integer >= 1, but is 0"),
+        ({"seed": -1}, "seed must be an integer >= 0, but is -1"),
         ({"learning_rate": 0.0}, "learning_rate must be a finite number > 0, but is 0"),
         ({"learning_rate": float("inf")}, "learning_rate must be a finite number > 0, but is inf"),
         ({"min_count_baseline": -1.0}, "min_count_baseline must be a finite number >= 0, but is -1"),
@@ -47,6 +47,20 @@ def data(folder: Path, values: str = "logs", shares: tuple[int, ...] = (60, 20))
 )
 def test_options_are_checked(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SUITED, **changes)
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "fetch_factor", "block_size", "seed"])
+def test_numbers_of_rows_are_integers(name: str) -> None:
+    changes: dict[str, Any] = {name: 2.0}
+    with pytest.raises(TypeError, match=rf"^{name} must be an integer >= [01], but is 2\.0$"):
+        dataclasses.replace(SUITED, **changes)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "min_count_baseline"])
+def test_texts_are_no_numbers(name: str) -> None:
+    changes: dict[str, Any] = {name: "1"}
+    with pytest.raises(TypeError, match=rf"^{name} must be a finite number >=? 0, but is '1'$"):
         dataclasses.replace(SUITED, **changes)
 
 

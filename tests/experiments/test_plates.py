@@ -85,7 +85,11 @@ def test_an_interruption_leaves_no_broken_file(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_plates": 0}, "n_plates must be >= 1, but is 0"),
+        ({"n_plates": 0}, "n_plates must be an integer >= 1, but is 0"),
+        ({"n_drugs": -2}, "n_drugs must be an integer >= 1, but is -2"),
+        ({"seed": -1}, "seed must be an integer >= 0, but is -1"),
+        ({"skew": float("nan")}, "skew must be a finite number >= 0, but is nan"),
+        ({"mean_counts": -1.0}, "mean_counts must be a finite number >= 0, but is -1"),
         ({"n_moa_fine": 9}, "n_moa_broad <= n_moa_fine <= n_drugs must hold, but they are 2, 9 and 8"),
     ],
 )

@@ -1,11 +1,14 @@
 """Rows out of CSR by the core: equal to SciPy for every pair of types, and never out of bounds."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tombola import _core
 from tombola.sources.base import CsrRows
@@ -61,3 +64,46 @@ def test_broken_matrices_are_refused() -> None:
         _core.csr_take(data, columns.astype(np.uint8), indptr, one)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="data must have dtype float64, but has int16"):
         _core.csr_take(data.astype(np.int16), columns, indptr, one)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@given(
+    rows=st.lists(st.lists(st.integers(-1, 5), max_size=5), min_size=1, max_size=8), size=st.integers(1, 12)
+)
+def test_columns_are_checked_wherever_parts_end(column: Any, rows: list[list[int]], size: int) -> None:
+    indptr = np.cumsum([0, *map(len, rows)])
+    indices = np.array([value for row in rows for value in row], dtype=column)
+    found = [
+        _core.csr_check_columns(indices, indptr, 5, lo, min(lo + size, len(indices)))
+        for lo in range(0, len(indices), size)
+    ]
+    in_range = all(0 <= value < 5 for row in rows for value in row)
+    assert all(part[0] for part in found) == in_range
+    if in_range:
+        assert all(part[1] for part in found) == all(a < b for row in rows for a, b in pairwise(row))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "n_columns", "in_range"),
+    [
+        (np.int32, 2**31 - 1, 2**31, True),
+        (np.int32, 2**31 - 1, 2**31 - 1, False),
+        (np.int32, 2**31 - 1, 2**40, True),
+        (np.int32, -(2**31), 2**40, False),
+        (np.int64, 2**40 - 1, 2**40, True),
+        (np.int64, 2**40, 2**40, False),
+        (np.int64, -(2**63), 2**63 - 1, False),
+        (np.int64, 0, 0, False),
+    ],
+)
+def test_columns_at_the_ends_of_their_types(column: Any, value: int, n_columns: int, in_range: bool) -> None:
+    indices = np.array([value], dtype=column)
+    indptr = np.array([0, 1], dtype=np.int64)
+    assert _core.csr_check_columns(indices, indptr, n_columns, 0, 1) == (in_range, True)
+
+
+def test_parts_outside_are_refused() -> None:
+    indices, indptr = np.array([0, 1], np.int32), np.array([0, 2], np.int64)
+    for first, last in ((-1, 1), (1, 0), (0, 3)):
+        with pytest.raises(ValueError, match=rf"the part must lie in \[0, 2\), but is \[{first}, {last}\)"):
+            _core.csr_check_columns(indices, indptr, 5, first, last)

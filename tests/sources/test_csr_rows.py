@@ -1,24 +1,13 @@
-"""Finding rows whose columns do not ascend, and putting them right."""
-
-from itertools import pairwise
+"""Putting rows right whose columns do not ascend."""
 
 import numpy as np
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tombola.sources._csr_rows import find_disorder, sort_rows
+from tombola.sources._csr_rows import sort_rows
 
 ROWS = st.lists(st.lists(st.integers(0, 4), max_size=5), min_size=1, max_size=8)
-
-
-@given(rows=ROWS, size=st.integers(1, 12))
-def test_disorder_is_found_wherever_groups_end(rows: list[list[int]], size: int) -> None:
-    indptr = np.cumsum([0, *map(len, rows)])
-    indices = np.array([column for row in rows for column in row], dtype=np.int32)
-    edges = range(0, len(indices), size)
-    found = [find_disorder(indices, lo, min(lo + size, len(indices)), indptr) for lo in edges]
-    assert any(found) == any(a >= b for row in rows for a, b in pairwise(row))
 
 
 @given(rows=ROWS)

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "tombola/types.hpp"
@@ -82,6 +84,46 @@ void csr_take_dense(const CsrView<T, Column>& csr, std::span<const index_t> rows
             to[column] = csr.data[k];
         }
     }
+}
+
+struct ColumnCheck {
+    bool in_range;   // all columns lie in [0, n_columns)
+    bool ascending;  // and increase strictly inside each row
+};
+
+// Columns [first, last), each compared with the one before it where that belongs to the same row: parts of a matrix
+// may be checked as they arrive. O(last - first + log rows).
+template <typename Column>
+ColumnCheck csr_check_columns(std::span<const Column> columns, std::span<const index_t> indptr, index_t n_columns,
+                              index_t first, index_t last) {
+    if (first < 0 || last < first || static_cast<u64>(last) > columns.size()) {
+        throw std::invalid_argument("the part must lie in [0, " + std::to_string(columns.size()) + "), but is [" +
+                                    std::to_string(first) + ", " + std::to_string(last) + ")");
+    }
+    // Both tests as signs of differences, which any compiler turns into vectors: a comparison of two columns that are
+    // out of range may be wrong, but then the first test fails.
+    using Unsigned = std::make_unsigned_t<Column>;
+    constexpr Unsigned sign = ~(std::numeric_limits<Unsigned>::max() >> 1U);
+    const Unsigned top = static_cast<Unsigned>(std::min<u64>(static_cast<u64>(n_columns), sign)) - 1;
+    const auto at = [&](index_t k) { return static_cast<Unsigned>(columns[static_cast<std::size_t>(k)]); };
+    Unsigned outside = n_columns == 0 && first < last ? sign : 0;
+    Unsigned falls = 0;
+    auto row = std::upper_bound(indptr.begin(), indptr.end(), first);
+    // Whether the row began in front of the part
+    bool begun = first > 0 && row != indptr.begin() && *std::prev(row) < first;
+    for (index_t k = first; k < last;) {
+        const index_t stop = row == indptr.end() ? last : std::min(*row++, last);
+        if (k < stop && !begun) {
+            outside |= at(k) | (top - at(k));
+            ++k;
+        }
+        for (; k < stop; ++k) {
+            outside |= at(k) | (top - at(k));
+            falls |= at(k) - at(k - 1) - 1;
+        }
+        begun = false;
+    }
+    return {(outside & sign) == 0, (falls & sign) == 0};
 }
 
 }  // namespace tombola

@@ -15,6 +15,7 @@ namespace tombola {
 // 128-bit fixed-point numbers, integer and fraction apart. O(1) a draw.
 class StratifiedSequence final : public Sequence {
   public:
+    // draws >= 1
     StratifiedSequence(std::shared_ptr<const WeightTable> table, u64 draws, u64 seed, u64 epoch);
     u64 size() const noexcept override { return draws_; }
     void runs(const u64* starts, std::size_t count, std::size_t length, index_t* out) const override;
@@ -34,6 +35,7 @@ class StratifiedSequence final : public Sequence {
 // are made and sorted. New epoch O(draws * log(draws / 1,024) / 32) words of the generator, 8 bytes for each part.
 class IidSequence final : public Sequence {
   public:
+    // draws >= 1
     IidSequence(std::shared_ptr<const WeightTable> table, u64 draws, u64 seed, u64 epoch);
     u64 size() const noexcept override { return draws_; }
     void runs(const u64* starts, std::size_t count, std::size_t length, index_t* out) const override;

@@ -33,10 +33,10 @@ struct CountClass {
 
 class Groups {
   public:
-    // One key a row. `rows`: the numbers that rows go by, ascending, as many as keys; empty: 0, 1, 2, ...
+    // One key a row. `rows`: the numbers that rows go by, ascending, as many as keys; none: 0, 1, 2, ...
     // wide: 64-bit members at any size. std::invalid_argument for no keys.
     template <typename Key>
-    static Groups from_keys(std::span<const Key> keys, std::span<const index_t> rows, bool wide);
+    static Groups from_keys(std::span<const Key> keys, const Subset& rows, bool wide);
 
     u64 size() const noexcept { return size_; }
     u64 groups() const noexcept { return groups_; }

@@ -39,16 +39,17 @@ class MassSource {
     virtual void prefetch(u64 first) const noexcept = 0;
 };
 
-std::unique_ptr<MassSource> make_value_source(std::span<const float> weights, std::span<const index_t> indices);
-std::unique_ptr<MassSource> make_value_source(std::span<const double> weights, std::span<const index_t> indices);
+// std::invalid_argument for an empty subset: there is nothing to draw from
+std::unique_ptr<MassSource> make_value_source(std::span<const float> weights, const Subset& subset);
+std::unique_ptr<MassSource> make_value_source(std::span<const double> weights, const Subset& subset);
 
 // Code: int8_t, int16_t, int32_t, int64_t. `counts`: what count_codes gives, where the caller knows it; empty: not.
 template <typename Code>
 std::unique_ptr<MassSource> make_code_source(std::span<const Code> codes, std::span<const double> class_weights,
-                                             std::span<const index_t> indices, std::span<const index_t> counts = {});
+                                             const Subset& subset, std::span<const index_t> counts = {});
 
 // Rows of each code; std::invalid_argument names the first code outside [0, counts.size()).
 template <typename Code>
-void count_codes(std::span<const Code> codes, std::span<const index_t> indices, std::span<index_t> counts);
+void count_codes(std::span<const Code> codes, const Subset& subset, std::span<index_t> counts);
 
 }  // namespace tombola

@@ -40,8 +40,9 @@ class Plan {
 // positions, before any dropping. O(window) for any batch.
 class WindowedPlan final : public Plan {
   public:
-    // `indices`: the rows that sequence elements stand for, borrowed; empty: the elements themselves.
-    WindowedPlan(std::unique_ptr<const Order> order, std::span<const index_t> indices, bool permute_windows,
+    // `subset`: the rows that sequence elements stand for; none: the elements themselves. std::invalid_argument for an
+    // empty subset where there are positions to fill.
+    WindowedPlan(std::unique_ptr<const Order> order, const Subset& subset, bool permute_windows,
                  const PlanOptions& options);
 
     index_t n_batches() const noexcept override { return n_batches_; }
@@ -51,7 +52,7 @@ class WindowedPlan final : public Plan {
 
   private:
     std::unique_ptr<const Order> order_;
-    std::span<const index_t> indices_;
+    Subset subset_;
     bool permute_windows_;
     u64 window_;
     u64 window_key_;

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 
 namespace tombola {
 
@@ -12,6 +14,9 @@ using mass_t = std::uint64_t;  // a quantised weight, or a sum of them; sums sta
 using u16 = std::uint16_t;
 using u32 = std::uint32_t;
 using u64 = std::uint64_t;
+
+// The rows to choose among, ascending, borrowed; without a value all rows. An empty span is a subset of no rows.
+using Subset = std::optional<std::span<const index_t>>;
 
 // The longest index space: sums of positions, and the halves of a Feistel network over it, stay well inside 64 bits.
 inline constexpr index_t largest_size = index_t{1} << 61U;

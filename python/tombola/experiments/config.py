@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tombola._validation import check_integer, check_number
 from tombola.sources import CsrRows
 
 from .data import ExperimentData
@@ -62,18 +63,10 @@ class ExperimentConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "strategies", check_strategies(self.strategies))
         for name in ("epochs", "batch_size", "fetch_factor", "block_size"):
-            if getattr(self, name) < 1:
-                msg = f"{name} must be >= 1, but is {getattr(self, name)}"
-                raise ValueError(msg)
-        if not 0 <= self.seed < 2**63:
-            msg = f"seed must be in [0, 2**63), but is {self.seed}"
-            raise ValueError(msg)
-        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
-            msg = f"learning_rate must be a finite number > 0, but is {self.learning_rate:g}"
-            raise ValueError(msg)
-        if not (np.isfinite(self.min_count_baseline) and self.min_count_baseline >= 0):
-            msg = f"min_count_baseline must be a finite number >= 0, but is {self.min_count_baseline:g}"
-            raise ValueError(msg)
+            check_integer(name, getattr(self, name), minimum=1)
+        check_integer("seed", self.seed)
+        check_number("min_count_baseline", self.min_count_baseline)
+        check_number("learning_rate", self.learning_rate, above=True)
 
     @property
     def window(self) -> int:

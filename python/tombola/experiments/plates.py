@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tombola._validation import check_integer, check_number
+
 from .atomic import write_json
 from .h5ad_writer import Categorical, Csr, write_h5ad
 
@@ -71,10 +73,14 @@ class PlateDesign:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        for field in ("n_plates", "cells_per_plate", "n_genes", "n_cell_lines", "n_moa_broad"):
-            if getattr(self, field) < 1:
-                msg = f"{field} must be >= 1, but is {getattr(self, field)}"
-                raise ValueError(msg)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "seed":
+                check_integer(field.name, value)
+            elif isinstance(field.default, int):
+                check_integer(field.name, value, minimum=1)
+            else:
+                check_number(field.name, value)
         if not self.n_moa_broad <= self.n_moa_fine <= self.n_drugs:
             msg = (
                 "n_moa_broad <= n_moa_fine <= n_drugs must hold, "

@@ -15,18 +15,6 @@ Parts = tuple[npt.NDArray[Any], npt.NDArray[Any], IndexArray]
 """data, indices and indptr of some rows."""
 
 
-def find_disorder(indices: npt.NDArray[Any], lo: int, hi: int, indptr: IndexArray) -> bool:
-    """Tell whether columns fail to increase inside a row, in `indices[lo:hi]` and the value before."""
-    first = max(lo - 1, 0)
-    part = indices[first:hi]
-    n_breaks = len(part) - 1 - np.count_nonzero(part[1:] > part[:-1])
-    # Only where rows begin may columns fall: as many breaks there as in all, and none is elsewhere.
-    begin, end = np.searchsorted(indptr, [first, hi], side="right")
-    starts = np.unique(indptr[begin:end])
-    starts = starts[starts < hi]
-    return bool(n_breaks != np.count_nonzero(indices[starts] <= indices[starts - 1]))
-
-
 def sort_rows(data: npt.NDArray[Any], indices: npt.NDArray[Any], indptr: IndexArray) -> Parts:
     """Sort the columns of each row and add up duplicates."""
     n_rows = len(indptr) - 1

@@ -8,13 +8,13 @@ so that any row needs the whole matrix: it is turned into CSR in memory once a p
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ._csr_rows import find_disorder
+from .. import _core
 from ._errors import BadFileError
 from ._fork_lock import ForkLock
 from ._h5_files import OpenFiles
@@ -125,8 +125,10 @@ class CsrMatrix:
         starts, stops = self.indptr[rows], self.indptr[rows + 1]
         ordered = True
         for lo, hi in self._runs("indices").read(starts, stops, indices, self._rows_of):
-            self._check_range(rows, indptr, indices, lo, hi)
-            ordered = ordered and not find_disorder(indices, lo, hi, indptr)
+            in_range, ascending = _core.csr_check_columns(indices, indptr, self.shape[1], lo, hi)
+            if not in_range:
+                self._refuse_columns(rows, indptr, indices, lo, hi)
+            ordered = ordered and ascending
         for _ in self._runs("data").read(starts, stops, data, self._rows_of):
             pass
         return ordered
@@ -183,14 +185,11 @@ class CsrMatrix:
         first, last = np.searchsorted(self.indptr, [start, stop - 1], side="right") - 1
         return f"rows {first} to {last}"
 
-    def _check_range(
+    def _refuse_columns(
         self, rows: IndexArray, indptr: IndexArray, indices: npt.NDArray[Any], lo: int, hi: int
-    ) -> None:
-        # As unsigned numbers, negative ones are too large as well.
-        part = indices[lo:hi].view(f"u{indices.dtype.itemsize}")
-        if int(part.max()) < self.shape[1]:
-            return
-        at = lo + int(np.argmax(part >= self.shape[1]))
+    ) -> NoReturn:
+        part = indices[lo:hi]
+        at = lo + int(np.argmax((part < 0) | (part >= self.shape[1])))
         row = int(rows[np.searchsorted(indptr, at, side="right") - 1])
         msg = (
             f"{self._where}/indices: columns must be in [0, {self.shape[1]}), but row {row} has {indices[at]}"

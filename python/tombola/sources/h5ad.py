@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from ._concat import join_variables
 from ._csr_rows import Parts, concatenate, select_columns, sort_rows
 from ._describe import describe_file, describe_obs
@@ -27,6 +28,10 @@ from .base import Column, CsrRows, IndexArray
 
 PathLike = str | os.PathLike[str]
 RESERVED = ("X", "row")
+
+KEPT_BUFFERS = 2
+KEPT_BYTES = 1 << 28
+"""Memory of dropped windows is used again: these arrays (data and indices), each up to so many bytes."""
 
 
 class H5adSource:
@@ -75,7 +80,8 @@ class H5adSource:
     Notes
     -----
     Files open lazily, in each process anew: a source can be pickled and survives fork. Matrices stored by
-    columns (CSC) are turned into rows in memory once a process, up to 2 GiB.
+    columns (CSC) are turned into rows in memory once a process, up to 2 GiB. Between reads a source keeps the
+    memory of one window that was dropped, up to 512 MiB, as new memory costs as much as the copy of the rows.
 
     Examples
     --------
@@ -123,6 +129,7 @@ class H5adSource:
         self.var_names, self._column_maps = join_variables(names, list(self.paths), self.join)
         self._offsets = np.cumsum([0] + [layout.n_obs for layout in self._layouts], dtype=np.int64)
         self._table = ObsTable(self._layouts)
+        self._memory = _core.BufferPool(keep=KEPT_BUFFERS, limit=KEPT_BYTES)
         for name in self.columns:
             self._table.column(name)
 
@@ -215,8 +222,8 @@ class H5adSource:
         index_types = [
             layout.matrix.index_dtype for layout in self._layouts if isinstance(layout.matrix, CsrMatrix)
         ]
-        data = np.empty(indptr[-1], dtype=self.dtype)
-        indices = np.empty(indptr[-1], dtype=np.result_type(np.int32, *index_types))
+        data = self._memory.empty(int(indptr[-1]), self.dtype)
+        indices = self._memory.empty(int(indptr[-1]), np.result_type(np.int32, *index_types))
         pieces: list[Parts] = []
         as_read = True
         for k, lo, hi, local in parts:
@@ -243,7 +250,7 @@ class H5adSource:
     def _read_dense(
         self, rows: IndexArray, parts: list[tuple[int, int, int, IndexArray]]
     ) -> npt.NDArray[Any]:
-        out = np.empty((len(rows), self.n_vars), dtype=self.dtype)
+        out = self._memory.empty(len(rows) * self.n_vars, self.dtype).reshape(len(rows), self.n_vars)
         for k, lo, hi, local in parts:
             matrix = self._layouts[k].matrix
             if isinstance(matrix, DenseMatrix):

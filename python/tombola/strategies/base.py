@@ -50,7 +50,7 @@ class Strategy(ABC):
     def __post_init__(self) -> None:
         if self.indices is not None:
             indices = index_array("indices", self.indices)
-            _core.check_increasing(indices, 2**63 - 1)
+            _core.check_increasing(indices)
             self._set(indices=indices)
 
     def plan(

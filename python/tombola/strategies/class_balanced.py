@@ -30,7 +30,8 @@ class ClassBalancedSampling(WeightedStrategy):
     labels : array-like, sequence of array-likes, or DataFrame
         One label a row of the whole (classes balance over the whole) or of ``indices`` (balance within them).
         Integers, strings, objects that hash, pandas categoricals. With several columns their combinations are
-        the classes. C-contiguous integer arrays with values in ``[0, n)`` are borrowed.
+        the classes: a list or tuple of sequences is read as columns, so for one tuple a row pass
+        ``list(zip(*rows))``. C-contiguous integer arrays with values in ``[0, n)`` are borrowed.
     block_size : int
         Consecutive draws that stay together until the window mixes them.
     min_count_baseline : number, keyword-only

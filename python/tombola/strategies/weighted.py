@@ -92,7 +92,9 @@ class BlockWeightedSampling(WeightedStrategy):
     total_size : int, optional, keyword-only
         Draws an epoch; as many as there are rows if left out.
     replace : bool, keyword-only
-        False: rounds of ``sampling_size`` rows; within a round no row comes twice.
+        False: rounds of ``sampling_size`` rows; within a round no row comes twice. A round is consecutive
+        before windows are permuted: a fetch window across a boundary mixes the two rounds that meet there, so
+        a row can come twice in it. ``batch_size * fetch_factor`` a divisor of ``sampling_size`` avoids that.
     sampling_size : int, optional, keyword-only
         Rows a round, at most the number of positive weights. Needed with ``replace=False`` and only there.
     draw : {"stratified", "iid"}, keyword-only

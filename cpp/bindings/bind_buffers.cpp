@@ -1,0 +1,117 @@
+// Memory for large arrays that are made and dropped in turn: what an array gives back the next one takes. Pages that
+// are new to a process are zeroed by the kernel first, which costs a window of rows as much as a copy of it.
+#include <mutex>
+#include <vector>
+
+#include "arrays.hpp"
+#include "register.hpp"
+#include "tombola/buffer.hpp"
+
+namespace tombola::bindings {
+namespace {
+
+using Memory = Buffer<std::byte>;
+
+constexpr std::size_t least_bytes = std::size_t{1} << 20U;  // below, the allocator does as well
+
+// At most `keep` buffers of at most `limit` bytes wait for their next use; the one that waits longest goes first.
+class Pool {
+  public:
+    Pool(std::size_t keep, std::size_t limit) : keep_(keep), limit_(limit) { waiting_.reserve(keep + 1); }
+
+    // The smallest that is large enough, else a new one, with an eighth to spare: windows differ a little in size.
+    Memory take(std::size_t bytes) {
+        {
+            const std::lock_guard lock(mutex_);
+            auto best = waiting_.end();
+            for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
+                if (it->size() >= bytes && (best == waiting_.end() || it->size() < best->size())) {
+                    best = it;
+                }
+            }
+            if (best != waiting_.end()) {
+                Memory found = std::move(*best);
+                waiting_.erase(best);
+                return found;
+            }
+        }
+        return Memory(bytes + bytes / 8);
+    }
+    void give_back(Memory memory) {
+        if (memory.size() < least_bytes || memory.size() > limit_) {
+            return;
+        }
+        const std::lock_guard lock(mutex_);
+        waiting_.push_back(std::move(memory));
+        if (waiting_.size() > keep_) {
+            waiting_.erase(waiting_.begin());
+        }
+    }
+    std::size_t waiting() {
+        const std::lock_guard lock(mutex_);
+        return waiting_.size();
+    }
+    std::size_t keep() const noexcept { return keep_; }
+    std::size_t limit() const noexcept { return limit_; }
+
+  private:
+    std::mutex mutex_;  // never held while Python runs, so not at a fork either
+    std::vector<Memory> waiting_;
+    std::size_t keep_;
+    std::size_t limit_;
+};
+
+// What an array and all of its views keep alive
+struct Loan {
+    std::weak_ptr<Pool> pool;
+    Memory memory;
+    ~Loan() {
+        if (const std::shared_ptr<Pool> owner = pool.lock()) {
+            owner->give_back(std::move(memory));
+        }
+    }
+};
+
+class PyBufferPool {
+  public:
+    PyBufferPool(index_t keep, index_t limit) {
+        require_at_least("keep", keep, 0);
+        require_at_least("limit", limit, 0);
+        pool_ = std::make_shared<Pool>(static_cast<std::size_t>(keep), static_cast<std::size_t>(limit));
+    }
+    py::array empty(index_t size, const py::dtype& dtype) const {
+        require_at_least("size", size, 0);
+        if (dtype.has_fields() || std::string_view("biufc").find(dtype.kind()) == std::string_view::npos) {
+            throw py::type_error("dtype must be one of numbers, but is " + py::str(dtype).cast<std::string>());
+        }
+        const std::size_t item = static_cast<std::size_t>(dtype.itemsize());
+        if (static_cast<u64>(size) > static_cast<u64>(largest_size) / item) {
+            throw std::invalid_argument("size must be smaller, but is " + std::to_string(size));
+        }
+        std::unique_ptr<Loan> loan(new Loan{pool_, pool_->take(static_cast<std::size_t>(size) * item)});
+        void* const data = loan->memory.data();
+        const py::capsule owner(loan.get(), [](void* kept) { delete static_cast<Loan*>(kept); });
+        static_cast<void>(loan.release());
+        return py::array(dtype, std::vector<py::ssize_t>{size}, {}, data, owner);
+    }
+    std::size_t waiting() const { return pool_->waiting(); }
+    py::tuple state() const { return py::make_tuple(pool_->keep(), pool_->limit()); }
+
+  private:
+    std::shared_ptr<Pool> pool_;
+};
+
+}  // namespace
+
+void register_buffers(py::module_& m) {
+    py::class_<PyBufferPool>(m, "BufferPool",
+                             "Uninitialised arrays whose memory is used again; pickles and copies as an empty pool.")
+        .def(py::init<index_t, index_t>(), py::kw_only(), py::arg("keep"), py::arg("limit"))
+        .def("empty", &PyBufferPool::empty, py::arg("size"), py::arg("dtype"))
+        .def_property_readonly("waiting", &PyBufferPool::waiting)
+        .def(py::pickle(
+            [](const PyBufferPool& pool) { return pool.state(); },
+            [](const py::tuple& state) { return PyBufferPool(state[0].cast<index_t>(), state[1].cast<index_t>()); }));
+}
+
+}  // namespace tombola::bindings
