@@ -100,11 +100,7 @@ void StratifiedSequence::make_targets(const u64* starts, std::size_t count, std:
             }
         }
         kernels().serial_words_at(key_, 0, counters.data(), n, words.data());
-        const u32* word = words.data();
-        for (std::size_t r = first; r < last; ++r) {
-            kernels().stratify(strata_, starts[r], word + starts[r] % 4, length, targets + r * length);
-            word += 4 * ((starts[r] + length - 1) / 4 - starts[r] / 4 + 1);
-        }
+        kernels().stratify(strata_, starts + first, last - first, length, words.data(), targets + first * length);
     }
 }
 

@@ -179,21 +179,24 @@ TEST(stratify_places_every_target_in_its_stratum) {
             const auto edge = [step](u64 i) { return static_cast<u64>(step * i >> 64U); };
             const u64 most = strata.step == 0 ? u64{1} << 62U : (u64{1} << 62U) / strata.step;  // below 2^126 together
             for (const std::size_t count : {1U, 2U, 3U, 7U, 8U, 9U, 31U}) {
-                for (const u64 first : {u64{0}, u64{1}, most / 3, most - count}) {
-                    std::vector<u32> words(count + 1);
-                    std::vector<mass_t> expected(count + 1);
-                    for (std::size_t i = 1; i <= count; ++i) {
-                        words[i] = i % 5 == 0 ? 0xFFFFFFFFU : static_cast<u32>(noise(8, i));
-                        const u64 start = edge(first + i - 1);
-                        expected[i] =
-                            start + static_cast<u64>(static_cast<u128>(words[i]) * (edge(first + i) - start) >> 32U);
-                    }
-                    std::vector<mass_t> targets(count + 1);
-                    kernels().stratify(strata, first, words.data() + 1, count, targets.data() + 1);
-                    if (first + count <= most) {
-                        CHECK(targets == expected);
+                // Runs of the same length, at all offsets within a counter of four words.
+                const u64 latest = most - count;
+                const std::vector<u64> starts{0, 1, most / 3, most / 3 + 1, most / 3 + 2, latest, latest / 4 * 4};
+                std::vector<u32> words;
+                std::vector<mass_t> expected;
+                for (const u64 first : starts) {
+                    for (u64 i = first / 4 * 4; i < (first + count + 3) / 4 * 4; ++i) {
+                        words.push_back(i % 5 == 0 ? 0xFFFFFFFFU : static_cast<u32>(noise(8, i)));
+                        if (i >= first && i < first + count) {
+                            const u64 width = edge(i + 1) - edge(i);
+                            expected.push_back(edge(i) +
+                                               static_cast<u64>(static_cast<u128>(words.back()) * width >> 32U));
+                        }
                     }
                 }
+                std::vector<mass_t> targets(expected.size());
+                kernels().stratify(strata, starts.data(), starts.size(), count, words.data(), targets.data());
+                CHECK(targets == expected);
             }
         }
     });

@@ -92,8 +92,11 @@ struct Kernels {
     void (*quantise_f64)(const double* weights, std::size_t count, double scale, mass_t* out);
     WeightScan (*scan_f32)(const float* weights, std::size_t count);
     WeightScan (*scan_f64)(const double* weights, std::size_t count);
-    // out[i] = start + (words[i] * width >> 32) for the start and the width of stratum first + i.
-    void (*stratify)(const Strata& strata, u64 first, const u32* words, std::size_t count, mass_t* out);
+    // Targets of runs of strata: start + (word * width >> 32) for the start and the width of each stratum of each run.
+    // Stratum i takes word i of a stream; `words` holds for each run the counters, of four words, that it begins and
+    // ends in and all between.
+    void (*stratify)(const Strata& strata, const u64* starts, std::size_t runs, std::size_t length, const u32* words,
+                     mass_t* out);
     // One kernel for each MassKind: the rows on which sorted targets fall, see RunGroups.
     void (*locate[6])(const MassArray& array, const Granules& table, const RunGroups& groups, std::size_t length,
                       index_t* out);
