@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -17,8 +18,8 @@ namespace {
 constexpr int largest_exponent = 1000;
 constexpr mass_t largest_total = mass_t{1} << 62U;
 constexpr u64 largest_uniform = u64{1} << 61U;
-constexpr std::size_t granules_a_task = 8192;  // part of the fingerprint
-constexpr int granules_an_entry = 8;           // of the guide, up to so many
+constexpr std::size_t granules_a_task = 16384;  // part of the fingerprint
+constexpr int granules_an_entry = 8;            // of the guide, up to so many
 
 // The smallest c with x <= 2^c, for a normal or subnormal x > 0.
 int ceil_log2(double x) {
@@ -89,18 +90,21 @@ void WeightTable::sum_granules() {
     const std::size_t tasks = (granules_ + granules_a_task - 1) / granules_a_task;
     std::vector<u64> hashes(tasks);
     parallel_for(static_cast<index_t>(tasks), [&](index_t task) {
-        std::array<mass_t, granule_rows> buffer;
+        constexpr std::size_t granules_at_once = 16;
+        std::array<mass_t, granules_at_once * granule_rows> buffer;
         Hash hash;
         const u64 first = static_cast<u64>(task) * granules_a_task;
-        for (u64 g = first; g < std::min(granules_, first + granules_a_task); ++g) {
-            const std::size_t count = static_cast<std::size_t>(std::min<u64>(granule_rows, size_ - g * granule_rows));
-            source_->masses(g * granule_rows, count, buffer.data());
-            hash.words(buffer.data(), count);
-            mass_t sum = 0;
-            for (std::size_t i = 0; i < count; ++i) {
-                sum += buffer[i];
+        const u64 last = std::min(granules_, first + granules_a_task);
+        for (u64 g = first; g < last; g += granules_at_once) {
+            const u64 rows =
+                std::min<u64>(std::min<u64>(granules_at_once, last - g) * granule_rows, size_ - g * granule_rows);
+            source_->masses(g * granule_rows, rows, buffer.data());
+            hash.words(buffer.data(), rows);
+            std::fill(buffer.begin() + static_cast<std::ptrdiff_t>(rows), buffer.end(), 0);
+            for (u64 i = 0; i < (rows + granule_rows - 1) / granule_rows; ++i) {
+                (*before_)[g + i + 1] =
+                    std::accumulate(&buffer[i * granule_rows], &buffer[i * granule_rows] + granule_rows, mass_t{0});
             }
-            (*before_)[g + 1] = sum;
         }
         hashes[static_cast<std::size_t>(task)] = hash.value();
     });

@@ -28,7 +28,7 @@ struct WeightScan {
     bool valid;  // false: some weight is negative, NaN or infinite
 };
 
-inline constexpr std::size_t granule_rows = 16;    // rows whose masses are summed together
+inline constexpr std::size_t granule_rows = 8;     // rows whose masses are summed together
 inline constexpr std::size_t locate_targets = 16;  // targets that are located together
 
 // Masses as the kernels read them, see mass_source.hpp.
@@ -58,7 +58,7 @@ inline constexpr std::size_t granule_padding = 8;
 // of at[0] the rows are located. locate_targets - 1 targets behind the last run must be readable.
 struct RunGroup {
     const mass_t* targets;
-    u64* granules;  // of the first target of each run
+    u64* granules;  // of the first target of each run; at first where to look for it
     std::size_t runs;
 };
 struct RunGroups {

@@ -1,5 +1,5 @@
-// Weights prepared for draws: the masses of mass_source.hpp, summed over granules of 16 rows, and a guide that leads
-// from a target to its granule. O(n) once; 8 bytes a granule and at most one for the guide, together at most 0.57 bytes
+// Weights prepared for draws: the masses of mass_source.hpp, summed over granules of 8 rows, and a guide that leads
+// from a target to its granule. O(n) once; 8 bytes a granule and at most one for the guide, together at most 1.13 bytes
 // a row; a search is O(1) but for very uneven weights, where it is O(log n).
 #pragma once
 
