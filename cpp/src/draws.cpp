@@ -23,7 +23,7 @@ void short_runs(const WeightTable& table, const u64* starts, std::size_t count, 
                 Make make) {
     const std::size_t group = std::min<std::size_t>(64, group_draws / length);
     const std::size_t chunk = group * groups_at_once;
-    alignas(64) std::array<mass_t, 2 * groups_at_once * group_draws + locate_targets> targets;
+    alignas(64) std::array<mass_t, 2 * groups_at_once * group_draws> targets;
     std::array<u64, 2 * groups_at_once * group_draws> granules;
     const std::size_t groups = (count + group - 1) / group;
     const auto group_at = [&](std::size_t g) {
@@ -47,7 +47,7 @@ template <typename Make>
 void long_runs(const WeightTable& table, const u64* starts, std::size_t count, std::size_t length, index_t* out,
                Make make) {
     constexpr std::size_t draws_at_once = 1024;
-    alignas(64) std::array<mass_t, draws_at_once + locate_targets> targets;
+    alignas(64) std::array<mass_t, draws_at_once> targets;
     for (std::size_t r = 0; r < count; ++r) {
         for (std::size_t done = 0; done < length; done += draws_at_once) {
             const u64 start = starts[r] + done;

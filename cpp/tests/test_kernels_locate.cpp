@@ -83,7 +83,7 @@ MassArray array_of(const Rows& rows, const std::vector<T>& values, const std::ve
             classes};
 }
 
-// `runs` sorted runs, one behind the other, and what may be read behind them.
+// `runs` sorted runs, one behind the other.
 std::vector<mass_t> make_targets(const Rows& rows, u64 key, std::size_t runs, std::size_t length) {
     std::vector<mass_t> targets;
     for (std::size_t r = 0; r < runs; ++r) {
@@ -95,7 +95,7 @@ std::vector<mass_t> make_targets(const Rows& rows, u64 key, std::size_t runs, st
         }
         std::sort(targets.end() - static_cast<std::ptrdiff_t>(length), targets.end());
     }
-    targets.resize(targets.size() + locate_targets - 1, noise(key, 999) % rows.total());
+    targets.shrink_to_fit();
     return targets;
 }
 

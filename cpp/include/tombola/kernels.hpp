@@ -55,7 +55,7 @@ inline constexpr std::size_t granule_padding = 8;
 
 // Runs of sorted targets that take a step together. Four groups are under way at once, each a step further than the
 // next: of at[3] the guide is asked for, of at[2] the sums, of at[1] the granules are found and the masses asked for,
-// of at[0] the rows are located. locate_targets - 1 targets behind the last run must be readable.
+// of at[0] the rows are located.
 struct RunGroup {
     const mass_t* targets;
     u64* granules;  // of the first target of each run; at first where to look for it

@@ -25,14 +25,13 @@ class WeightTable {
     u64 fingerprint() const noexcept { return fingerprint_; }
 
     // The rows that sorted targets of [0, total) fall on: row r owns as many targets as its mass, in row order.
-    // count rows, whatever has become of the weights since. locate_targets - 1 more targets must be readable.
+    // count rows, whatever has become of the weights since.
     void rows(const mass_t* targets, std::size_t count, index_t* out) const;
     // The same for many runs of `length` targets each, every run sorted: a step of four groups of them, see RunGroups.
     void locate(const RunGroups& groups, std::size_t length, index_t* out) const;
     index_t row(mass_t target) const {
-        const mass_t targets[locate_targets] = {target};
         index_t out = 0;
-        rows(targets, 1, &out);
+        rows(&target, 1, &out);
         return out;
     }
     // Masses of rows [first, first + count)
