@@ -18,7 +18,9 @@ constexpr u64 batches_a_task = 1024;
 constexpr u64 rows_a_task = u64{1} << 16U;
 constexpr std::size_t at_once = 256;
 constexpr u64 block = 256;         // positions of a layer that stay together, and batches that share them
-constexpr u64 fewest_blocks = 64;  // below this a layer is permuted as a whole
+constexpr u64 fewest_blocks = 64;  // with fewer, a layer is permuted as a whole
+constexpr u64 longest_in_blocks = 32;
+constexpr u64 squares_a_row = 5;
 constexpr u64 layers_at_once = 8;  // of a block's batches: a cache line of each
 
 u64 ceil_divide(u64 a, u64 b) { return a / b + (a % b != 0 ? 1 : 0); }
@@ -45,6 +47,19 @@ u64 most_full_batches(const Groups& groups, u64 batch_size, u64 per_series) {
     return enough;
 }
 
+// Whether positions may move in blocks. Two series of c rows each in one block of batches meet c^2 / block times, which
+// must be rare: so series must be short, each and on average.
+bool in_blocks(const Groups& groups, const BalancedShape& shape) {
+    if (shape.batches < fewest_blocks * block || shape.most > longest_in_blocks) {
+        return false;
+    }
+    u64 squares = 0;
+    for (const CountClass& c : groups.counts()) {
+        squares += std::min(c.count, shape.most) * std::min(c.count, shape.most) * c.groups;
+    }
+    return squares <= squares_a_row * rows_of_at_most(groups, shape.most);
+}
+
 template <typename Index>
 class BalancedPlan final : public Plan {
   public:
@@ -58,7 +73,7 @@ class BalancedPlan final : public Plan {
           short_(shape.batches - shape.last, derive_key(options.seed, options.epoch, Purpose::short_batches),
                  exact_below),
           rows_(groups, shape.most, shape.rows, options.seed, options.epoch, shuffle) {
-        if (shuffle && shape.batches >= fewest_blocks * block && shape.most <= shape.batches / 2) {
+        if (shuffle && in_blocks(*owner_, shape)) {
             blocks_ = (shape.batches - 1) / block;
             const u64 tail = shape.batches - blocks_ * block;
             for (u64 l = 0; l + 1 < shape.layers; ++l) {

@@ -191,14 +191,21 @@ TEST(many_batches_in_blocks) {
     for (const bool drop_last : {false, true}) {
         check_balanced(random_counts(12'000, 7, 3), 2, 1, drop_last);
         check_balanced(repeat(17'000, 3), 3, 1, drop_last);
-        check_balanced(with_dominant(with_dominant(random_counts(9'000, 9, 4), 8'000), 6'500), 3, 1, drop_last);
-        check_balanced(with_dominant(with_dominant(random_counts(9'000, 9, 4), 19'000), 6'500), 3, 1, drop_last);
-        check_balanced(with_dominant(random_counts(16'000, 3, 4), 15'000), 2, 2, drop_last);
+        check_balanced(with_dominant(random_counts(16'000, 5, 4), 32), 2, 2, drop_last);
     }
     check_balanced(repeat(16 * 1024, 1), 1, 1, false);
     check_balanced(repeat(16 * 1024 - 1, 1), 1, 1, false);
     check_balanced(repeat(2 * 16 * 1024 + 1, 1), 2, 1, false);
     check_balanced(repeat(17 * 1024, 2), 2, 1, false);
+    check_balanced(repeat(16 * 1024 + 1, 4), 4, 1, false);
+}
+
+TEST(many_batches_of_long_series) {
+    for (const bool drop_last : {false, true}) {
+        check_balanced(with_dominant(with_dominant(random_counts(9'000, 9, 4), 8'000), 6'500), 3, 1, drop_last);
+        check_balanced(with_dominant(with_dominant(random_counts(9'000, 9, 4), 19'000), 6'500), 3, 1, drop_last);
+        check_balanced(with_dominant(random_counts(16'000, 3, 4), 15'000), 2, 2, drop_last);
+    }
 }
 
 TEST(a_crossing_series_never_meets_itself) {
