@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tests import oracle
-from tests.cases import Case, Kind, WeightKind, make_weights
+from tests.cases import Case, GroupCase, GroupKind, Kind, WeightKind, make_weights
 from tests.oracle import Batching
 from tests.oracle.philox import Purpose, bounded, derive, lane_word, word
 
@@ -46,6 +46,13 @@ def case_of(record: Record) -> Case:
     return Case(**{**record["case"], "batching": Batching(**record["case"]["batching"])})
 
 
+def group_case_of(record: Record) -> GroupCase:
+    """Return the plan over groups that a record describes, its counts ``times`` over."""
+    given = record["case"]
+    counts = tuple(given["counts"]) * record["times"]
+    return GroupCase(**{**given, "counts": counts, "batching": Batching(**given["batching"])})
+
+
 def by_oracle(record: Record) -> ArrayLike:
     """Return what the oracle makes of a record's arguments."""
     n, key = record.get("n", 0), record.get("key", 0)
@@ -69,6 +76,9 @@ def by_oracle(record: Record) -> ArrayLike:
             return table.draw(record["size"], record["seed"], record["epoch"])
         case "plan":
             return case_of(record).by_oracle().rows
+        case "group_plan":
+            plan = group_case_of(record).by_oracle()
+            return np.concatenate([plan.rows, plan.offsets])
         case what:
             message = f"no such record: {what!r}"
             raise ValueError(message)
@@ -136,6 +146,25 @@ def _plans() -> Iterator[Case]:
                 )
 
 
+def _group_plans() -> Iterator[tuple[GroupCase, int]]:
+    """Yield plans over groups and how often their counts are repeated."""
+    kinds: tuple[GroupKind, ...] = ("balanced", "round_robin", "buckets")
+    counts = (3, 1, 4, 1, 5, 9, 2, 6, 5, 3)
+    for kind in kinds:
+        for drop_last in (False, True):
+            small = Batching(batch_size=4, drop_last=drop_last, seed=11, epoch=2)
+            yield GroupCase(kind=kind, counts=counts, batching=small), 1
+            yield GroupCase(kind=kind, counts=counts, batching=small, keys="scattered", rows="subset"), 3
+        yield GroupCase(kind=kind, counts=counts, batching=small, shuffle=False), 1
+        yield GroupCase(kind=kind, counts=(64, 65, 130), batching=Batching(batch_size=50, seed=11)), 2
+        large = Batching(batch_size=16, seed=11, epoch=2)
+        yield GroupCase(kind=kind, counts=counts, batching=large, keys="scattered"), 7001
+        yield GroupCase(kind=kind, counts=counts, batching=Batching(batch_size=3, seed=12)), 1500
+    yield GroupCase(kind="balanced", counts=(30, *counts), batching=large, per_series=3), 1
+    yield GroupCase(kind="balanced", counts=(20,), batching=Batching(batch_size=10, seed=11)), 400
+    yield GroupCase(kind="buckets", counts=counts, batching=large, uneven=True), 9
+
+
 def records() -> Iterator[Record]:
     """Yield all records without their results."""
     yield from _numbers()
@@ -144,6 +173,8 @@ def records() -> Iterator[Record]:
         yield {"what": "alias", "weights": weights, "n": 50, "size": 100, "seed": 3, "epoch": 1}
     for case in _plans():
         yield {"what": "plan", "case": asdict(case)}
+    for group_case, times in _group_plans():
+        yield {"what": "group_plan", "case": asdict(group_case), "times": times}
 
 
 def main() -> None:

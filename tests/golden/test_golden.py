@@ -12,13 +12,22 @@ import pytest
 from numpy.typing import ArrayLike
 
 from tests.cases import make_weights
-from tests.compare import core_plan
-from tests.golden.records import PATH, Record, by_oracle, case_of, digest, far_positions, records
+from tests.compare import core_group_plan, core_plan
+from tests.golden.records import (
+    PATH,
+    Record,
+    by_oracle,
+    case_of,
+    digest,
+    far_positions,
+    group_case_of,
+    records,
+)
 from tests.oracle.philox import philox
 from tombola import _core
 
 RECORDS: list[Record] = json.loads(PATH.read_text())
-IN_CORE = {"permutation", "random_permutation", "random_permutation_far", "alias", "plan"}
+IN_CORE = {"permutation", "random_permutation", "random_permutation_far", "alias", "plan", "group_plan"}
 RESULT = {"count", "values", "sha256"}
 
 
@@ -42,6 +51,9 @@ def by_core(record: Record) -> ArrayLike:
         case "alias":
             table = _core.AliasTable(make_weights(record["weights"], n))
             return table.draw(record["size"], record["seed"], record["epoch"])
+        case "group_plan":
+            plan = core_group_plan(group_case_of(record))
+            return np.concatenate(plan.batches(0, len(plan)))
         case _:
             plan = core_plan(case_of(record))
             return plan.batches(0, len(plan))[0]
