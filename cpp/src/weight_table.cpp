@@ -19,8 +19,8 @@ constexpr int largest_exponent = 1000;
 constexpr mass_t largest_total = mass_t{1} << 62U;
 constexpr u64 largest_uniform = u64{1} << 61U;
 constexpr u64 largest_size_of_guide = u64{granule_rows} << 32U;  // guide_ holds granules as 32-bit numbers
-constexpr std::size_t granules_a_task = 16384;  // part of the fingerprint
-constexpr int granules_an_entry = 8;            // of the guide, up to so many
+constexpr std::size_t granules_a_task = 16384;                   // part of the fingerprint
+constexpr int granules_an_entry = 8;                             // of the guide, up to so many
 
 // The smallest c with x <= 2^c, for a normal or subnormal x > 0.
 int ceil_log2(double x) {

@@ -163,7 +163,7 @@ def _group_plans() -> Iterator[tuple[GroupCase, int]]:
     yield GroupCase(kind="balanced", counts=(30, *counts), batching=large, per_series=3), 1
     yield GroupCase(kind="balanced", counts=(20,), batching=Batching(batch_size=10, seed=11)), 400
     in_blocks = Batching(batch_size=3, seed=12, epoch=1)
-    yield GroupCase(kind="balanced", counts=(3, 1, 4, 1, 5, 2, 6, 3), batching=in_blocks), 2500
+    yield GroupCase(kind="balanced", counts=(3, 1, 4, 1, 5, 2, 6, 3), batching=in_blocks), 9000
     yield GroupCase(kind="buckets", counts=counts, batching=large, uneven=True), 9
 
 

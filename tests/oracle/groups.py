@@ -82,9 +82,8 @@ def group(keys: ArrayLike, indices: ArrayLike | None = None) -> Groups:
     return Groups(np.concatenate([[0], starts, [len(key)]]), rows[order])
 
 
-def shuffles(count: int, firsts: I64, seed: int, epoch: int) -> I64:
+def shuffles(count: int, firsts: I64, key: U64) -> I64:
     """Return the order of each of some groups of ``count`` rows that begin at ``firsts``, one a row."""
-    key = derive(seed, epoch, Purpose.GROUP_ROWS)
     i = np.arange(1, count, dtype=np.uint64)
     first, last = np.broadcast_arrays(u64(firsts)[:, None], i)
     size = last + np.uint64(1)
@@ -107,11 +106,17 @@ def shuffles(count: int, firsts: I64, seed: int, epoch: int) -> I64:
 class GroupNetwork(Bijection):
     """The order of a group of more than 64 rows: round words of the epoch, xored with four of the group."""
 
-    def __init__(self, count: int, first: int, seed: int, epoch: int) -> None:
+    def __init__(self, count: int, first: int, own_key: U64, shared_key: U64) -> None:
         super().__init__(count, 0, exact_below=0)
         t = np.arange(2 * self.rounds)
-        own = word(derive(seed, epoch, Purpose.GROUP_ROWS), 0, 64 * first + t % 4)
-        self.round_words = word(derive(seed, epoch, Purpose.GROUP_KEYS), 0, t) ^ own
+        self.round_words = word(shared_key, 0, t) ^ word(own_key, 0, 64 * first + t % 4)
+
+
+def group_order(count: int, first: int, own_key: U64, shared_key: U64) -> I64:
+    """Return the order of one group of ``count`` rows."""
+    if count <= SHUFFLED_UP_TO:
+        return np.asarray(shuffles(count, np.array([first]), own_key)[0])
+    return GroupNetwork(count, first, own_key, shared_key)(np.arange(count))
 
 
 def ordered_members(groups: Groups, seed: int, epoch: int, *, shuffle: bool) -> I64:
@@ -119,12 +124,12 @@ def ordered_members(groups: Groups, seed: int, epoch: int, *, shuffle: bool) -> 
     if not shuffle:
         return groups.members
     permuted = np.empty(len(groups.members), dtype=np.int64)
+    own_key, shared_key = derive(seed, epoch, Purpose.GROUP_ROWS), derive(seed, epoch, Purpose.GROUP_KEYS)
     for count in np.unique(groups.counts).tolist():
         firsts = groups.offsets[:-1][groups.counts == count]
         if count <= SHUFFLED_UP_TO:
-            order = shuffles(count, firsts, seed, epoch)
+            order = shuffles(count, firsts, own_key)
         else:
-            networks = [GroupNetwork(count, first, seed, epoch) for first in firsts.tolist()]
-            order = np.array([network(np.arange(count)) for network in networks])
+            order = np.array([group_order(count, first, own_key, shared_key) for first in firsts.tolist()])
         permuted[firsts[:, None] + np.arange(count)] = firsts[:, None] + order
     return groups.members[permuted]

@@ -46,6 +46,7 @@ class Purpose(IntEnum):
     SHORT_BATCHES = 22
     BUCKET_BATCHES = 23
     LAYER_BLOCKS = 24
+    LAYER_BLOCK_KEYS = 25
 
 
 def u64(value: ArrayLike) -> U64:

@@ -3,7 +3,7 @@
 Balanced: the rows of all series stand in a line, which is cut into layers of as many positions as there are
 batches; a batch takes one position of each layer. From one layer to the one before it the positions are
 permuted so that the series that lies across the boundary never meets itself. Of many batches of short series,
-blocks of 256 neighbouring positions are permuted in place of positions, and then the positions in each block.
+blocks of 16,384 neighbouring positions are permuted in place of positions, and then the positions in each block.
 
 Source: the rule is tombola's own; its claims are checked in `tests/property/test_series_minimum.py`.
 """
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.oracle.groups import Groups, RaggedPlan, ordered_members
+from tests.oracle.groups import Groups, RaggedPlan, group_order, ordered_members
 from tests.oracle.permutations import EXACT_BELOW, I64, Bijection
 from tests.oracle.philox import U64, Purpose, derive, word64
 from tests.oracle.plans import Batching
 
 EXACT_LAYER_BELOW = 65
 FEW_SWAPS = 8
-BLOCK = 256
-BLOCKS_FROM = 16 * 1024
-LONGEST_IN_BLOCKS = 32
-SQUARES_A_ROW = 5
+BLOCK = 16 * 1024
+BLOCKS_FROM = 4 * BLOCK
+LONGEST_IN_BLOCKS = 64
+SQUARES_A_ROW = 16
 
 
 def series_order(groups: Groups, how: Batching, *, shuffle: bool) -> I64:
@@ -124,7 +124,7 @@ def layer_positions(line: Line, how: Batching, *, shuffle: bool) -> I64:
     if not shuffle:
         return np.tile(np.arange(line.batches), (line.layers, 1))
     if in_blocks(line):
-        return positions_by_blocks(line, derive(how.seed, how.epoch, Purpose.LAYERS))
+        return positions_by_blocks(line, how)
     last, short = line.in_last_layer, line.batches - line.in_last_layer
     full_key = derive(how.seed, how.epoch, Purpose.FULL_BATCHES)
     short_key = derive(how.seed, how.epoch, Purpose.SHORT_BATCHES)
@@ -144,8 +144,11 @@ def in_blocks(line: Line) -> bool:
     return short and line.batches >= BLOCKS_FROM
 
 
-def positions_by_blocks(line: Line, key: U64) -> I64:
+def positions_by_blocks(line: Line, how: Batching) -> I64:
     """Return the same for many batches: whole blocks are permuted, the short last one stays where it is."""
+    key = derive(how.seed, how.epoch, Purpose.LAYERS)
+    own_key = derive(how.seed, how.epoch, Purpose.LAYER_BLOCKS)
+    shared_key = derive(how.seed, how.epoch, Purpose.LAYER_BLOCK_KEYS)
     whole = (line.batches - 1) // BLOCK
     tail = line.batches - whole * BLOCK
     positions = np.empty((line.layers, line.batches), dtype=np.int64)
@@ -153,17 +156,14 @@ def positions_by_blocks(line: Line, key: U64) -> I64:
     for layer in reversed(range(line.layers)):
         stop = line.batches if layer < line.layers - 1 else line.in_last_layer
         if layer < line.layers - 1:
-            before, after = line.crossing(layer)
-            blocks_before = max(0, -(-(before - tail) // BLOCK))
-            blocks_after = -(-after // BLOCK) if blocks_before else 0
-            blocks = sigma(whole, blocks_before, blocks_after, key, layer)[blocks]
+            crossing = int(line.crossing(layer)[0] > tail)
+            blocks = sigma(whole, crossing, crossing, key, layer)[blocks]
         for chunk, block in enumerate([*blocks.tolist(), whole]):
             start, first = block * BLOCK, chunk * BLOCK
             here = positions[layer, first : first + BLOCK]
             here[:] = line.batches  # nothing, beyond the end of the last layer
             size = max(0, min(start + BLOCK, line.batches, stop) - start)
-            own = derive(key, layer * (whole + 1) + chunk, Purpose.LAYER_BLOCKS)
-            here[:size] = start + Bijection(size, own, EXACT_LAYER_BELOW)(np.arange(size))
+            here[:size] = start + group_order(size, layer * (whole + 1) + chunk, own_key, shared_key)
     return positions
 
 

@@ -68,44 +68,44 @@ CROSSINGS = {
     for batches in (24, 30, 64, 65, 66, 101, 131)
 }
 
-# From 2**14 batches on blocks of 256 positions are permuted, if series are short.
+# From 2**16 batches on blocks of 2**14 positions are permuted, if series are short.
 BLOCKS = {
     "blocks-fewest-batches": GroupCase(
-        kind="balanced", counts=(4,) * 20480, batching=Batching(batch_size=5, seed=8)
+        kind="balanced", counts=(4,) * 65536, batching=Batching(batch_size=4, seed=8)
     ),
     "blocks-no-row-in-the-last-tail": GroupCase(
-        kind="balanced", counts=(5,) * 13927, batching=Batching(batch_size=4, epoch=2)
+        kind="balanced", counts=(16,) * 12293, batching=Batching(batch_size=3, epoch=2)
     ),
     "blocks-longest-series": GroupCase(
-        kind="balanced", counts=(*(1,) * 20000, 32, *(2,) * 7000), batching=Batching(batch_size=2)
+        kind="balanced", counts=(*(1,) * 80000, 64, *(2,) * 28000), batching=Batching(batch_size=2)
     ),
     "blocks-drop-last": GroupCase(
         kind="balanced",
-        counts=irregular(30001, 11),
+        counts=irregular(120001, 11),
         batching=Batching(batch_size=4, drop_last=True),
         rows="beyond_32_bits",
         per_series=2,
     ),
     "blocks-irregular": GroupCase(
-        kind="balanced", counts=irregular(50001, 11), batching=Batching(batch_size=7), rows="subset"
+        kind="balanced", counts=irregular(150001, 11), batching=Batching(batch_size=5), rows="subset"
     ),
     "blocks-across-a-tail-of-1": GroupCase(
-        kind="balanced", counts=(4,) * 16385, batching=Batching(batch_size=4, epoch=3)
+        kind="balanced", counts=(4,) * 65537, batching=Batching(batch_size=4, epoch=3)
     ),
 }
 
 NO_BLOCKS = {
     "no-blocks-one-batch-too-few": GroupCase(
-        kind="balanced", counts=(4,) * 16383, batching=Batching(batch_size=4, seed=8)
+        kind="balanced", counts=(4,) * 65535, batching=Batching(batch_size=4, seed=8)
     ),
     "no-blocks-a-longer-series": GroupCase(
-        kind="balanced", counts=(*(1,) * 20000, 33, *(2,) * 7000), batching=Batching(batch_size=2)
+        kind="balanced", counts=(*(1,) * 80000, 65, *(2,) * 28000), batching=Batching(batch_size=2)
     ),
     "no-blocks-one-row-too-uneven": GroupCase(
-        kind="balanced", counts=(*(5,) * 13926, 6), batching=Batching(batch_size=4, epoch=2)
+        kind="balanced", counts=(*(16,) * 12292, 17), batching=Batching(batch_size=3, epoch=2)
     ),
     "no-blocks-long-series": GroupCase(
-        kind="balanced", counts=(8000,) * 10 + (1500,) * 50 + (1,) * 8, batching=Batching(batch_size=8)
+        kind="balanced", counts=(8000,) * 10 + (1500,) * 50 + (1,) * 8, batching=Batching(batch_size=2)
     ),
 }
 

@@ -60,6 +60,7 @@ enum class Purpose : u64 {
     short_batches = 22,
     bucket_batches = 23,
     layer_blocks = 24,
+    layer_block_keys = 25,
 };
 
 // The key of (seed, epoch, purpose): a hash by the generator itself, so that no two epochs or seeds collide by sums.
