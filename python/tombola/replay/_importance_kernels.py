@@ -20,26 +20,26 @@ from numba.extending import intrinsic
 
 from ._runtime import Kernel, compiled
 
-__all__ = ["COUNT", "FAULT_KINDS", "IMPORTANCE", "NO_FAULT"]
+__all__ = ["BALANCE", "COUNT", "FAULT_KINDS", "IMPORTANCE", "NO_FAULT"]
 
 LANES = 16
+BLOCK = 2**15  # elements that stay in the second cache
 FAULT_KINDS = 4
 GROUP, LABEL, FEATURE = range(3)
 NO_FAULT = 2**63 - 1
-SAFE_FROM, SAFE_TO = 1e-280, 1e300  # squares in here lost nothing to underflow or overflow
-INFINITY, NOT_A_NUMBER = math.inf, math.nan
+SAFE_FROM, SAFE_TO = 1e-280, 1e300  # sums of squares in here lost nothing; all of float32 are
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def _lane_sums(typing: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
-    """Return the sums of left[i] * right[j] and of left[i] ** 2 over the columns that fill all lanes."""
-    signature = numba.types.UniTuple(numba.types.float64, 2)(left, i, right, j)
+def _lane_sum(typing: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
+    """Return the sum of left[i] * right[j] over the columns of left that fill all lanes."""
+    signature = numba.types.float64(left, i, right, j)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         integer, double = ir.IntType(64), ir.DoubleType()
         wide = ir.VectorType(double, LANES)
 
-        def array(position: int) -> tuple[Any, Any, Any]:
+        def row(position: int) -> tuple[Any, Any, Any]:
             """Address of the row, its columns, and the type of an element."""
             kind = signature.args[position]
             made = context.make_array(kind)(context, builder, arguments[position])
@@ -47,7 +47,7 @@ def _lane_sums(typing: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
             first = builder.gep(made.data, [builder.mul(arguments[position + 1], columns)])
             return first, columns, context.get_data_type(kind.dtype)
 
-        def load(first: Any, kind: Any, column: Any) -> Any:
+        def load(first: Any, kind: Any) -> Any:
             narrow = ir.VectorType(kind, LANES)
             address = builder.bitcast(builder.gep(first, [column]), narrow.as_pointer())
             vector = builder.load(address, align=4 if kind != double else 8)
@@ -57,111 +57,97 @@ def _lane_sums(typing: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
             count = LANES
             while count > 1:
                 count //= 2
-                halves = [
-                    builder.shuffle_vector(
-                        vector,
-                        ir.Constant(vector.type, ir.Undefined),
-                        ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(start, start + count))),
-                    )
-                    for start in (0, count)
-                ]
-                vector = builder.fadd(*halves)
-            return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+                picks = (list(range(count)), list(range(count, 2 * count)))
+                nothing = ir.Constant(vector.type, ir.Undefined)
+                indices = ir.VectorType(ir.IntType(32), count)
+                low, high = (builder.shuffle_vector(vector, nothing, indices(pick)) for pick in picks)
+                vector = builder.fadd(low, high)
+            return builder.extract_element(vector, ir.IntType(32)(0))
 
-        rows = array(0), array(2)
-        stop = builder.and_(rows[0][1], ir.Constant(integer, -LANES))
+        (x, columns, x_kind), (y, _, y_kind) = row(0), row(2)
+        stop = builder.and_(columns, integer(-LANES))
         entry = builder.block
         test, body, end = (builder.append_basic_block(name) for name in ("test", "body", "end"))
         builder.branch(test)
 
         builder.position_at_end(test)
-        column, dot, square = builder.phi(integer), builder.phi(wide), builder.phi(wide)
+        column, total = builder.phi(integer), builder.phi(wide)
         builder.cbranch(builder.icmp_signed("<", column, stop), body, end)
 
         builder.position_at_end(body)
-        x, y = (load(first, kind, column) for first, _, kind in rows)
-        new_dot = builder.fadd(dot, builder.fmul(x, y))
-        new_square = builder.fadd(square, builder.fmul(x, x))
-        new_column = builder.add(column, ir.Constant(integer, LANES))
+        new_total = builder.fadd(total, builder.fmul(load(x, x_kind), load(y, y_kind)))
+        new_column = builder.add(column, integer(LANES))
         builder.branch(test)
 
-        zero = ir.Constant(wide, [0.0] * LANES)
-        for phi, first, later in (
-            (column, ir.Constant(integer, 0), new_column),
-            (dot, zero, new_dot),
-            (square, zero, new_square),
-        ):
-            phi.add_incoming(first, entry)
-            phi.add_incoming(later, body)
+        column.add_incoming(integer(0), entry)
+        column.add_incoming(new_column, body)
+        total.add_incoming(wide([0.0] * LANES), entry)
+        total.add_incoming(new_total, body)
         builder.position_at_end(end)
-        return context.make_tuple(builder, signature.return_type, [fold(dot), fold(square)])
+        return fold(total)
 
     return signature, generate
 
 
 @compiled(inner=True)
-def _balance_rows(start: Any, stop: Any, groups: Any, shares: Any, out: Any) -> Any:
-    """Write the share of each row's group."""
-    for row in range(start, stop):
-        group = np.uint64(groups[row])  # negative ones become large
-        if group >= np.uint64(shares.shape[0]):
-            return row * FAULT_KINDS + GROUP
-        out[row] = shares[group]
-    return NO_FAULT
-
-
-@compiled(inner=True)
-def _careful_cosine(features: Any, row: Any, prototypes: Any, label: Any) -> Any:
-    """Return the cosine of a row whose squares leave float64's range; NaN if a value is not finite."""
-    largest = 0.0
-    for column in range(features.shape[1]):
-        size = np.float64(features[row, column])
-        size = -size if size < 0 else size
-        if not size < INFINITY:
-            return NOT_A_NUMBER
-        if size > largest:
-            largest = size
-    length = prototypes[label, prototypes.shape[1] - 1]
-    if largest == 0 or length == 0:
-        return 0.0
-    dot = 0.0
-    square = 0.0
-    for column in range(features.shape[1]):
-        x = np.float64(features[row, column]) / largest
-        dot += x * prototypes[label, column]
-        square += x * x
-    return dot / (math.sqrt(square) * length)
-
-
-@compiled(inner=True)
 def _cosine_rows(
-    start: Any, stop: Any, features: Any, labels: Any, prototypes: Any, epsilon: Any, out: Any
+    start: Any,
+    stop: Any,
+    groups: Any,
+    shares: Any,
+    features: Any,
+    labels: Any,
+    prototypes: Any,
+    epsilon: Any,
+    out: Any,
 ) -> Any:
-    """Write the similarity of each row to its prototype, or divide by it plus epsilon what is there."""
+    """Write the similarity of each row to its prototype, or the share of its group over that plus epsilon.
+
+    Rows are read from memory in order and nothing else with them, which is what processors prefetch well,
+    for their squares; then once more from the cache, beside prototypes in any order.
+    """
     columns = features.shape[1]
     rest = columns - columns % LANES
-    for row in range(start, stop):
-        label = labels[row]
-        if label < 0 or label >= prototypes.shape[0]:
-            return row * FAULT_KINDS + LABEL
-        dot, square = _lane_sums(features, row, prototypes, label)
-        for column in range(rest, columns):
-            x = np.float64(features[row, column])
-            dot += x * prototypes[label, column]
-            square += x * x
-        if SAFE_FROM < square < SAFE_TO:
-            length = prototypes[label, prototypes.shape[1] - 1]
-            cosine = dot / (math.sqrt(square) * length) if length > 0 else 0.0
-        else:
-            cosine = _careful_cosine(features, row, prototypes, label)
-            if cosine != cosine:
+    block = BLOCK // columns + 1
+    for begin in range(start, stop, block):
+        end = begin + block
+        if end > stop:
+            end = stop
+        for row in range(begin, end):
+            square = _lane_sum(features, row, features, row)
+            for column in range(rest, columns):
+                x = np.float64(features[row, column])
+                square += x * x
+            out[row] = square
+        for row in range(begin, end):
+            label = labels[row]
+            if label < 0 or label >= prototypes.shape[0]:
+                return row * FAULT_KINDS + LABEL
+            square = out[row]
+            cosine = 0.0
+            if SAFE_FROM < square < SAFE_TO:
+                dot = _lane_sum(features, row, prototypes, label)
+                for column in range(rest, columns):
+                    dot += np.float64(features[row, column]) * prototypes[label, column]
+                length = prototypes[label, prototypes.shape[1] - 1]
+                if length > 0:
+                    cosine = dot / (math.sqrt(square) * length)
+            elif square != 0:
                 return row * FAULT_KINDS + FEATURE
-        similarity = (1 + cosine) * 0.5
-        if similarity < 0:
-            similarity = 0.0
-        elif similarity > 1:
-            similarity = 1.0
-        out[row] = out[row] / (similarity + epsilon) if epsilon > 0 else similarity
+            similarity = (1 + cosine) * 0.5
+            if similarity < 0:
+                similarity = 0.0
+            elif similarity > 1:
+                similarity = 1.0
+            if epsilon > 0:
+                share = 1.0
+                if shares.shape[0] > 0:
+                    group = np.uint64(groups[row])
+                    if group >= np.uint64(shares.shape[0]):
+                        return row * FAULT_KINDS + GROUP
+                    share = shares[group]
+                similarity = share / (similarity + epsilon)
+            out[row] = similarity
     return NO_FAULT
 
 
@@ -179,21 +165,12 @@ def _importance_parts(
     out: Any,
     faults: Any,
 ) -> None:
-    """Do for some chunks what the arrays that are not empty ask for, and note the first fault of each."""
+    """Score the rows of some chunks, and note the first fault of each."""
     for part in range(first, last):
         start, stop = part * chunk, (part + 1) * chunk
         if stop > out.shape[0]:
             stop = out.shape[0]
-        fault = NO_FAULT
-        if shares.shape[0] > 0:
-            fault = _balance_rows(start, stop, groups, shares, out)
-            if fault != NO_FAULT:
-                stop = fault // FAULT_KINDS
-        if features.shape[1] > 0:
-            other = _cosine_rows(start, stop, features, labels, prototypes, epsilon, out)
-            if other < fault:
-                fault = other
-        faults[part] = fault
+        faults[part] = _cosine_rows(start, stop, groups, shares, features, labels, prototypes, epsilon, out)
 
 
 @compiled(parallel=True)
@@ -238,13 +215,41 @@ def _count_parallel(chunk: Any, groups: Any, counts: Any, faults: Any) -> None:
         _count_parts(part, part + 1, chunk, groups, counts, faults)
 
 
+@compiled
+def _balance_parts(
+    first: Any, last: Any, chunk: Any, groups: Any, shares: Any, out: Any, faults: Any
+) -> None:
+    """Write the share of each row's group, in some chunks."""
+    for part in range(first, last):
+        faults[part] = NO_FAULT
+        stop = (part + 1) * chunk
+        if stop > groups.shape[0]:
+            stop = groups.shape[0]
+        for row in range(part * chunk, stop):
+            group = np.uint64(groups[row])
+            if group >= np.uint64(shares.shape[0]):
+                faults[part] = row * FAULT_KINDS + GROUP
+                break
+            out[row] = shares[group]
+
+
+@compiled(parallel=True)
+def _balance_parallel(chunk: Any, groups: Any, shares: Any, out: Any, faults: Any) -> None:
+    for index in prange(faults.shape[0]):
+        part = np.int64(index)  # as above
+        _balance_parts(part, part + 1, chunk, groups, shares, out, faults)
+
+
 COUNT = Kernel(_count_parts, _count_parallel)
 """(chunk, groups, counts, faults): counts[part, group] += rows of the group in that part."""
+
+BALANCE = Kernel(_balance_parts, _balance_parallel)
+"""(chunk, groups, shares, out, faults): out[row] = shares[groups[row]]."""
 
 IMPORTANCE = Kernel(_importance_parts, _importance_parallel)
 """(chunk, groups, shares, features, labels, prototypes, epsilon, out, faults).
 
-`out[row] = shares[groups[row]]` unless `shares` is empty; then, where features have columns, divided by the
-similarity plus epsilon; epsilon 0 writes the similarity itself. A row of `prototypes` is as wide as the
-features or wider and ends with the prototype's length, 0 for a missing one; its largest value is at most 1.
+`out[row] = shares[groups[row]] / (similarity + epsilon)`; 1 takes the place of the share where there are no
+shares, and epsilon 0 writes the similarity itself. A row of `prototypes` is as wide as the features or wider
+and ends with the prototype's length, 0 for a missing one; its largest value is at most 1.
 """

@@ -116,13 +116,13 @@ def importance_scores(
         raise ValueError(msg)
     inputs = (given, balance.codes) if similarity is not None else (found, codes, balance.codes)
     scores = output(out, rows, *inputs)
-    if groups is None:
-        scores.fill(1.0)
     if similarity is None:
         _run_features(found, codes, table, balance, epsilon, scores)
     else:
-        if groups is not None:
-            _run(balance, None, epsilon, scores, first=0)
+        if groups is None:
+            scores.fill(1.0)
+        else:
+            _write_balance(balance, scores)
         divide_by_similarity(given, epsilon, scores)
     return scores
 
@@ -137,7 +137,8 @@ def prototype_similarity(
     features : array-like or torch.Tensor, shape (n, width)
         float32 or float64, borrowed where C-contiguous and on the CPU. All else is copied in tiles of 8 MB:
         half types and integers up to 16 bits as float32, wider integers as float64, other memory layouts,
-        tensors of other devices. A row of zeros has cosine 0: similarity 0.5.
+        tensors of other devices. A row of zeros has cosine 0: similarity 0.5. The squares of a row sum to 0
+        or to a value in [1e-280, 1e300], as those of float32 always do.
     labels : array-like of int or torch.Tensor, shape (n,)
         In ``[0, len(prototypes))``.
     prototypes : array-like or torch.Tensor, shape (classes, width)
@@ -227,7 +228,7 @@ def group_balance(
     """
     balance = read_groups(groups, balance_weight, group_sizes)
     scores = output(out, len(balance.codes), balance.codes)
-    _run(balance, None, 0.0, scores, first=0)
+    _write_balance(balance, scores)
     return scores
 
 
@@ -253,55 +254,65 @@ def _run_features(
     epsilon: float,
     out: Scores,
 ) -> None:
-    for start, tile in tiles(features):
-        rows = slice(start, start + len(tile))
-        part = Groups(balance.codes[rows], balance.shares)
-        _run(part, (tile, labels[rows], prototypes), epsilon, out[rows], first=start)
-
-
-def _run(
-    balance: Groups,
-    classes: tuple[npt.NDArray[Any], IndexArray, Prototypes] | None,
-    epsilon: float,
-    out: Scores,
-    *,
-    first: int,
-) -> None:
-    """Run the kernel on rows that start at `first`, and say what is wrong with the first faulty one."""
+    """Score tile by tile, and say what is wrong with the first faulty row."""
     from . import _importance_kernels as kernels
     from ._runtime import run
 
-    if classes is None:
-        classes = read_only(np.empty((0, 0), dtype=np.float32)), _NO_CODES, Prototypes(np.empty((0, 0)))
-    features, labels, prototypes = classes
-    chunk = max(1, min(_CHUNK_ROWS, _CHUNK_ELEMENTS // max(features.shape[1], 1)))
-    faults = np.empty(-(-len(out) // chunk), dtype=np.int64)
-    run(
-        kernels.IMPORTANCE,
-        chunk,
-        balance.codes,
-        balance.shares,
-        features,
-        labels,
-        prototypes.table,
-        epsilon,
-        out,
-        faults,
-        work=max(len(out), features.size),
-    )
+    chunk = max(1, min(_CHUNK_ROWS, _CHUNK_ELEMENTS // prototypes.width))
+    for start, tile in tiles(features):
+        rows = slice(start, start + len(tile))
+        codes = balance.codes[rows]
+        faults = np.empty(-(-len(tile) // chunk), dtype=np.int64)
+        run(
+            kernels.IMPORTANCE,
+            chunk,
+            codes,
+            balance.shares,
+            tile,
+            labels[rows],
+            prototypes.table,
+            epsilon,
+            out[rows],
+            faults,
+            work=tile.size,
+        )
+        fault = int(faults.min(initial=kernels.NO_FAULT))
+        if fault == kernels.NO_FAULT:
+            continue
+        row, kind = divmod(fault, kernels.FAULT_KINDS)
+        if kind == kernels.GROUP:
+            raise _unknown_group(start + row, int(codes[row]), len(balance.shares))
+        if kind == kernels.LABEL:
+            bound = f"[0, {prototypes.classes}), the rows of prototypes"
+            msg = f"labels must lie in {bound}, but labels[{start + row}] = {int(labels[start + row])}"
+            raise IndexError(msg)
+        raise ValueError(_bad_features(start + row, tile[row]))
+
+
+def _write_balance(balance: Groups, out: Scores) -> None:
+    from . import _importance_kernels as kernels
+    from ._runtime import run
+
+    faults = np.empty(-(-len(out) // _CHUNK_ROWS), dtype=np.int64)
+    run(kernels.BALANCE, _CHUNK_ROWS, balance.codes, balance.shares, out, faults, work=len(out))
     fault = int(faults.min(initial=kernels.NO_FAULT))
-    if fault == kernels.NO_FAULT:
-        return
-    row, kind = divmod(fault, kernels.FAULT_KINDS)
-    where = first + row
-    if kind == kernels.GROUP:
-        bound = f"[0, {len(balance.shares)}), the groups of group_sizes"
-        msg = f"groups must lie in {bound}, but groups[{where}] = {int(balance.codes[row])}"
-        raise IndexError(msg)
-    if kind == kernels.LABEL:
-        bound = f"[0, {prototypes.classes}), the rows of prototypes"
-        msg = f"labels must lie in {bound}, but labels[{where}] = {int(labels[row])}"
-        raise IndexError(msg)
-    column = int(np.argmin(np.isfinite(features[row])))
-    msg = f"features must be finite, but features[{where}, {column}] = {float(features[row, column])!r}"
-    raise ValueError(msg)
+    if fault != kernels.NO_FAULT:
+        row = fault // kernels.FAULT_KINDS
+        raise _unknown_group(row, int(balance.codes[row]), len(balance.shares))
+
+
+def _unknown_group(row: int, group: int, groups: int) -> IndexError:
+    bound = f"[0, {groups}), the groups of group_sizes"
+    return IndexError(f"groups must lie in {bound}, but groups[{row}] = {group}")
+
+
+def _bad_features(row: int, features: npt.NDArray[Any]) -> str:
+    finite = np.isfinite(features)
+    if finite.all():
+        largest = float(np.abs(features).max())
+        return (
+            "the squares of a row of features must sum to 0 or to a value in [1e-280, 1e300], "
+            f"but the largest of features[{row}] is {largest:.3g}"
+        )
+    column = int(np.argmin(finite))
+    return f"features must be finite, but features[{row}, {column}] = {float(features[column])!r}"
