@@ -251,5 +251,5 @@ IMPORTANCE = Kernel(_importance_parts, _importance_parallel)
 
 `out[row] = shares[groups[row]] / (similarity + epsilon)`; 1 takes the place of the share where there are no
 shares, and epsilon 0 writes the similarity itself. A row of `prototypes` is as wide as the features or wider
-and ends with the prototype's length, 0 for a missing one; its largest value is at most 1.
+and ends with the prototype's length, 0 for a missing one; its largest value is near 1.
 """

@@ -16,19 +16,21 @@ class Prototypes:
     """
 
     def __init__(self, prototypes: ArrayInput) -> None:
-        given = reals("prototypes", prototypes, axes=2)
-        finite = np.all(np.isfinite(given), axis=1)
-        odd = ~(finite | np.all(np.isnan(given), axis=1))
-        if odd.any():
-            row = int(np.argmax(odd))
-            msg = f"prototypes must be finite, or all NaN where missing, but prototypes[{row}] is neither"
-            raise ValueError(msg)
-        self.classes, self.width = given.shape
-        values = np.where(finite[:, np.newaxis], given, 0.0)
-        _, exponents = np.frexp(np.abs(values).max(axis=1, initial=0.0))
+        values = reals("prototypes", prototypes, axes=2)
+        self.classes, self.width = values.shape
+        finite = np.all(np.isfinite(values), axis=1)
+        if not finite.all():
+            odd = ~(finite | np.all(np.isnan(values), axis=1))
+            if odd.any():
+                row = int(np.argmax(odd))
+                msg = f"prototypes must be finite, or all NaN where missing, but prototypes[{row}] is neither"
+                raise ValueError(msg)
+            values = np.where(finite[:, np.newaxis], values, 0.0)
+        largest = np.maximum(values.max(axis=1, initial=0.0), -values.min(axis=1, initial=0.0))
+        powers = np.ldexp(1.0, np.clip(-np.frexp(largest)[1], -1022, 1022))
         table = _aligned_zeros(self.classes, self.width + 1)
-        scaled = np.ldexp(values, -exponents[:, np.newaxis], out=table[:, : self.width])
-        table[:, -1] = np.sqrt(_row_sums(scaled * scaled))
+        scaled = np.multiply(values, powers[:, np.newaxis], out=table[:, : self.width])
+        table[:, -1] = np.sqrt(_square_sums(scaled))
         self.table = read_only(table)
 
 
@@ -41,14 +43,12 @@ def _aligned_zeros(rows: int, columns: int, line: int = 64) -> npt.NDArray[np.fl
     return memory[start : start + rows * columns].reshape(rows, columns)
 
 
-def _row_sums(values: npt.NDArray[np.float64], lanes: int = 16) -> npt.NDArray[np.float64]:
-    """Return the sum of each row, in lanes."""
-    rows, columns = values.shape
-    padded = np.zeros((rows, -(-columns // lanes), lanes))
-    padded.reshape(rows, padded.shape[1] * lanes)[:, :columns] = values
-    sums = np.zeros((rows, lanes))
-    for part in range(padded.shape[1]):
-        sums += padded[:, part]
+def _square_sums(values: npt.NDArray[np.float64], lanes: int = 16) -> npt.NDArray[np.float64]:
+    """Return the sum of the squares of each row, in lanes."""
+    sums = np.zeros((len(values), lanes))
+    for start in range(0, values.shape[1], lanes):
+        part = values[:, start : start + lanes]
+        sums[:, : part.shape[1]] += part * part
     while sums.shape[1] > 1:
         half = sums.shape[1] // 2
         sums = sums[:, :half] + sums[:, half:]
