@@ -7,6 +7,8 @@ from ._arrays import ArrayInput, read_only, reals
 
 __all__ = ["Prototypes"]
 
+_LANES = 16
+
 
 class Prototypes:
     """Prototypes and their lengths as the kernel takes them.
@@ -29,26 +31,27 @@ class Prototypes:
         largest = np.maximum(values.max(axis=1, initial=0.0), -values.min(axis=1, initial=0.0))
         powers = np.ldexp(1.0, np.clip(-np.frexp(largest)[1], -1022, 1022))
         table = _aligned_zeros(self.classes, self.width + 1)
-        scaled = np.multiply(values, powers[:, np.newaxis], out=table[:, : self.width])
-        table[:, -1] = np.sqrt(_square_sums(scaled))
+        np.multiply(values, powers[:, np.newaxis], out=table[:, : self.width])
+        table[:, -1] = np.sqrt(_square_sums(table))
         self.table = read_only(table)
 
 
-def _aligned_zeros(rows: int, columns: int, line: int = 64) -> npt.NDArray[np.float64]:
-    """Return an array of at least so many columns whose rows begin where cache lines begin."""
-    values = line // 8
-    columns = -(-columns // values) * values
-    memory = np.zeros(rows * columns + values)
-    start = -memory.ctypes.data % line // 8
-    return memory[start : start + rows * columns].reshape(rows, columns)
+def _aligned_zeros(rows: int, columns: int) -> npt.NDArray[np.float64]:
+    """Return an array of at least so many columns whose rows hold whole lanes and begin with cache lines."""
+    columns = -(-columns // _LANES) * _LANES
+    memory = np.empty(rows * columns + _LANES)
+    start = -memory.ctypes.data % (8 * _LANES) // 8
+    table = memory[start : start + rows * columns].reshape(rows, columns)
+    table.fill(0.0)
+    return table
 
 
-def _square_sums(values: npt.NDArray[np.float64], lanes: int = 16) -> npt.NDArray[np.float64]:
-    """Return the sum of the squares of each row, in lanes."""
-    sums = np.zeros((len(values), lanes))
-    for start in range(0, values.shape[1], lanes):
-        part = values[:, start : start + lanes]
-        sums[:, : part.shape[1]] += part * part
+def _square_sums(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the sum of the squares of each row, lane by lane, then of the lanes."""
+    squares = np.multiply(table, table).reshape(len(table), table.shape[1] // _LANES, _LANES)
+    sums: npt.NDArray[np.float64] = np.add.reduce(
+        squares, axis=1
+    )  # not along the last axis, so one after the other
     while sums.shape[1] > 1:
         half = sums.shape[1] // 2
         sums = sums[:, :half] + sums[:, half:]
