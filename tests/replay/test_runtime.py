@@ -182,13 +182,13 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
 tombola.set_num_threads(2)
 scores()
 from tombola.replay import _importance_kernels as first, _value_kernels as second
-kernels = [first.COUNT, first.IMPORTANCE, second.VALUES, second.ENTROPY]
+kernels = [first.COUNT, first.BALANCE, first.IMPORTANCE, second.VALUES, second.ENTROPY]
 stats = [kernel.parallel.stats for kernel in kernels]
 print(sum(sum(s.cache_hits.values()) for s in stats), sum(sum(s.cache_misses.values()) for s in stats))
 """
     options = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_NUM_THREADS": "2"}
-    assert run_script(text, **options) == "0 4"
-    assert run_script(text, **options) == "4 0"
+    assert run_script(text, **options) == "0 5"
+    assert run_script(text, **options) == "5 0"
 
 
 def test_importing_replay_imports_neither_numba_nor_torch() -> None:
