@@ -23,7 +23,7 @@ from ._runtime import Kernel, compiled
 __all__ = ["BALANCE", "COUNT", "FAULT_KINDS", "IMPORTANCE", "NO_FAULT"]
 
 LANES = 16
-BLOCK = 2**15  # elements that stay in the second cache
+AHEAD = 2**14  # bytes
 FAULT_KINDS = 4
 GROUP, LABEL, FEATURE = range(3)
 NO_FAULT = 2**63 - 1
@@ -31,13 +31,21 @@ SAFE_FROM, SAFE_TO = 1e-280, 1e300  # sums of squares in here lost nothing; all 
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def _lane_sum(typing: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
-    """Return the sum of left[i] * right[j] over the columns of left that fill all lanes."""
-    signature = numba.types.float64(left, i, right, j)
+def _lane_sums(typing: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
+    """Return the sums of left[i] * right[j] and left[i] ** 2 over the columns of left that fill all lanes.
+
+    What lies `AHEAD` of the row in memory is asked into the second cache meanwhile: beside jumps to prototypes
+    processors do not see that the rows come in order.
+    """
+    signature = numba.types.UniTuple(numba.types.float64, 2)(left, i, right, j)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        integer, double = ir.IntType(64), ir.DoubleType()
+        integer, number, double = ir.IntType(64), ir.IntType(32), ir.DoubleType()
+        byte = ir.IntType(8).as_pointer()
         wide = ir.VectorType(double, LANES)
+        fetch = builder.module.declare_intrinsic(
+            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        )
 
         def row(position: int) -> tuple[Any, Any, Any]:
             """Address of the row, its columns, and the type of an element."""
@@ -59,10 +67,12 @@ def _lane_sum(typing: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
                 count //= 2
                 picks = (list(range(count)), list(range(count, 2 * count)))
                 nothing = ir.Constant(vector.type, ir.Undefined)
-                indices = ir.VectorType(ir.IntType(32), count)
-                low, high = (builder.shuffle_vector(vector, nothing, indices(pick)) for pick in picks)
+                low, high = (
+                    builder.shuffle_vector(vector, nothing, ir.VectorType(number, count)(pick))
+                    for pick in picks
+                )
                 vector = builder.fadd(low, high)
-            return builder.extract_element(vector, ir.IntType(32)(0))
+            return builder.extract_element(vector, number(0))
 
         (x, columns, x_kind), (y, _, y_kind) = row(0), row(2)
         stop = builder.and_(columns, integer(-LANES))
@@ -71,20 +81,28 @@ def _lane_sum(typing: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
         builder.branch(test)
 
         builder.position_at_end(test)
-        column, total = builder.phi(integer), builder.phi(wide)
+        column, dot, square = builder.phi(integer), builder.phi(wide), builder.phi(wide)
         builder.cbranch(builder.icmp_signed("<", column, stop), body, end)
 
         builder.position_at_end(body)
-        new_total = builder.fadd(total, builder.fmul(load(x, x_kind), load(y, y_kind)))
+        later = builder.gep(builder.bitcast(builder.gep(x, [column]), byte), [integer(AHEAD)])
+        builder.call(fetch, [later, number(0), number(2), number(1)])  # to read, second cache, data
+        left_values, right_values = load(x, x_kind), load(y, y_kind)
+        new_dot = builder.fadd(dot, builder.fmul(left_values, right_values))
+        new_square = builder.fadd(square, builder.fmul(left_values, left_values))
         new_column = builder.add(column, integer(LANES))
         builder.branch(test)
 
-        column.add_incoming(integer(0), entry)
-        column.add_incoming(new_column, body)
-        total.add_incoming(wide([0.0] * LANES), entry)
-        total.add_incoming(new_total, body)
+        zeros = wide([0.0] * LANES)
+        for phi, before, after in (
+            (column, integer(0), new_column),
+            (dot, zeros, new_dot),
+            (square, zeros, new_square),
+        ):
+            phi.add_incoming(before, entry)
+            phi.add_incoming(after, body)
         builder.position_at_end(end)
-        return fold(total)
+        return context.make_tuple(builder, signature.return_type, [fold(dot), fold(square)])
 
     return signature, generate
 
@@ -98,56 +116,42 @@ def _cosine_rows(
     features: Any,
     labels: Any,
     prototypes: Any,
+    lengths: Any,
     epsilon: Any,
     out: Any,
 ) -> Any:
-    """Write the similarity of each row to its prototype, or the share of its group over that plus epsilon.
-
-    Rows are read from memory in order and nothing else with them, which is what processors prefetch well,
-    for their squares; then once more from the cache, beside prototypes in any order.
-    """
+    """Write the similarity of each row to its prototype, or the share of its group over that plus epsilon."""
     columns = features.shape[1]
     rest = columns - columns % LANES
-    block = BLOCK // columns + 1
-    for begin in range(start, stop, block):
-        end = begin + block
-        if end > stop:
-            end = stop
-        for row in range(begin, end):
-            square = _lane_sum(features, row, features, row)
-            for column in range(rest, columns):
-                x = np.float64(features[row, column])
-                square += x * x
-            out[row] = square
-        for row in range(begin, end):
-            label = labels[row]
-            if label < 0 or label >= prototypes.shape[0]:
-                return row * FAULT_KINDS + LABEL
-            square = out[row]
-            cosine = 0.0
-            if SAFE_FROM < square < SAFE_TO:
-                dot = _lane_sum(features, row, prototypes, label)
-                for column in range(rest, columns):
-                    dot += np.float64(features[row, column]) * prototypes[label, column]
-                length = prototypes[label, prototypes.shape[1] - 1]
-                if length > 0:
-                    cosine = dot / (math.sqrt(square) * length)
-            elif square != 0:
-                return row * FAULT_KINDS + FEATURE
-            similarity = (1 + cosine) * 0.5
-            if similarity < 0:
-                similarity = 0.0
-            elif similarity > 1:
-                similarity = 1.0
-            if epsilon > 0:
-                share = 1.0
-                if shares.shape[0] > 0:
-                    group = np.uint64(groups[row])
-                    if group >= np.uint64(shares.shape[0]):
-                        return row * FAULT_KINDS + GROUP
-                    share = shares[group]
-                similarity = share / (similarity + epsilon)
-            out[row] = similarity
+    for row in range(start, stop):
+        label = labels[row]
+        if label < 0 or label >= lengths.shape[0]:
+            return row * FAULT_KINDS + LABEL
+        dot, square = _lane_sums(features, row, prototypes, label)
+        for column in range(rest, columns):
+            x = np.float64(features[row, column])
+            dot += x * np.float64(prototypes[label, column])
+            square += x * x
+        cosine = 0.0
+        if SAFE_FROM < square < SAFE_TO:
+            if lengths[label] > 0:
+                cosine = dot / (math.sqrt(square) * lengths[label])
+        elif square != 0:
+            return row * FAULT_KINDS + FEATURE
+        similarity = (1 + cosine) * 0.5
+        if similarity < 0:
+            similarity = 0.0
+        elif similarity > 1:
+            similarity = 1.0
+        if epsilon > 0:
+            share = 1.0
+            if shares.shape[0] > 0:
+                group = np.uint64(groups[row])  # negative ones become large
+                if group >= np.uint64(shares.shape[0]):
+                    return row * FAULT_KINDS + GROUP
+                share = shares[group]
+            similarity = share / (similarity + epsilon)
+        out[row] = similarity
     return NO_FAULT
 
 
@@ -161,6 +165,7 @@ def _importance_parts(
     features: Any,
     labels: Any,
     prototypes: Any,
+    lengths: Any,
     epsilon: Any,
     out: Any,
     faults: Any,
@@ -170,7 +175,9 @@ def _importance_parts(
         start, stop = part * chunk, (part + 1) * chunk
         if stop > out.shape[0]:
             stop = out.shape[0]
-        faults[part] = _cosine_rows(start, stop, groups, shares, features, labels, prototypes, epsilon, out)
+        faults[part] = _cosine_rows(
+            start, stop, groups, shares, features, labels, prototypes, lengths, epsilon, out
+        )
 
 
 @compiled(parallel=True)
@@ -181,6 +188,7 @@ def _importance_parallel(
     features: Any,
     labels: Any,
     prototypes: Any,
+    lengths: Any,
     epsilon: Any,
     out: Any,
     faults: Any,
@@ -188,7 +196,7 @@ def _importance_parallel(
     for index in prange(faults.shape[0]):
         part = np.int64(index)  # the index is unsigned, and would compile the parts once more
         _importance_parts(
-            part, part + 1, chunk, groups, shares, features, labels, prototypes, epsilon, out, faults
+            part, part + 1, chunk, groups, shares, features, labels, prototypes, lengths, epsilon, out, faults
         )
 
 
@@ -247,9 +255,9 @@ BALANCE = Kernel(_balance_parts, _balance_parallel)
 """(chunk, groups, shares, out, faults): out[row] = shares[groups[row]]."""
 
 IMPORTANCE = Kernel(_importance_parts, _importance_parallel)
-"""(chunk, groups, shares, features, labels, prototypes, epsilon, out, faults).
+"""(chunk, groups, shares, features, labels, prototypes, lengths, epsilon, out, faults).
 
 `out[row] = shares[groups[row]] / (similarity + epsilon)`; 1 takes the place of the share where there are no
-shares, and epsilon 0 writes the similarity itself. A row of `prototypes` is as wide as the features or wider
-and ends with the prototype's length, 0 for a missing one; its largest value is near 1.
+shares, and epsilon 0 writes the similarity itself. Rows of `prototypes` are as wide as the features or wider;
+the largest value is near 1. `lengths` are theirs, 0 for a missing one.
 """

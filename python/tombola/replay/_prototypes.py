@@ -14,7 +14,8 @@ class Prototypes:
     """Prototypes and their lengths as the kernel takes them.
 
     The largest value of each is first brought near 1 by a power of two: that is exact, changes no cosine, and
-    no square leaves float64. Squares are summed in the order of the kernel. Missing ones have length 0.
+    no square leaves float64. Squares are summed in the order of the kernel. Missing ones have length 0. The
+    table is float32 where that holds every value: half the bytes to move, and products that are exact.
     """
 
     def __init__(self, prototypes: ArrayInput) -> None:
@@ -30,20 +31,17 @@ class Prototypes:
             values = np.where(finite[:, np.newaxis], values, 0.0)
         largest = np.maximum(values.max(axis=1, initial=0.0), -values.min(axis=1, initial=0.0))
         powers = np.ldexp(1.0, np.clip(-np.frexp(largest)[1], -1022, 1022))
-        table = _aligned_zeros(self.classes, self.width + 1)
-        np.multiply(values, powers[:, np.newaxis], out=table[:, : self.width])
-        table[:, -1] = np.sqrt(_square_sums(table))
-        self.table = read_only(table)
+        scaled = _whole_lanes(values * powers[:, np.newaxis])
+        self.lengths = read_only(np.sqrt(_square_sums(scaled)))
+        with np.errstate(under="ignore"):
+            narrow = scaled.astype(np.float32)
+        self.table = read_only(narrow if np.array_equal(narrow, scaled) else scaled)
 
 
-def _aligned_zeros(rows: int, columns: int) -> npt.NDArray[np.float64]:
-    """Return an array of at least so many columns whose rows hold whole lanes and begin with cache lines."""
-    columns = -(-columns // _LANES) * _LANES
-    memory = np.empty(rows * columns + _LANES)
-    start = -memory.ctypes.data % (8 * _LANES) // 8
-    table = memory[start : start + rows * columns].reshape(rows, columns)
-    table.fill(0.0)
-    return table
+def _whole_lanes(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return values with columns of zeros behind, so that the columns fill all lanes."""
+    missing = -values.shape[1] % _LANES
+    return np.pad(values, ((0, 0), (0, missing))) if missing else values
 
 
 def _square_sums(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -271,6 +271,7 @@ def _run_features(
             tile,
             labels[rows],
             prototypes.table,
+            prototypes.lengths,
             epsilon,
             out[rows],
             faults,
