@@ -34,8 +34,8 @@ SAFE_FROM, SAFE_TO = 1e-280, 1e300  # sums of squares in here lost nothing; all 
 def _lane_sums(typing: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
     """Return the sums of left[i] * right[j] and left[i] ** 2 over the columns of left that fill all lanes.
 
-    What lies `AHEAD` of the row in memory is asked into the second cache meanwhile: beside jumps to prototypes
-    processors do not see that the rows come in order.
+    What lies `AHEAD` in memory is asked into the second cache meanwhile: beside jumps to prototypes
+    processors do not see that rows come in order.
     """
     signature = numba.types.UniTuple(numba.types.float64, 2)(left, i, right, j)
 

@@ -47,9 +47,8 @@ def _whole_lanes(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _square_sums(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the sum of the squares of each row, lane by lane, then of the lanes."""
     squares = np.multiply(table, table).reshape(len(table), table.shape[1] // _LANES, _LANES)
-    sums: npt.NDArray[np.float64] = np.add.reduce(
-        squares, axis=1
-    )  # not along the last axis, so one after the other
+    # Not along the last axis, so one after the other.
+    sums: npt.NDArray[np.float64] = np.add.reduce(squares, axis=1)
     while sums.shape[1] > 1:
         half = sums.shape[1] // 2
         sums = sums[:, :half] + sums[:, half:]
