@@ -49,7 +49,7 @@ LAYERS = (
         f"{ENGINE} position _epochs _epoch_methods _prefetch _windows sources.base",
         "numpy torch",
     ),
-    Layer("replay", f"{ENGINE} replay", "numpy torch numba"),
+    Layer("replay", f"{ENGINE} replay", "numpy torch numba llvmlite"),
     Layer("training", f"{ENGINE} position sources.base training", "numpy torch"),
     Layer("__init__", BELOW_TRAINING, ""),
     Layer(

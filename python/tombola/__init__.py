@@ -1,7 +1,7 @@
 """tombola: which rows form batch k of epoch e, decided fast, reproducibly and resumably.
 
 Keys and weights go into a strategy, a strategy makes plans, samplers and loaders read rows by them. Names
-that need torch or h5py are imported when first used.
+that need torch, h5py or Numba are imported when first used.
 """
 
 import importlib
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .dropin import BalancedSeriesBatchSampler, BucketSampler
     from .loader import Loader
     from .position import Position
+    from .replay import importance_scores
     from .samplers import PlanBatchSampler
     from .sources import ArraySource, H5adSource, Source
 
@@ -55,6 +56,7 @@ __all__ = [
     "collate_compressed_batch",
     "compute_balanced_weights",
     "get_num_threads",
+    "importance_scores",
     "padding_report",
     "permutation",
     "set_num_threads",
@@ -70,6 +72,7 @@ _LATE = {
     "Position": "position",
     "Source": "sources",
     "collate_compressed_batch": "collate",
+    "importance_scores": "replay",
 }
 
 

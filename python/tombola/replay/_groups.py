@@ -1,0 +1,148 @@
+"""Groups of rows, their sizes, and each group's share of the balance.
+
+One level: group codes as they are, counted by a kernel. Several levels: the group of a row at a level is the
+path down to it, so that equal codes below different parents are different groups; paths are numbered level by
+level. O(rows) for each level where codes are small, else O(rows log rows).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .._validation import IndexArray, check_number
+from ._arrays import ArrayInput, Scores, check_shape, integers, is_tensor, read_only
+
+__all__ = ["Groups", "GroupsInput", "read_groups"]
+
+GroupsInput: TypeAlias = ArrayInput | Sequence[ArrayInput]
+
+_FEW = 2**16
+_PARTS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The group of each row, and what its rows get.
+
+    Parameters
+    ----------
+    codes : ndarray of int64, shape (n,)
+        Read-only. Codes beyond the shares are found by the kernel that reads them.
+    shares : ndarray of float64
+        ``(groups / size) ** balance_weight`` of each group; 1 for groups without rows.
+    """
+
+    codes: IndexArray
+    shares: Scores
+
+
+def read_groups(
+    groups: GroupsInput, balance_weight: float | Sequence[float], group_sizes: ArrayInput | None
+) -> Groups:
+    """Return groups and shares; the arguments are those of `group_balance`.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        If groups are no integers, one is negative (the first row is named), levels differ in length, or
+        weights do not fit the levels, are negative or so large that a share overflows.
+    """
+    levels = _levels(groups)
+    weights = _weights(balance_weight, len(levels))
+    if group_sizes is not None:
+        if len(levels) > 1:
+            msg = f"group_sizes must be None where groups have several levels, but there are {len(levels)}"
+            raise ValueError(msg)
+        sizes = integers("group_sizes", group_sizes)
+        if len(sizes) and int(sizes.min()) < 0:
+            at = int(np.argmin(sizes))
+            msg = f"group_sizes must be >= 0, but group_sizes[{at}] = {int(sizes[at])}"
+            raise ValueError(msg)
+        codes = levels[0]
+        if len(codes) and not len(sizes):
+            msg = f"groups must lie in [0, 0), the groups of group_sizes, but groups[0] = {int(codes[0])}"
+            raise IndexError(msg)
+    else:
+        codes, sizes = _number(levels[0], _name(0, levels))
+    shares = _powers(np.count_nonzero(sizes) / np.maximum(sizes, 1), weights[0], sizes)
+    for k in range(1, len(levels)):
+        below, own_sizes = _number(levels[k], _name(k, levels))
+        paths, path_sizes = _number(codes * len(own_sizes) + below, _name(k, levels))
+        parent = np.zeros(len(path_sizes), dtype=np.int64)
+        parent[paths] = codes
+        children = np.bincount(parent[path_sizes > 0], minlength=len(sizes))
+        even = sizes[parent] / (np.maximum(children[parent], 1) * np.maximum(path_sizes, 1))
+        shares = shares[parent] * _powers(even, weights[k], path_sizes)
+        codes, sizes = paths, path_sizes
+    return Groups(read_only(codes), read_only(shares))
+
+
+def _levels(groups: GroupsInput) -> list[IndexArray]:
+    if is_tensor(groups) or isinstance(groups, np.ndarray):
+        if groups.ndim != 2:
+            return [integers("groups", groups)]
+        levels = [integers(f"groups[:, {k}]", groups[:, k]) for k in range(groups.shape[1])]
+    elif isinstance(groups, Sequence) and len(groups) and np.ndim(groups[0]):
+        levels = [integers(f"groups[{k}]", level) for k, level in enumerate(groups)]
+    else:
+        return [integers("groups", groups)]  # type: ignore[arg-type]
+    if not levels:
+        msg = "groups must have a level or more, but have none"
+        raise ValueError(msg)
+    for k, level in enumerate(levels):
+        check_shape(f"level {k} of groups", level.shape, levels[0].shape, "as level 0 has")
+    return levels
+
+
+def _name(k: int, levels: list[IndexArray]) -> str:
+    return "groups" if len(levels) == 1 else f"level {k} of groups"
+
+
+def _weights(balance_weight: float | Sequence[float], levels: int) -> list[float]:
+    if isinstance(balance_weight, Sequence):
+        weights = [float(check_number(f"balance_weight[{k}]", w)) for k, w in enumerate(balance_weight)]
+    else:
+        weights = [float(check_number("balance_weight", balance_weight))] * levels
+    if len(weights) != levels:
+        msg = f"balance_weight must be one number or one a level, {levels}, but there are {len(weights)}"
+        raise ValueError(msg)
+    return weights
+
+
+def _number(groups: IndexArray, name: str) -> tuple[IndexArray, IndexArray]:
+    """Return codes and the size of each; the codes are the groups themselves unless they are large."""
+    from . import _importance_kernels as kernels
+    from ._runtime import PARALLEL_FROM, run
+
+    table = min(_FEW, 4 * len(groups) + 64)
+    parts = _PARTS if len(groups) >= PARALLEL_FROM else 1
+    counts = np.zeros((parts, table), dtype=np.int64)
+    faults = np.empty(parts, dtype=np.int64)
+    run(kernels.COUNT, -(-len(groups) // parts), read_only(groups), counts, faults, work=len(groups))
+    fault = int(faults.min())
+    if fault == kernels.NO_FAULT:
+        sizes = counts.sum(axis=0)
+        return groups, sizes[: int(np.flatnonzero(sizes).max(initial=-1)) + 1]
+    lowest = int(groups.min())
+    if lowest < 0:
+        row = int(np.argmax(groups < 0))
+        msg = f"{name} must be >= 0, but row {row} is {int(groups[row])}"
+        raise ValueError(msg)
+    if int(groups.max()) < 2 * len(groups):
+        return groups, np.bincount(groups).astype(np.int64, copy=False)
+    _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return codes.astype(np.int64, copy=False), sizes.astype(np.int64, copy=False)
+
+
+def _powers(ratios: npt.NDArray[np.float64], weight: float, sizes: IndexArray) -> Scores:
+    """Return ratios to a power, 1 where there is nobody."""
+    with np.errstate(over="ignore", under="ignore"):
+        powers = np.where(sizes > 0, ratios**weight, 1.0)
+    if not np.isfinite(powers).all():
+        at = int(np.argmin(np.isfinite(powers)))
+        msg = f"balance_weight {weight} is too large: {float(ratios[at]):.3g} to that power is not finite"
+        raise ValueError(msg)
+    return powers
