@@ -60,6 +60,9 @@ enum class Purpose : u64 {
     short_batches = 22,
     bucket_batches = 23,
     layer_blocks = 24,
+    grouped_alias = 25,
+    sum_tree = 26,
+    sum_tree_distinct = 27,
 };
 
 // The key of (seed, epoch, purpose): a hash by the generator itself, so that no two epochs or seeds collide by sums.
