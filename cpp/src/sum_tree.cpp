@@ -6,6 +6,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "tombola/kernels.hpp"
 #include "tombola/mass_source.hpp"
@@ -67,6 +68,17 @@ void set_zero(Buffer<T>& buffer) {
               [&](std::size_t first, std::size_t last) { std::fill(&buffer[first], buffer.data() + last, T{0}); });
 }
 
+// The masses of up to fan_out blocks of weights
+std::array<u64, SumTree::fan_out> sum_masses(const double* weights, std::size_t blocks, double scale) {
+    std::array<mass_t, SumTree::fan_out * SumTree::fan_out> masses;
+    std::array<u64, SumTree::fan_out> sums{};
+    kernels().quantise_f64(weights, blocks * SumTree::fan_out, scale, masses.data());
+    for (std::size_t i = 0; i < blocks * SumTree::fan_out; ++i) {
+        sums[i / SumTree::fan_out] += masses[i];
+    }
+    return sums;
+}
+
 std::size_t blocks_of(std::size_t n) { return (n + SumTree::fan_out - 1) / SumTree::fan_out; }
 
 u64 checked_size(u64 n) {
@@ -109,29 +121,30 @@ void SumTree::choose_fit() {
 
 void SumTree::sum_blocks() {
     const double by = scale();
+    std::vector<u64> sums;  // of the nodes of the level in work
     for (std::size_t l = 0; l < levels_.size(); ++l) {
         Buffer<u64>& level = levels_[l];
-        for_parts(level.size() / fan_out, nodes_a_task, [&](std::size_t first, std::size_t last) {
-            std::array<mass_t, fan_out * fan_out> masses{};
+        const std::vector<u64> below = std::exchange(sums, std::vector<u64>(level.size() / fan_out));
+        for_parts(sums.size(), nodes_a_task, [&](std::size_t first, std::size_t last) {
+            std::array<u64, fan_out> children{};
             for (std::size_t node = first; node < last; ++node) {
                 const std::size_t start = node * fan_out;
                 const std::size_t used = std::min(fan_out, entries_[l] - start);
                 if (l == 0) {
-                    kernels().quantise_f64(&weights_[start * fan_out], used * fan_out, by, masses.data());
+                    children = sum_masses(&weights_[start * fan_out], used, by);
+                } else {
+                    std::fill(std::copy_n(&below[start], used, children.begin()), children.end(), 0);
                 }
                 u64 sum = 0;
                 for (std::size_t k = 0; k < fan_out; ++k) {
-                    if (k < used && l > 0) {
-                        sum += levels_[l - 1][(start + k) * fan_out + fan_out - 1];
-                    }
-                    for (std::size_t i = 0; k < used && l == 0 && i < fan_out; ++i) {
-                        sum += masses[k * fan_out + i];
-                    }
                     level[start + k] = sum;
+                    sum += children[k];
                 }
+                sums[node] = sum;
             }
         });
     }
+    total_ = sums[0];
 }
 
 template <typename T>
@@ -225,6 +238,7 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
             entry /= fan_out;
         }
     }
+    total_ += change;
     if (positive_ > 0 && static_cast<mass_t>(static_cast<u128>(total()) * size_ / positive_) < fit_.low) {
         choose_fit();
     }

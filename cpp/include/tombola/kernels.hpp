@@ -88,7 +88,7 @@ struct Kernels {
     // From a block of 8 weights to the slot, what is left of the target there, and the slot's mass.
     void (*find_slots)(const double* weights, double scale, std::size_t count, u64* targets, u64* positions,
                        mass_t* masses);
-    // Adds deltas (modulo 2^64) to entries of the level and to those behind them in their nodes.
+    // Adds deltas (modulo 2^64) to the sums behind entries of the level, inside their nodes.
     void (*add_deltas)(u64* nodes, std::size_t count, const u64* entries, const u64* deltas);
 };
 

@@ -1,5 +1,5 @@
-// Weights that change: slots 0 .. n - 1 under a tree of sums, 8 to a node, each node one cache line of inclusive
-// prefix sums. O(log_8 n) an update and a draw; 8 bytes a slot for its weight, 1.15 for the sums.
+// Weights that change: slots 0 .. n - 1 under a tree of sums, 8 children to a node, each node one cache line: the sums
+// in front of its children. O(log_8 n) an update and a draw; 8 bytes a slot for its weight, 1.15 for the sums.
 //
 // Sums are integers, so they never drift: a slot's mass is rint(max(weight * 2^e, 1 if weight > 0 else 0)), and every
 // sum is at all times what a tree built anew from the weights would hold. The scale 2^e is kept until it stops to fit;
@@ -45,7 +45,7 @@ class SumTree {
 
     u64 size() const noexcept { return size_; }
     u64 positive() const noexcept { return positive_; }
-    mass_t total() const noexcept { return levels_.back()[fan_out - 1]; }
+    mass_t total() const noexcept { return total_; }
     const Fit& fit() const noexcept { return fit_; }
 
     // One weight a slot; the scale is fitted anew. std::invalid_argument names the first weight that is not finite,
@@ -73,6 +73,7 @@ class SumTree {
   private:
     u64 size_;
     u64 positive_ = 0;
+    mass_t total_ = 0;
     Fit fit_;
     Buffer<double> weights_;            // filled up with zeros to whole blocks of fan_out
     std::vector<Buffer<u64>> levels_;   // levels_[0]: nodes over the blocks; the last one is the root
