@@ -34,11 +34,9 @@ class PySumTree {
     u64 positive() const {
         return reading(mutex_, [&] { return tree_.positive(); });
     }
-    mass_t total() const {
-        return reading(mutex_, [&] { return tree_.total(); });
-    }
-    int scale_exponent() const {
-        return reading(mutex_, [&] { return tree_.fit().exponent; });
+    // The sum of the masses, and the exponent of their scale
+    std::pair<mass_t, int> scaled_total() const {
+        return reading(mutex_, [&] { return std::pair{tree_.total(), tree_.fit().exponent}; });
     }
 
     void fill(const py::array& weights) {
@@ -133,8 +131,7 @@ void register_sum_tree(py::module_& m) {
         .def(py::init<index_t>(), py::arg("n"))
         .def_property_readonly("n", &PySumTree::n)
         .def_property_readonly("n_positive", &PySumTree::positive)
-        .def_property_readonly("total", &PySumTree::total)
-        .def_property_readonly("scale_exponent", &PySumTree::scale_exponent)
+        .def_property_readonly("scaled_total", &PySumTree::scaled_total)
         .def("fill", &PySumTree::fill, py::arg("weights"))
         .def("update", &PySumTree::update, py::arg("slots"), py::arg("weights"))
         .def("weights", &PySumTree::weights)
