@@ -218,7 +218,7 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
             masses[k] = scaled > largest_mass ? 0 : static_cast<mass_t>((scaled + 0x1p52) - 0x1p52);
         }
         largest_given = std::max(largest_given, weights[i]);
-        positive_ += (both[1] > 0.0 ? 1U : 0U) - (both[0] > 0.0 ? 1U : 0U);
+        positive_ += static_cast<u64>(both[1] > 0.0) - static_cast<u64>(both[0] > 0.0);
         weight = weights[i];
         entries[i] = static_cast<u64>(slots[i]) / fan_out;
         deltas[i] = masses[1] - masses[0];

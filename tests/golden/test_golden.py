@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike
 
 from tests.cases import make_weights
 from tests.compare import core_plan
-from tests.golden.records import PATH, Record, by_oracle, case_of, digest, far_positions, records
+from tests.golden.records import PATH, UPDATED, Record, by_oracle, case_of, digest, far_positions, records
 from tests.oracle.philox import philox
 from tombola import _core
 
 RECORDS: list[Record] = json.loads(PATH.read_text())
-IN_CORE = {"permutation", "random_permutation", "random_permutation_far", "alias", "plan"}
+IN_CORE = {"permutation", "random_permutation", "random_permutation_far", "alias", "plan", "grouped_alias", "sum_tree"}
 RESULT = {"count", "values", "sha256"}
 
 
@@ -40,8 +40,18 @@ def by_core(record: Record) -> ArrayLike:
         case "random_permutation_far":
             return _core.RandomPermutation(n, record["key"]).take(far_positions(n))
         case "alias":
-            table = _core.AliasTable(make_weights(record["weights"], n))
+            table = _core.AliasTable(_core.WeightTable.from_values(make_weights(record["weights"], n)))
             return table.draw(record["size"], record["seed"], record["epoch"])
+        case "grouped_alias":
+            grouped = _core.GroupedAlias(np.array(record["offsets"]), make_weights(record["weights"], n))
+            return grouped.draw(record["size"], record["seed"], record["epoch"])
+        case "sum_tree":
+            tree = _core.SumTree(n)
+            tree.fill(make_weights(record["weights"], n))
+            tree.update(np.array(UPDATED), make_weights("mixed", len(UPDATED)) * 100)
+            kind = record["kind"]
+            options = {"replace": kind != "distinct", "stratified": kind == "stratified"}
+            return tree.draw(record["size"], record["seed"], record["step"], **options)[0]
         case _:
             plan = core_plan(case_of(record))
             return plan.batches(0, len(plan))[0]

@@ -2,20 +2,23 @@
 
 The core must equal it byte for byte (`tests/property/test_core_equals_oracle.py`); its own order is pinned
 by `tests/golden`. One module a part: philox (random numbers), permutations, weights (integer weights), draws,
-alias, plans (blocks, windows, batches).
+alias, sum_tree, plans (blocks, windows, batches).
 """
 
-from tests.oracle.alias import AliasTable
+from tests.oracle.alias import AliasTable, GroupedAlias
 from tests.oracle.permutations import Bijection, permutation, random_permutation, shuffle
 from tests.oracle.plans import Batching, OraclePlan, blocks, streaming, weighted
+from tests.oracle.sum_tree import SumTree
 from tests.oracle.weights import Quantised, quantise_codes, quantise_values
 
 __all__ = [
     "AliasTable",
     "Batching",
     "Bijection",
+    "GroupedAlias",
     "OraclePlan",
     "Quantised",
+    "SumTree",
     "blocks",
     "permutation",
     "quantise_codes",
