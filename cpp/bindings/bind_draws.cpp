@@ -19,7 +19,8 @@ AliasTable build_alias(const PyWeightTable& weights) {
 AliasTable alias_from_columns(const py::array& columns) {
     const std::span<const u32> words = borrow<u32>(columns, "columns");
     if (words.size() % 2 != 0) {
-        throw std::invalid_argument("columns must hold two numbers each, but there are " + std::to_string(words.size()));
+        throw std::invalid_argument("columns must hold two numbers each, but there are " +
+                                    std::to_string(words.size()));
     }
     std::vector<AliasTable::Column> given(words.size() / 2);
     std::memcpy(given.data(), words.data(), words.size_bytes());

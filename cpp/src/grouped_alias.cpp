@@ -30,9 +30,8 @@ std::vector<GroupedAlias::Group> make_groups(std::span<const index_t> offsets) {
     std::vector<GroupedAlias::Group> groups(offsets.size() - 1);
     for (std::size_t g = 0; g < groups.size(); ++g) {
         if (offsets[g + 1] < offsets[g]) {
-            throw std::invalid_argument("offsets must not descend, but offsets[" + std::to_string(g + 1) +
-                                        "] = " + std::to_string(offsets[g + 1]) + " follows " +
-                                        std::to_string(offsets[g]));
+            throw std::invalid_argument("offsets must not descend, but offsets[" + std::to_string(g + 1) + "] = " +
+                                        std::to_string(offsets[g + 1]) + " follows " + std::to_string(offsets[g]));
         }
         groups[g] = {static_cast<u64>(offsets[g]), static_cast<u64>(offsets[g + 1] - offsets[g])};
     }
@@ -139,11 +138,10 @@ void GroupedAlias::draw(u64 seed, u64 epoch, u64 first, std::span<index_t> out) 
 }
 
 template <typename Member>
-void GroupedAlias::draw(u64 seed, u64 epoch, u64 first, std::span<const Member> members,
-                        std::span<index_t> out) const {
+void GroupedAlias::draw(u64 seed, u64 epoch, u64 first, std::span<const Member> members, std::span<index_t> out) const {
     if (members.size() != size_) {
-        throw std::invalid_argument("there must be " + std::to_string(size_) + " members, as the offsets say, but are " +
-                                    std::to_string(members.size()));
+        throw std::invalid_argument("there must be " + std::to_string(size_) +
+                                    " members, as the offsets say, but are " + std::to_string(members.size()));
     }
     draw_rows(*this, groups_, derive_key(seed, epoch, Purpose::grouped_alias), first, out,
               MemberAt<Member>{members.data()});

@@ -90,8 +90,7 @@ u64 checked_size(u64 n) {
 
 }  // namespace
 
-SumTree::SumTree(u64 n)
-    : size_(checked_size(n)), weights_(fan_out * blocks_of(static_cast<std::size_t>(n))) {
+SumTree::SumTree(u64 n) : size_(checked_size(n)), weights_(fan_out * blocks_of(static_cast<std::size_t>(n))) {
     set_zero(weights_);
     std::size_t entries = blocks_of(static_cast<std::size_t>(n));
     do {

@@ -124,7 +124,7 @@ struct SumTree::Distinct {
     std::vector<Gap> gaps_;  // closed, in the order of the line
     std::vector<Gap> fresh_;
     u64 fresh_mass_ = 0;
-    std::vector<u64> edges_;         // where each closed gap lies on the line without them
+    std::vector<u64> edges_;                         // where each closed gap lies on the line without them
     std::vector<u64> before_ = std::vector<u64>(1);  // the masses of the first gaps
 };
 

@@ -1,9 +1,8 @@
 // The alias table gives every row its share of the columns exactly, by the columns that the plain sweep makes; draws
 // are what the columns and the stream say, from any place, for every number of threads. ctest-label: threads
-#include "tombola/alias_table.hpp"
-
 #include "check.hpp"
 #include "reference.hpp"
+#include "tombola/alias_table.hpp"
 
 using namespace tombola;
 using namespace tombola::test;
