@@ -1,8 +1,8 @@
 """Unsorted weighted draws, O(1) each: the alias method over rows, and over groups of rows of equal weight.
 
-Walker 1977, in integers, so that equal weights give equal draws on every platform. Columns by the parallel sweep
-of Hübschle-Schneider and Sanders, "Parallel weighted random sampling" (2019); over groups by Vose's algorithm
-(1991).
+Walker 1977, in integers, so that equal weights give equal draws on every platform. Columns by the parallel
+sweep of Hübschle-Schneider and Sanders, "Parallel weighted random sampling" (2019); over groups by Vose's
+algorithm (1991).
 """
 
 from typing import Any
@@ -34,17 +34,16 @@ class AliasTable:
     TypeError
         If the weights are no real numbers, or integers that float64 does not hold exactly.
     ValueError
-        If a weight is negative, NaN or infinite, or all are 0 (the first one is named); if there are 2**32 rows
-        or more, or ``indices`` do not increase or reach beyond the weights.
+        If a weight is negative, NaN or infinite, or all are 0 (the first one is named); if there are 2**32
+        rows or more, or ``indices`` do not increase or reach beyond the weights.
 
-    Notes
-    -----
-    The table takes 8 bytes a row. Building is O(n), by all threads; a draw is O(1), at 10**8 rows a cache miss.
+    Notes ----- The table takes 8 bytes a row. Building is O(n), by all threads; a draw is O(1), at 10**8 rows
+    a cache miss.
 
-    A row's probability is less than ``2**-32 / n`` off ``weight / sum``: its share in the n columns of the table is
-    rounded to a multiple of ``2**-32``. Equal weights get exactly equal shares (n <= 2**30), weights of 0 none; rows
-    of less than ``2**-32`` of the mean weight may never come. Between shares and draws lies a random number
-    of 64 bits, which adds at most ``2**-64`` for each column that gives a row.
+    A row's probability is less than ``2**-32 / n`` off ``weight / sum``: its share in the n columns of the
+    table is rounded to a multiple of ``2**-32``. Equal weights get exactly equal shares (n <= 2**30), weights
+    of 0 none; rows of less than ``2**-32`` of the mean weight may never come. Between shares and draws lies a
+    random number of 64 bits, which adds at most ``2**-64`` for each column that gives a row.
 
     The same version gives the same draws on every platform and for every thread count. For a whole epoch
     `BlockWeightedSampling` is the better tool: its draws come sorted, so that rows can be read in runs. For
@@ -108,7 +107,7 @@ class AliasTable:
 
 
 class GroupedAliasTable:
-    """Rows drawn with replacement, where all rows of a group weigh the same: first a group, then one of its rows.
+    """Rows drawn with replacement, where all rows of a group weigh the same: a group, then one of its rows.
 
     Parameters
     ----------
@@ -124,13 +123,12 @@ class GroupedAliasTable:
     TypeError
         If offsets or members are no integers, or weights no real numbers.
     ValueError
-        If offsets descend or do not begin with 0, lengths do not agree, a weight is wrong (the first one is named), or
-        no group with rows has a weight > 0.
+        If offsets descend or do not begin with 0, lengths do not agree, a weight is wrong (the first one is
+        named), or no group with rows has a weight > 0.
 
-    Notes
-    -----
-    O(groups) to build and to keep. A draw is O(1): arithmetic only, and with ``members`` one look into them. Exact in
-    integers: the masses of the groups are off by at most one unit in 2**51 of the largest.
+    Notes ----- O(groups) to build and to keep. A draw is O(1): arithmetic only, and with ``members`` one look
+    into them. Exact in integers: the masses of the groups are off by at most one unit in 2**51 of the
+    largest.
 
     Examples
     --------

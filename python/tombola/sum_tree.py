@@ -1,8 +1,8 @@
-"""Weights that change between draws: a sum tree in integers, and the correction weights of prioritised replay.
+"""Weights that change between draws: a sum tree in integers, and prioritised replay's correction weights.
 
 Every node is one cache line, eight children wide; sums are integers and never drift. Draws are independent,
-stratified or without replacement. Source of stratified draws and correction weights: Schaul, Quan, Antonoglou and
-Silver, "Prioritized experience replay", ICLR 2016.
+stratified or without replacement. Source of stratified draws and correction weights: Schaul, Quan, Antonoglou
+and Silver, "Prioritized experience replay", ICLR 2016.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._validation import IndexArray, check_bool, check_integer, check_number, index_array
-from .weights import weight_array
+from .weights import WeightArray, weight_array
 
 __all__ = ["SumTree", "correction_weights"]
 
@@ -37,18 +37,18 @@ class SumTree:
     TypeError
         If the weights are no real numbers, or integers that float64 does not hold exactly.
     ValueError
-        If a weight is negative, NaN, infinite or above 2**900; the first one is named, and nothing has changed.
+        If a weight is negative, NaN, infinite or above 2**900; the first one is named, and nothing has
+        changed.
 
-    Notes
-    -----
-    O(log n) an update and a draw. Sums are integers: a slot's mass is its weight times a power of two, rounded (1 at
-    least, if it is positive), so at all times the sums are exactly those of a tree built anew. The power is
-    chosen from the first weights, such that slots of about equal weight have a mass of 2**57 / n. Once weights
-    have grown or fallen by some factor (32 or more at least), it is chosen anew from all weights, in O(n). A
-    probability p is at most ``(1 + n_positive * p) / total`` off, ``total`` the sum of masses.
+    Notes ----- O(log n) an update and a draw. Sums are integers: a slot's mass is its weight times a power of
+    two, rounded (1 at least, if it is positive), so at all times the sums are exactly those of a tree built
+    anew. The power is chosen from the first weights, such that slots of about equal weight have a mass of
+    2**57 / n. Once weights have grown or fallen by some factor (32 or more at least), it is chosen anew from
+    all weights, in O(n). A probability p is at most ``(1 + n_positive * p) / total`` off, ``total`` the sum
+    of masses.
 
-    Threads may draw side by side; an update waits for draws and draws wait for it. The same weights, history of
-    scales, seed and step give the same draws on every platform and for every thread count.
+    Threads may draw side by side; an update waits for draws and draws wait for it. The same weights, history
+    of scales, seed and step give the same draws on every platform and for every thread count.
 
     Examples
     --------
@@ -102,7 +102,7 @@ class SumTree:
 
     def fill(self, weights: npt.ArrayLike) -> None:
         """Set the weights of all slots, to one number or one each, and choose the scale anew; O(n)."""
-        self._tree.fill(_weights(weights, self.n, fill=True))
+        self._tree.fill(_weights(weights, self.n))
 
     def update(self, slots: npt.ArrayLike, weights: npt.ArrayLike) -> None:
         """Set the weights of some slots, to one number or one each; where a slot comes twice the last holds.
@@ -122,7 +122,7 @@ class SumTree:
         return self._tree.weights() if slots is None else self._tree.get(index_array("slots", slots))
 
     def probabilities(self, slots: npt.ArrayLike) -> FloatArray:
-        """Return the probability with which one draw gives each of these slots; NaN where all weights are 0."""
+        """Return the probability with which a draw gives each of these slots; NaN where all weights are 0."""
         return self._tree.probabilities(index_array("slots", slots))
 
     def draw(
@@ -160,8 +160,9 @@ class SumTree:
     ) -> tuple[IndexArray, FloatArray]:
         """Return slots as `draw` does, and for each the weight that makes up for how often it is drawn.
 
-        That is `correction_weights` with ``n_positive`` for n, normalised by the largest of these draws. Without
-        replacement p is that of the first draw, an approximation that is good where no slot dominates.
+        That is `correction_weights` with ``n_positive`` for n, normalised by the largest of these draws.
+        Without replacement p is that of the first draw, an approximation that is good where no slot
+        dominates.
         """
         slots, probabilities, positive = self._draw(size, seed, step, replace, stratified)
         return slots, correction_weights(probabilities, positive, beta)
@@ -234,8 +235,7 @@ def correction_weights(
     return np.asarray(weights)
 
 
-def _weights(weights: npt.ArrayLike, size: int, *, fill: bool = False) -> FloatArray | npt.NDArray[np.float32]:
+def _weights(weights: npt.ArrayLike, size: int) -> WeightArray:
     if np.ndim(weights) == 0:
         return np.full(size, weight_array("weights", np.reshape(weights, 1))[0], dtype=np.float64)
-    array = weight_array("weights", weights)
-    return array if fill else np.asarray(array, dtype=np.float64)
+    return weight_array("weights", weights)

@@ -1,7 +1,8 @@
 """The alias tables, plainly: shares and the sweep over rows in order; over groups Vose's method.
 
-Sources: Hübschle-Schneider and Sanders, "Parallel weighted random sampling", ESA 2019; Vose, "A linear algorithm
-for generating random numbers with a given distribution", IEEE Transactions on Software Engineering 17(9), 1991.
+Sources: Hübschle-Schneider and Sanders, "Parallel weighted random sampling", ESA 2019; Vose, "A linear
+algorithm for generating random numbers with a given distribution", IEEE Transactions on Software Engineering
+17(9), 1991.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""Weights that change, plainly: one list of weights, masses and their cumulative sum made anew for every draw."""
+"""Weights that change, plainly: a list of weights, their masses and cumulative sum made anew for every draw."""
 
 import bisect
 import itertools
@@ -82,8 +82,8 @@ class SumTree:
     def draw_distinct(self, size: int, seed: int, step: int = 0) -> I64:
         """Return ``size`` distinct slots: a line of the masses still there, in which drawn ones are skipped.
 
-        Slots drawn since the line was last made are still on it, and rejected; once they are more than half of it, it
-        is made anew without them.
+        Slots drawn since the line was last made are still on it, and rejected; once they are more than half
+        of it, it is made anew without them.
         """
         key, masses = derive(seed, step, SUM_TREE_DISTINCT), self.masses
         line, fresh, slots = list(itertools.accumulate(masses)), 0, list[int]()
