@@ -1,9 +1,11 @@
 """One epoch described once, for the core (`tests/compare.py`), the oracle and the golden files.
 
-A case holds every option of a plan. Weights follow from a formula of integers, so that a case is small, is
-the same on every platform and can be named in a golden file.
+A case holds every option of a plan. Weights and keys follow from formulas of integers, so that a case is
+small, is the same on every platform and can be named in a golden file. `Case` is of rows or weights,
+`GroupCase` of rows grouped by key.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -125,3 +127,81 @@ class Case:
         if self.kind == "blocks":
             return oracle.blocks(n, self.batching, block_size=self.block_size, indices=indices)
         return oracle.streaming(n, self.batching, shuffle=self.kind == "windows", indices=indices)
+
+
+GroupKind = Literal["balanced", "round_robin", "buckets"]
+KeyKind = Literal["dense", "scattered", "extremes"]
+KEY_KINDS: tuple[KeyKind, ...] = ("dense", "scattered", "extremes")
+KEY_DTYPES = ("int8", "int16", "int32", "int64")
+
+
+def group_keys(kind: KeyKind, n_groups: int, dtype: str) -> NDArray[Any]:
+    """Return different keys: from -3 on, all over the dtype, or at both of its ends."""
+    bits = 8 * np.dtype(dtype).itemsize
+    g = range(n_groups)
+    match kind:
+        case "dense":
+            return np.array([i - 3 for i in g], dtype=dtype)
+        case "scattered":
+            spread = [(i * 0x9E3779B97F4A7C15 + 77) % 2**bits - 2 ** (bits - 1) for i in g]
+            return np.array(spread, dtype=dtype)
+        case "extremes":
+            ends = [2 ** (bits - 1) - 1 - i // 2 if i % 2 else i // 2 - 2 ** (bits - 1) for i in g]
+            return np.array(ends, dtype=dtype)
+
+
+def deal(n: int) -> I64:
+    """Return a permutation of [0, n) that takes neighbours far apart: multiples of a step without divisor."""
+    step = max(1, n * 5 // 8)
+    while math.gcd(step, n) > 1:
+        step += 1
+    return np.arange(n) * step % n
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupCase:
+    """Every option of one plan over groups; ``counts`` has the rows of each, ``rows`` says which they are."""
+
+    kind: GroupKind
+    counts: tuple[int, ...]
+    batching: oracle.Batching
+    keys: KeyKind = "dense"
+    keys_dtype: str = "int64"
+    rows: Literal["", "subset", "beyond_32_bits"] = ""
+    wide: bool = False
+    shuffle: bool = True
+    per_series: int = 1
+    uneven: bool = False
+
+    @property
+    def n(self) -> int:
+        """How many rows there are."""
+        return sum(self.counts)
+
+    @property
+    def indices(self) -> I64 | None:
+        """The rows that are grouped, where they are not all: an ascending choice."""
+        if not self.rows:
+            return None
+        i = np.arange(self.n)
+        chosen = i + np.cumsum(i * 40503 % 97 < 32)
+        return chosen if self.rows == "subset" else 2**33 + 1000 * chosen
+
+    def make_keys(self) -> NDArray[Any]:
+        """Return the key of each row."""
+        by_group = np.repeat(group_keys(self.keys, len(self.counts), self.keys_dtype), self.counts)
+        return by_group[deal(self.n)]
+
+    @property
+    def batch_sizes(self) -> I64 | None:
+        """Rows a batch in each bucket, where they differ."""
+        return 1 + np.arange(len(self.counts)) * 5 % self.batching.batch_size if self.uneven else None
+
+    def by_oracle(self) -> oracle.RaggedPlan:
+        """Return the plan by the oracle."""
+        groups = oracle.group(self.make_keys(), self.indices)
+        if self.kind == "buckets":
+            return oracle.buckets(groups, self.batching, batch_sizes=self.batch_sizes, shuffle=self.shuffle)
+        if self.kind == "round_robin":
+            return oracle.round_robin(groups, self.batching, shuffle=self.shuffle)
+        return oracle.balanced(groups, self.batching, per_series=self.per_series, shuffle=self.shuffle)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests import oracle
-from tests.cases import Case
+from tests.cases import Case, GroupCase
 from tombola import _core
 
 
@@ -30,18 +30,40 @@ def core_plan(case: Case) -> _core.Plan:
     return _core.plan_streaming(case.n_elements, shuffle=case.kind == "windows", **options)
 
 
-def check_plan(core: _core.Plan, expected: oracle.OraclePlan) -> None:
-    """Check everything that a plan of the core says against the oracle's."""
+def core_groups(case: GroupCase) -> _core.Groups:
+    """Return the rows by key, by the core."""
+    return _core.Groups.from_keys(case.make_keys(), indices=case.indices, wide=case.wide)
+
+
+def core_group_plan(case: GroupCase) -> _core.Plan:
+    """Return the plan over groups by the core."""
+    options: dict[str, Any] = asdict(case.batching) | {"shuffle": case.shuffle}
+    groups = core_groups(case)
+    if case.kind == "buckets":
+        return _core.plan_buckets(groups, batch_sizes=case.batch_sizes, **options)
+    return _core.plan_series(groups, schedule=case.kind, per_series=case.per_series, **options)
+
+
+AnyPlan = oracle.OraclePlan | oracle.RaggedPlan
+
+
+def check_plan(core: _core.Plan, expected: AnyPlan, *, offsets_asked: int | None = None) -> None:
+    """Check everything that a plan of the core says against the oracle's.
+
+    Each offset is also asked for alone; or only about ``offsets_asked`` of them, where one costs O(k).
+    """
     assert len(core) == len(expected)
     assert core.n_rows == len(expected.rows)
     rows, offsets = core.batches(0, len(core))
     assert rows.dtype == offsets.dtype == np.int64
     np.testing.assert_array_equal(rows, expected.rows)
     np.testing.assert_array_equal(offsets, [expected.offset(k) for k in range(len(expected) + 1)])
-    assert [core.offset(k) for k in range(len(core) + 1)] == offsets.tolist()
+    step = 1 if offsets_asked is None else len(core) // offsets_asked + 1
+    assert [core.offset(k) for k in range(0, len(core) + 1, step)] == offsets[::step].tolist()
+    assert core.offset(len(core)) == core.n_rows
 
 
-def check_ranges(core: _core.Plan, expected: oracle.OraclePlan, ranges: Iterable[tuple[int, int]]) -> None:
+def check_ranges(core: _core.Plan, expected: AnyPlan, ranges: Iterable[tuple[int, int]]) -> None:
     """Check some ranges of batches, each asked for alone."""
     for start, stop in ranges:
         rows, offsets = core.batches(start, stop)

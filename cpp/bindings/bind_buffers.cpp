@@ -1,5 +1,6 @@
 // Memory for large arrays that are made and dropped in turn: what an array gives back the next one takes. Pages that
 // are new to a process are zeroed by the kernel first, which costs a window of rows as much as a copy of it.
+#include <algorithm>
 #include <mutex>
 #include <vector>
 
@@ -13,19 +14,25 @@ namespace {
 using Memory = Buffer<std::byte>;
 
 constexpr std::size_t least_bytes = std::size_t{1} << 20U;  // below, the allocator does as well
+constexpr index_t most_kept = 1024;                          // every request looks at all that wait
 
 // At most `keep` buffers of at most `limit` bytes wait for their next use; the one that waits longest goes first.
 class Pool {
   public:
     Pool(std::size_t keep, std::size_t limit) : keep_(keep), limit_(limit) { waiting_.reserve(keep + 1); }
 
-    // The smallest that is large enough, else a new one, with an eighth to spare: windows differ a little in size.
+    // The smallest that is large enough and at most twice as large, for an array may be held for long; else a new one,
+    // with an eighth to spare as far as the limit allows: windows differ a little in size. Small ones are made to size.
     Memory take(std::size_t bytes) {
+        if (bytes < least_bytes) {
+            return Memory(bytes);
+        }
         {
             const std::lock_guard lock(mutex_);
             auto best = waiting_.end();
             for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
-                if (it->size() >= bytes && (best == waiting_.end() || it->size() < best->size())) {
+                const bool fits = it->size() >= bytes && it->size() - bytes <= bytes;
+                if (fits && (best == waiting_.end() || it->size() < best->size())) {
                     best = it;
                 }
             }
@@ -35,7 +42,7 @@ class Pool {
                 return found;
             }
         }
-        return Memory(bytes + bytes / 8);
+        return Memory(std::max(bytes, std::min(bytes + bytes / 8, limit_)));
     }
     void give_back(Memory memory) {
         if (memory.size() < least_bytes || memory.size() > limit_) {
@@ -76,6 +83,10 @@ class PyBufferPool {
   public:
     PyBufferPool(index_t keep, index_t limit) {
         require_at_least("keep", keep, 0);
+        if (keep > most_kept) {
+            throw std::invalid_argument("keep must be at most " + std::to_string(most_kept) + ", but is " +
+                                        std::to_string(keep));
+        }
         require_at_least("limit", limit, 0);
         pool_ = std::make_shared<Pool>(static_cast<std::size_t>(keep), static_cast<std::size_t>(limit));
     }

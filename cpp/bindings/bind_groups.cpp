@@ -36,19 +36,24 @@ SharedGroups from_keys(const py::array& keys, const py::object& indices, bool wi
 
 py::array_t<index_t> offsets(const Groups& groups) {
     py::array_t<index_t> out = new_indices(static_cast<index_t>(groups.groups() + 1));
-    groups.visit([&](const auto& a) { std::copy_n(a.offsets.data(), a.offsets.size(), out.mutable_data()); });
+    const std::span<index_t> values = span_of(out);
+    const py::gil_scoped_release release;
+    groups.visit([&](const auto& a) { std::copy_n(a.offsets.data(), a.offsets.size(), values.data()); });
     return out;
 }
 
 py::array_t<index_t> members(const Groups& groups) {
     py::array_t<index_t> out = new_indices(static_cast<index_t>(groups.size()));
-    groups.visit([&](const auto& a) { std::copy_n(a.members.data(), a.members.size(), out.mutable_data()); });
+    const std::span<index_t> values = span_of(out);
+    const py::gil_scoped_release release;
+    groups.visit([&](const auto& a) { std::copy_n(a.members.data(), a.members.size(), values.data()); });
     return out;
 }
 
 py::array_t<index_t> firsts(const Groups& groups) {
     py::array_t<index_t> out = new_indices(static_cast<index_t>(groups.groups()));
     const std::span<index_t> rows = span_of(out);
+    const py::gil_scoped_release release;
     groups.visit([&](const auto& a) {
         for (std::size_t g = 0; g < rows.size(); ++g) {
             rows[g] = static_cast<index_t>(a.members[a.offsets[g]]);
@@ -86,6 +91,10 @@ PyPlan plan_buckets(const SharedGroups& groups, const py::object& batch_sizes, b
     const std::span<const index_t> sizes = batch_sizes.is_none()
                                                ? std::span<const index_t>{}
                                                : borrow<index_t>(batch_sizes.cast<py::array>(), "batch_sizes");
+    if (!batch_sizes.is_none() && sizes.empty()) {
+        throw std::invalid_argument("batch_sizes must have one entry for each of the " +
+                                    std::to_string(groups->groups()) + " buckets, but have 0");
+    }
     std::unique_ptr<const Plan> plan;
     {
         const py::gil_scoped_release release;

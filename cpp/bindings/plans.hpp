@@ -25,6 +25,7 @@ class PyPlan {
             throw py::index_error("the batch must lie in [0, " + std::to_string(size()) + "], but is " +
                                   std::to_string(k));
         }
+        const py::gil_scoped_release release;
         return plan_->offset(k);
     }
     py::tuple batches(index_t start, index_t stop) const {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tombola/bijection.hpp"
+#include "tombola/group_shuffle.hpp"
 #include "tombola/layer_shuffle.hpp"
 #include "tombola/parallel.hpp"
 #include "tombola/series_plan.hpp"
@@ -17,9 +18,13 @@ constexpr u64 exact_below = 65;
 constexpr u64 batches_a_task = 1024;
 constexpr u64 rows_a_task = u64{1} << 16U;
 constexpr std::size_t at_once = 256;
-constexpr u64 block = 256;         // positions of a layer that stay together, and batches that share them
-constexpr u64 fewest_blocks = 64;  // below this a layer is permuted as a whole
-constexpr u64 layers_at_once = 8;  // of a block's batches: a cache line of each
+// Positions of a layer that stay together, and batches that share them: what they read fits the last-level cache, and
+// the rows of a series are thousands of batches apart as in an epoch of that length.
+constexpr u64 block = u64{1} << 14U;
+constexpr u64 fewest_blocks = 4;  // with fewer, a layer is permuted as a whole
+constexpr u64 longest_in_blocks = 64;
+constexpr u64 squares_a_row = 16;
+constexpr u64 layers_at_once = 8;  // of some batches: a cache line of each
 
 u64 ceil_divide(u64 a, u64 b) { return a / b + (a % b != 0 ? 1 : 0); }
 
@@ -45,6 +50,19 @@ u64 most_full_batches(const Groups& groups, u64 batch_size, u64 per_series) {
     return enough;
 }
 
+// Whether positions may move in blocks. Two series of c rows each in one block of batches meet c^2 / block times, which
+// must be rare: so series must be short, each and on average.
+bool in_blocks(const Groups& groups, const BalancedShape& shape) {
+    if (shape.batches < fewest_blocks * block || shape.most > longest_in_blocks) {
+        return false;
+    }
+    u64 squares = 0;
+    for (const CountClass& c : groups.counts()) {
+        squares += std::min(c.count, shape.most) * std::min(c.count, shape.most) * c.groups;
+    }
+    return squares <= squares_a_row * rows_of_at_most(groups, shape.most);
+}
+
 template <typename Index>
 class BalancedPlan final : public Plan {
   public:
@@ -57,14 +75,16 @@ class BalancedPlan final : public Plan {
           full_(shape.last, derive_key(options.seed, options.epoch, Purpose::full_batches), exact_below),
           short_(shape.batches - shape.last, derive_key(options.seed, options.epoch, Purpose::short_batches),
                  exact_below),
-          rows_(groups, shape.most, shape.rows, options.seed, options.epoch, shuffle) {
-        if (shuffle && shape.batches >= fewest_blocks * block && shape.most <= shape.batches / 2) {
+          rows_(groups, shape.most, shape.rows, options.seed, options.epoch, shuffle),
+          block_order_(derive_key(options.seed, options.epoch, Purpose::layer_blocks),
+                       derive_key(options.seed, options.epoch, Purpose::layer_block_keys), true) {
+        if (shuffle && in_blocks(*owner_, shape)) {
             blocks_ = (shape.batches - 1) / block;
             const u64 tail = shape.batches - blocks_ * block;
             for (u64 l = 0; l + 1 < shape.layers; ++l) {
-                const auto [a, b] = crossing(l);
-                const u64 whole = a > tail ? ceil_divide(a - tail, block) : 0;
-                sigmas_.emplace_back(layers_key_, l, blocks_, whole, whole == 0 ? 0 : ceil_divide(b, block));
+                // a series that reaches from the last whole block into the first one of the next layer
+                const u64 crossing_blocks = crossing(l).before > tail ? 1 : 0;
+                sigmas_.emplace_back(layers_key_, l, blocks_, crossing_blocks, crossing_blocks);
             }
         }
     }
@@ -83,6 +103,7 @@ class BalancedPlan final : public Plan {
     Bijection full_;   // batch to position of the last layer, of those that have one
     Bijection short_;  // and of the others, to positions behind it
     SeriesRows<Index> rows_;
+    GroupShuffle block_order_;          // of the positions of each block of each layer
     std::vector<LayerShuffle> sigmas_;  // of the blocks, where there are some
 
     struct Crossing {
@@ -96,8 +117,7 @@ class BalancedPlan final : public Plan {
     Crossing crossing(u64 layer) const;
     void first_positions(u64 first, u64 count, u64* out) const;
     void fill_batches(u64 first, u64 last, index_t* out) const;
-    void fill_block(u64 number, u64 first, u64 last, index_t* out) const;
-    void fill_layer_block(u64 layer, u64 number, u64 line_start, u64 size, u64 first, u64 last, u64* out) const;
+    void fill_in_block(u64 number, u64 first, u64 last, index_t* out) const;
 };
 
 // What crosses from a layer into the next. A series longer than a layer is in parts of one layer's length.
@@ -161,32 +181,10 @@ void BalancedPlan<Index>::fill_batches(u64 first, u64 last, index_t* out) const 
     }
 }
 
-// What batches [first, last) of block `number` take of `size` positions of a layer; they are counted within the block.
+// At most at_once batches [first, last), all in block `number` of batches.
 template <typename Index>
-void BalancedPlan<Index>::fill_layer_block(u64 layer, u64 number, u64 line_start, u64 size, u64 first, u64 last,
-                                           u64* out) const {
-    const std::size_t count = static_cast<std::size_t>(last - first);
-    const Bijection order(size, derive_key(layers_key_, layer * (blocks_ + 1) + number, Purpose::layer_blocks),
-                          exact_below);
-    order.fill(first, count, out);
-    if (2 * count < size) {
-        for (std::size_t i = 0; i < count; ++i) {
-            out[i] += line_start;
-        }
-        rows_.at(out, count, out);
-        return;
-    }
-    u64 rows[block];
-    rows_.range(line_start, static_cast<std::size_t>(size), rows);
-    for (std::size_t i = 0; i < count; ++i) {
-        out[i] = rows[out[i]];
-    }
-}
-
-// Batches [first, last), all in one block of batches.
-template <typename Index>
-void BalancedPlan<Index>::fill_block(u64 number, u64 first, u64 last, index_t* out) const {
-    thread_local std::vector<u64> taken(layers_at_once * block);
+void BalancedPlan<Index>::fill_in_block(u64 number, u64 first, u64 last, index_t* out) const {
+    u64 taken[layers_at_once][at_once];
     const u64 block_start = number * block;
     const u64 size = std::min(block, shape_.batches - block_start);
     const u64 before = start_of(first);
@@ -201,16 +199,22 @@ void BalancedPlan<Index>::fill_block(u64 number, u64 first, u64 last, index_t* o
                 sigmas_[l].apply(&at, 1);
             }
             const u64 until = std::min(last, block_start + size_here);
-            if (first < until) {
-                fill_layer_block(l, number, l * shape_.batches + at * block, size_here, first - block_start,
-                                 until - block_start, taken.data() + (l - start) * block);
+            if (first >= until) {
+                continue;
             }
+            u64* const positions = taken[l - start];
+            const std::size_t n = static_cast<std::size_t>(until - first);
+            block_order_.fill(l * (blocks_ + 1) + number, size_here, first - block_start, n, positions);
+            for (std::size_t i = 0; i < n; ++i) {
+                positions[i] += l * shape_.batches + at * block;
+            }
+            rows_.at(positions, n, positions);
         }
         for (u64 t = first; t < last; ++t) {
             index_t* const to = out + (start_of(t) - before);
             const u64 end = std::min(stop, shape_.layers - (t < shape_.last ? 0 : 1));
             for (u64 l = start; l < end; ++l) {
-                to[l] = static_cast<index_t>(taken[(l - start) * block + (t - first)]);
+                to[l] = static_cast<index_t>(taken[l - start][t - first]);
             }
         }
         stop = start;
@@ -224,22 +228,17 @@ void BalancedPlan<Index>::fill(index_t start, index_t stop, std::span<index_t> r
     }
     const u64 first = static_cast<u64>(start);
     const u64 last = static_cast<u64>(stop);
-    const u64 step = blocks_ > 0 ? std::max<u64>(1, rows_a_task / (shape_.layers * block)) * block
-                                 : std::max(batches_a_task, rows_a_task / shape_.layers);
+    const u64 step = blocks_ > 0 ? at_once : std::max(batches_a_task, rows_a_task / shape_.layers);
     const u64 first_task = first / step;
     parallel_for(static_cast<index_t>((last - 1) / step - first_task + 1), [&](index_t task) {
         const u64 number = first_task + static_cast<u64>(task);
         const u64 from = std::max(first, number * step);
         const u64 to = std::min(last, (number + 1) * step);
         index_t* const out = rows.data() + (start_of(from) - start_of(first));
-        if (blocks_ == 0) {
+        if (blocks_ > 0) {
+            fill_in_block(from / block, from, to, out);
+        } else {
             fill_batches(from, to, out);
-            return;
-        }
-        for (u64 at = from; at < to;) {
-            const u64 until = std::min(to, (at / block + 1) * block);
-            fill_block(at / block, at, until, out + (start_of(at) - start_of(from)));
-            at = until;
         }
     });
 }

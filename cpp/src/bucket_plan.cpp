@@ -28,7 +28,7 @@ class BucketPlan final : public Plan {
           shuffle_(shuffle),
           order_(shuffle ? batches_.batches() : 0, derive_key(options.seed, options.epoch, Purpose::bucket_batches),
                  exact_below),
-          rows_(options.seed, options.epoch, shuffle),
+          rows_(GroupShuffle::of_rows(options.seed, options.epoch, shuffle)),
           batch_size_(static_cast<u64>(options.batch_size)) {}
 
     index_t n_batches() const noexcept override { return static_cast<index_t>(batches_.batches()); }
@@ -156,7 +156,7 @@ BucketBatches::BucketBatches(const Groups& groups, std::span<const index_t> size
     u64 batches = 0;
     groups.visit([&](const auto& arrays) {
         for (u64 g = 0; g < arrays.groups(); ++g) {
-            const index_t wanted = sizes.empty() ? batch_size : sizes[g];
+            const index_t wanted = sizes_.empty() ? batch_size : sizes_[g];
             if (wanted < 1) {
                 throw std::invalid_argument("batch_sizes must be >= 1, but batch_sizes[" + std::to_string(g) +
                                             "] = " + std::to_string(wanted));

@@ -12,25 +12,59 @@
 namespace tombola {
 namespace {
 
-constexpr std::size_t draws_at_once = 1024;  // located in one go
-constexpr std::size_t words_at_once = 256;   // counters whose random words are made in one go
+constexpr std::size_t group_draws = 128;    // that take a step together
+constexpr std::size_t groups_at_once = 4;   // whose targets are made together; at least the steps that a group lags
+constexpr std::size_t words_at_once = 256;  // counters whose random words are made in one go
 
-// Cuts runs of any length into batches of runs of at most draws_at_once draws together.
-// part(starts, count, length, out)
-template <typename Part>
-void in_batches(const u64* starts, std::size_t count, std::size_t length, index_t* out, Part part) {
-    if (length <= draws_at_once) {
-        const std::size_t runs = draws_at_once / length;
-        for (std::size_t r = 0; r < count; r += runs) {
-            part(starts + r, std::min(runs, count - r), length, out + r * length);
+// Rows of `count` runs of draws. make(starts, runs, length, targets) makes sorted targets of each run. Runs go through
+// the table in groups: while the rows of one are located, the memory that the next ones need is on its way.
+template <typename Make>
+void short_runs(const WeightTable& table, const u64* starts, std::size_t count, std::size_t length, index_t* out,
+                Make make) {
+    const std::size_t group = std::min<std::size_t>(64, group_draws / length);
+    const std::size_t chunk = group * groups_at_once;
+    alignas(64) std::array<mass_t, 2 * groups_at_once * group_draws> targets;
+    std::array<u64, 2 * groups_at_once * group_draws> granules;
+    const std::size_t groups = (count + group - 1) / group;
+    const auto group_at = [&](std::size_t g) {
+        const std::size_t at = g % (2 * groups_at_once) * group;
+        const std::size_t runs = g < groups ? std::min(group, count - g * group) : 0;
+        return RunGroup{.targets = targets.data() + at * length, .granules = granules.data() + at, .runs = runs};
+    };
+    for (std::size_t g = 0; g < groups + 3; ++g) {
+        if (g < groups && g % groups_at_once == 0) {
+            const std::size_t runs = std::min(chunk, count - g * group);
+            make(starts + g * group, runs, length, targets.data() + g % (2 * groups_at_once) * group * length);
         }
-        return;
+        // Groups in front of the first one have numbers beyond the last.
+        table.locate({.at = {group_at(g - 3), group_at(g - 2), group_at(g - 1), group_at(g)}}, length, out);
+        out += g >= 3 ? group * length : 0;
     }
+}
+
+// The same for runs that are long enough to do without.
+template <typename Make>
+void long_runs(const WeightTable& table, const u64* starts, std::size_t count, std::size_t length, index_t* out,
+               Make make) {
+    constexpr std::size_t draws_at_once = 1024;
+    alignas(64) std::array<mass_t, draws_at_once> targets;
     for (std::size_t r = 0; r < count; ++r) {
         for (std::size_t done = 0; done < length; done += draws_at_once) {
             const u64 start = starts[r] + done;
-            part(&start, 1, std::min(draws_at_once, length - done), out + r * length + done);
+            const std::size_t n = std::min(draws_at_once, length - done);
+            make(&start, std::size_t{1}, n, targets.data());
+            table.rows(targets.data(), n, out + r * length + done);
         }
+    }
+}
+
+template <typename Make>
+void any_runs(const WeightTable& table, const u64* starts, std::size_t count, std::size_t length, index_t* out,
+              Make make) {
+    if (length <= group_draws) {
+        short_runs(table, starts, count, length, out, make);
+    } else {
+        long_runs(table, starts, count, length, out, make);
     }
 }
 
@@ -46,11 +80,8 @@ StratifiedSequence::StratifiedSequence(std::shared_ptr<const WeightTable> table,
 }
 
 void StratifiedSequence::runs(const u64* starts, std::size_t count, std::size_t length, index_t* out) const {
-    alignas(64) std::array<mass_t, draws_at_once + locate_targets> targets;
-    in_batches(starts, count, length, out, [&](const u64* from, std::size_t n, std::size_t each, index_t* to) {
-        make_targets(from, n, each, targets.data());
-        table_->rows_of_runs(targets.data(), n, each, to);
-    });
+    any_runs(*table_, starts, count, length, out,
+             [this](const u64* from, std::size_t n, std::size_t each, mass_t* to) { make_targets(from, n, each, to); });
 }
 
 void StratifiedSequence::make_targets(const u64* starts, std::size_t count, std::size_t length, mass_t* targets) const {
@@ -69,11 +100,7 @@ void StratifiedSequence::make_targets(const u64* starts, std::size_t count, std:
             }
         }
         kernels().serial_words_at(key_, 0, counters.data(), n, words.data());
-        const u32* word = words.data();
-        for (std::size_t r = first; r < last; ++r) {
-            kernels().stratify(strata_, starts[r], word + starts[r] % 4, length, targets + r * length);
-            word += 4 * ((starts[r] + length - 1) / 4 - starts[r] / 4 + 1);
-        }
+        kernels().stratify(strata_, starts + first, last - first, length, words.data(), targets + first * length);
     }
 }
 
@@ -199,12 +226,10 @@ void IidSequence::make_targets(u64 start, std::size_t length, mass_t* targets) c
 }
 
 void IidSequence::runs(const u64* starts, std::size_t count, std::size_t length, index_t* out) const {
-    alignas(64) std::array<mass_t, draws_at_once + locate_targets> targets;
-    in_batches(starts, count, length, out, [&](const u64* from, std::size_t n, std::size_t each, index_t* to) {
+    any_runs(*table_, starts, count, length, out, [this](const u64* from, std::size_t n, std::size_t each, mass_t* to) {
         for (std::size_t r = 0; r < n; ++r) {
-            make_targets(from[r], each, targets.data() + r * each);
+            make_targets(from[r], each, to + r * each);
         }
-        table_->rows_of_runs(targets.data(), n, each, to);
     });
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <utility>
 
 namespace tombola {
@@ -11,9 +12,8 @@ constexpr std::size_t at_once = 256;  // elements whose words fit the cache
 
 }  // namespace
 
-GroupShuffle::GroupShuffle(u64 seed, u64 epoch, bool shuffle)
-    : shuffle_(shuffle), key_(derive_key(seed, epoch, Purpose::group_rows)) {
-    kernels().serial_words(derive_key(seed, epoch, Purpose::group_keys), 0, 0, 2U * feistel_rounds / 4U, round_keys_);
+GroupShuffle::GroupShuffle(u64 own_key, u64 shared_key, bool shuffle) : shuffle_(shuffle), key_(own_key) {
+    kernels().serial_words(shared_key, 0, 0, 2U * feistel_rounds / 4U, round_keys_);
 }
 
 // An unbiased integer of [0, i].
@@ -36,14 +36,36 @@ u64 GroupShuffle::exact_member(u64 id, u64 count, u64 rank) const noexcept {
     return rank;
 }
 
+// Most groups take one block of words. The others would make all lanes wait: they come apart.
 void GroupShuffle::exact(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const {
+    constexpr u64 one_block = 5;
+    u64 few[at_once] = {};
+    u64 id[at_once];
+    u64 count[at_once];
+    u64 rank[at_once];
+    std::size_t from[at_once];
+    std::size_t more = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+        few[i] = counts[i] <= one_block ? counts[i] : 1;
+        id[more] = ids[i];
+        count[more] = counts[i];
+        rank[more] = ranks[i];
+        from[more] = i;
+        more += counts[i] <= one_block ? 0 : 1;
+    }
+    decide(ids, few, ranks, n, out);
+    decide(id, count, rank, more, rank);
+    for (std::size_t i = 0; i < more; ++i) {
+        out[from[i]] = rank[i];
+    }
+}
+
+// n <= at_once
+void GroupShuffle::decide(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const {
     u64 found[at_once];
-    for (std::size_t t = 0; t < n; t += at_once) {
-        const std::size_t m = std::min(at_once, n - t);
-        kernels().group_exact(key_, ids + t, counts + t, ranks + t, m, found);
-        for (std::size_t i = 0; i < m; ++i) {
-            out[t + i] = found[i] == group_undecided ? exact_member(ids[t + i], counts[t + i], ranks[t + i]) : found[i];
-        }
+    kernels().group_exact(key_, ids, counts, ranks, n, found);
+    for (std::size_t i = 0; i < n; ++i) {
+        out[i] = found[i] == group_undecided ? exact_member(ids[i], counts[i], ranks[i]) : found[i];
     }
 }
 
@@ -100,53 +122,6 @@ void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::
     }
 }
 
-// The places of all members, by the first `count - 1` words of the group.
-void GroupShuffle::exact_order(u64 id, u64 count, const u32* words, u64* out) const {
-    for (u64 i = 0; i < count; ++i) {
-        out[i] = id + i;
-    }
-    for (u32 i = static_cast<u32>(count) - 1; i > 0; --i) {
-        std::swap(out[i], out[swap_target(id, i, words[i - 1])]);
-    }
-}
-
-std::size_t GroupShuffle::places(const u64* ids, const u64* counts, std::size_t n, u64 most, u64 rank,
-                                 std::size_t wanted, u64* out) const {
-    constexpr std::size_t room = 512;  // counters whose words fit the cache
-    u64 counters[room];
-    u32 words[4 * room];
-    std::size_t done = 0;
-    const auto counters_of = [&](u64 count) { return shuffle_ && count <= exact_rows ? (count + 2) / 4 : 0; };
-    for (std::size_t g = 0; g < n && done < wanted;) {
-        std::size_t used = 0;
-        std::size_t end = g;
-        for (; end < n && used + counters_of(counts[end]) <= room; ++end) {
-            const u64 own = counters_of(counts[end]);
-            for (u64 c = 0; c < own; ++c) {
-                counters[used++] = exact_rows / 4 * ids[end] + c;
-            }
-        }
-        kernels().serial_words_at(key_, 0, counters, used, words);
-        for (const u32* mine = words; g < end && done < wanted; ++g) {
-            const std::size_t take =
-                static_cast<std::size_t>(std::min<u64>(std::min(counts[g], most) - rank, wanted - done));
-            const u64 own = counters_of(counts[g]);
-            if (own > 0 && take == counts[g]) {
-                exact_order(ids[g], counts[g], mine, out + done);
-            } else {
-                fill(ids[g], counts[g], rank, take, out + done);
-                for (std::size_t i = done; i < done + take; ++i) {
-                    out[i] += ids[g];
-                }
-            }
-            mine += 4 * own;
-            done += take;
-            rank = 0;
-        }
-    }
-    return done;
-}
-
 void GroupShuffle::fill(u64 id, u64 count, u64 first, std::size_t n, u64* out) const {
     if (!shuffle_) {
         for (std::size_t t = 0; t < n; ++t) {
@@ -158,10 +133,11 @@ void GroupShuffle::fill(u64 id, u64 count, u64 first, std::size_t n, u64* out) c
         u32 words[exact_rows];
         u64 members[exact_rows];
         kernels().serial_words(key_, 0, exact_rows / 4 * id, (count + 3) / 4, words);
-        exact_order(id, count, words, members);
-        for (std::size_t t = 0; t < n; ++t) {
-            out[t] = members[first + t] - id;
+        std::iota(members, members + count, u64{0});
+        for (u32 i = static_cast<u32>(count) - 1; i > 0; --i) {
+            std::swap(members[i], members[swap_target(id, i, words[i - 1])]);
         }
+        std::copy_n(members + first, n, out);
         return;
     }
     Feistel f{};

@@ -40,11 +40,11 @@ struct Code {
 };
 
 // A stable counting sort of one part by slot_of(low); afterwards bounds[s] is where slot s of the part ends, counted
-// from the part's start. carry_lows: the lows move with their rows. Large parts are not copied: their rows come again
-// from the keys, in order.
+// from the part's start. carry_lows: the lows move with their rows. Parts so large that a copy would cost memory are
+// not copied: their rows come again from the keys, in order.
 template <bool carry_lows, typename Index, typename Low, typename CodeOf, typename SlotOf>
 void sort_part(Parts<Index, Low>& parts, std::size_t p, CodeOf code_of, SlotOf slot_of, std::vector<Index>& bounds) {
-    thread_local std::vector<std::pair<Index, Low>> copied;
+    using Items = std::vector<std::pair<Index, Low>>;
     const Radix& radix = parts.radix;
     const u64 start = parts.starts[p];
     const u64 count = parts.starts[p + 1] - start;
@@ -64,7 +64,7 @@ void sort_part(Parts<Index, Low>& parts, std::size_t p, CodeOf code_of, SlotOf s
             lows[to] = low;
         }
     };
-    if (count <= std::max(few_rows, radix.n / 64)) {
+    const auto place_copies = [&](Items& copied) {
         copied.resize(count);
         for (u64 i = 0; i < count; ++i) {
             copied[i] = {rows[i], lows[i]};
@@ -72,13 +72,31 @@ void sort_part(Parts<Index, Low>& parts, std::size_t p, CodeOf code_of, SlotOf s
         for (const auto& [row, low] : copied) {
             place(row, low);
         }
-        return;
-    }
-    for (u64 i = 0; i < radix.n; ++i) {
-        if (const u64 code = code_of(i); radix.part(code) == p) {
-            place(static_cast<Index>(i), static_cast<Low>(radix.low(code)));
+    };
+    if (count <= few_rows) {
+        thread_local Items kept;
+        place_copies(kept);
+    } else if (count <= radix.n / 8) {
+        Items own;
+        place_copies(own);
+    } else {
+        for (u64 i = 0; i < radix.n; ++i) {
+            if (const u64 code = code_of(i); radix.part(code) == p) {
+                place(static_cast<Index>(i), static_cast<Low>(radix.low(code)));
+            }
         }
     }
+}
+
+// Whether all rows of a part have one code: they are in order as they are.
+template <typename Index, typename Low>
+bool is_one_group(const Parts<Index, Low>& parts, std::size_t p) {
+    if (parts.radix.low_bits == 0) {
+        return true;
+    }
+    const Low* const lows = parts.lows.data();
+    const Low first = lows[parts.starts[p]];
+    return std::all_of(lows + parts.starts[p], lows + parts.starts[p + 1], [=](Low low) { return low == first; });
 }
 
 // Codes below 2n: every slot is a group.
@@ -89,7 +107,7 @@ u64 group_dense(Parts<Index, Low>& parts, std::size_t p, CodeOf code_of) {
     if (count == 0) {
         return 0;
     }
-    if (parts.radix.low_bits == 0) {
+    if (is_one_group(parts, p)) {
         rows[0] |= first_flag<Index>;
         return 1;
     }
@@ -145,6 +163,13 @@ u64 group_mixed(Parts<Index, u64>& parts, std::size_t p, CodeOf code_of) {
     Index* const rows = parts.rows.data() + parts.starts[p];
     u64* const lows = parts.lows.data() + parts.starts[p];
     const u64 count = parts.starts[p + 1] - parts.starts[p];
+    if (count == 0) {
+        return 0;
+    }
+    if (is_one_group(parts, p)) {
+        rows[0] |= first_flag<Index>;
+        return 1;
+    }
     const u32 slot_bits = static_cast<u32>(std::bit_width(std::min(count, few_rows) / 2));
     const u32 shift = parts.radix.low_bits - slot_bits;
     thread_local std::vector<Index> bounds;

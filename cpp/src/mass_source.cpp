@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::size_t chunk = 4096;  // rows whose float64 sum is made in one go
 constexpr std::size_t chunks_a_task = 64;
-constexpr std::size_t prefetched_rows = 2 * granule_rows;  // a run often goes on in the next granule
 
 template <typename T>
 constexpr auto quantise_kernel() {
@@ -29,11 +28,14 @@ constexpr auto quantise_kernel() {
 }
 
 template <typename T>
-constexpr auto locate_kernel() {
-    if constexpr (std::is_same_v<T, float>) {
-        return &Kernels::locate_f32;
+constexpr MassKind kind_of() {
+    if constexpr (std::is_floating_point_v<T>) {
+        return sizeof(T) == 4 ? MassKind::f32 : MassKind::f64;
     } else {
-        return &Kernels::locate_f64;
+        return sizeof(T) == 1   ? MassKind::i8
+               : sizeof(T) == 2 ? MassKind::i16
+               : sizeof(T) == 4 ? MassKind::i32
+                                : MassKind::i64;
     }
 }
 
@@ -134,20 +136,14 @@ class ValueSource final : public MassSource {
         }
     }
 
-    std::size_t locate(const Granule& at, std::size_t count, const mass_t* targets, std::size_t n_targets,
-                       index_t* out) const override {
-        std::array<T, granule_rows> gathered;
-        const T* from = values(static_cast<std::size_t>(at.first_row), count, gathered.data());
-        return (kernels().*locate_kernel<T>())(from, count, scale_, at, targets, n_targets, out);
-    }
-
-    void prefetch(u64 first) const noexcept override {
-        if (indices_.empty()) {
-            const char* address = reinterpret_cast<const char*>(weights_.data() + first);
-            for (std::size_t byte = 0; byte < prefetched_rows * sizeof(T); byte += 64) {
-                __builtin_prefetch(address + byte);
-            }
-        }
+    MassArray array() const noexcept override {
+        return {.kind = kind_of<T>(),
+                .values = weights_.data(),
+                .size = weights_.size(),
+                .indices = indices_.empty() ? nullptr : indices_.data(),
+                .scale = scale_,
+                .class_masses = nullptr,
+                .classes = 0};
     }
 
   private:
@@ -241,20 +237,14 @@ class CodeSource final : public MassSource {
         }
     }
 
-    std::size_t locate(const Granule& at, std::size_t count, const mass_t* targets, std::size_t n_targets,
-                       index_t* out) const override {
-        std::array<mass_t, granule_rows> buffer;
-        masses(static_cast<u64>(at.first_row), count, buffer.data());
-        return kernels().locate_masses(buffer.data(), count, 1.0, at, targets, n_targets, out);
-    }
-
-    void prefetch(u64 first) const noexcept override {
-        if (indices_.empty()) {
-            const char* address = reinterpret_cast<const char*>(codes_.data() + first);
-            for (std::size_t byte = 0; byte < prefetched_rows * sizeof(Code); byte += 64) {
-                __builtin_prefetch(address + byte);
-            }
-        }
+    MassArray array() const noexcept override {
+        return {.kind = kind_of<Code>(),
+                .values = codes_.data(),
+                .size = codes_.size(),
+                .indices = indices_.empty() ? nullptr : indices_.data(),
+                .scale = 1.0,
+                .class_masses = class_masses_.data(),
+                .classes = class_weights_.size()};
     }
 
   private:

@@ -129,8 +129,8 @@ void parallel_for(index_t tasks, const std::function<void(index_t)>& body, int t
     } catch (const std::exception&) {
         // The system gives no more threads, or memory for them: those that started, and this one, do the work.
     }
-    auto last_check = std::chrono::steady_clock::now();
-    loop.work([&last_check] {
+    thread_local auto last_check = std::chrono::steady_clock::now();  // a row of short loops asks as well
+    loop.work([] {
         const auto now = std::chrono::steady_clock::now();
         if (now - last_check >= interrupt_interval) {
             last_check = now;

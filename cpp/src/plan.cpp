@@ -1,6 +1,7 @@
 #include "tombola/plan.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -117,8 +118,15 @@ void WindowedPlan::fill_window(u64 window, u64 first, std::size_t count, index_t
         space.rows.resize(size);
         space.table.resize(size);
         fill_positions(start, size, space.rows.data());
-        shuffled_iota(Stream{window_key_, window}, std::span<u16>(space.table));
-        kernels().gather(space.rows.data(), space.table.data() + first, count, out);
+        const Stream stream{window_key_, window};
+        const std::span<u16> table(space.table);
+        if (count == size) {
+            std::iota(table.begin(), table.end(), u16{0});
+            shuffle(stream, table, [rows = space.rows.data(), out](std::size_t i, u16 at) { out[i] = rows[at]; });
+        } else {
+            shuffled_iota(stream, table);
+            kernels().gather(space.rows.data(), table.data() + first, count, out);
+        }
         kept_scratch() = std::move(space);
         return;
     }

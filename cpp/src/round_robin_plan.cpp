@@ -52,7 +52,7 @@ class RoundRobinPlan final : public Plan {
           members_(groups.members.data()),
           batch_size_(options.batch_size),
           n_rows_(static_cast<index_t>(owner_->size())),
-          rows_(options.seed, options.epoch, shuffle),
+          rows_(GroupShuffle::of_rows(options.seed, options.epoch, shuffle)),
           series_(order_series(groups, options.seed, options.epoch, shuffle)),
           levels_(make_levels(*owner_)) {
         if (options.drop_last) {

@@ -1,7 +1,6 @@
 #include "tombola/series_order.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <numeric>
 #include <vector>
@@ -35,12 +34,15 @@ Series<Index> series_of(const GroupArrays<Index>& groups, u64 g) {
 template <typename Index>
 Buffer<Series<Index>> by_first_appearance(const GroupArrays<Index>& groups) {
     Buffer<Series<Index>> out(groups.groups());
+    for (u64 g = 0; g < groups.groups(); ++g) {
+        out[g] = series_of(groups, g);  // stays where first members are not distinct, as after a change of indices
+    }
     const auto first_of = [&](u64 g) { return u64{groups.members[groups.offsets[g]]}; };
     u64 last = 0;
     for (u64 g = 0; g < groups.groups(); ++g) {
         last = std::max(last, first_of(g));
     }
-    if (last / 64U > groups.members.size()) {
+    if (last / 64U > 2 * groups.groups()) {
         std::vector<u64> order(groups.groups());
         std::iota(order.begin(), order.end(), u64{0});
         std::sort(order.begin(), order.end(), [&](u64 a, u64 b) { return first_of(a) < first_of(b); });
@@ -115,7 +117,7 @@ SeriesLine<Index>::SeriesLine(const Buffer<Series<Index>>& series, u64 most, u64
         u64 bits = 0;
         const auto flush = [&] {  // a word may belong to several tasks
             if (bits != 0 && word < words) {
-                std::atomic_ref<u64>(words_[word].starts).fetch_or(bits, std::memory_order_relaxed);
+                __atomic_fetch_or(&words_[word].starts, bits, __ATOMIC_RELAXED);
             }
             bits = 0;
         };

@@ -14,7 +14,7 @@ SeriesRows<Index>::SeriesRows(const GroupArrays<Index>& groups, u64 most, u64 po
                               bool shuffle)
     : members_(groups.members.data()),
       most_(most),
-      order_(seed, epoch, shuffle),
+      order_(GroupShuffle::of_rows(seed, epoch, shuffle)),
       series_(order_series(groups, seed, epoch, shuffle)),
       line_(series_, most, positions) {}
 
@@ -47,33 +47,6 @@ void SeriesRows<Index>::at(const u64* positions, std::size_t count, u64* out) co
         for (std::size_t i = 0; i < n; ++i) {
             out[t + i] = members_[ids[i] + ranks[i]];
         }
-    }
-}
-
-template <typename Index>
-void SeriesRows<Index>::range(u64 first, std::size_t count, u64* out) const {
-    u64 ids[at_once];
-    u64 counts[at_once];
-    auto [j, start] = line_.at(first);
-    u64 rank = first - start;  // of the first row wanted, in the first series
-    while (count > 0) {
-        std::size_t n = 0;
-        for (u64 covered = 0; n < at_once && covered < count + rank; ++n) {
-            const Series<Index> series = series_[j + n];
-            ids[n] = series.offset;
-            counts[n] = series.count;
-            covered += positions_of(series);
-            __builtin_prefetch(members_ + ids[n]);
-            __builtin_prefetch(members_ + ids[n] + counts[n] - 1);
-        }
-        const std::size_t found = order_.places(ids, counts, n, most_, rank, count, out);
-        for (std::size_t i = 0; i < found; ++i) {
-            out[i] = members_[out[i]];
-        }
-        out += found;
-        count -= found;
-        j += n;
-        rank = 0;
     }
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -18,7 +19,8 @@ constexpr int largest_exponent = 1000;
 constexpr mass_t largest_total = mass_t{1} << 62U;
 constexpr u64 largest_uniform = u64{1} << 61U;
 constexpr u64 largest_size_of_guide = u64{granule_rows} << 32U;  // guide_ holds granules as 32-bit numbers
-constexpr std::size_t granules_a_task = 4096;
+constexpr std::size_t granules_a_task = 16384;                   // part of the fingerprint
+constexpr int granules_an_entry = 8;                             // of the guide, up to so many
 
 // The smallest c with x <= 2^c, for a normal or subnormal x > 0.
 int ceil_log2(double x) {
@@ -89,22 +91,25 @@ void WeightTable::masses(u64 first, std::size_t count, mass_t* out) const {
 
 void WeightTable::sum_granules() {
     granules_ = (size_ + granule_rows - 1) / granule_rows;
-    before_.emplace(granules_ + 1);
+    before_.emplace(granules_ + 1 + granule_padding);
     const std::size_t tasks = (granules_ + granules_a_task - 1) / granules_a_task;
     std::vector<u64> hashes(tasks);
     parallel_for(static_cast<index_t>(tasks), [&](index_t task) {
-        std::array<mass_t, granule_rows> buffer;
+        constexpr std::size_t granules_at_once = 16;
+        std::array<mass_t, granules_at_once * granule_rows> buffer;
         Hash hash;
         const u64 first = static_cast<u64>(task) * granules_a_task;
-        for (u64 g = first; g < std::min(granules_, first + granules_a_task); ++g) {
-            const std::size_t count = static_cast<std::size_t>(std::min<u64>(granule_rows, size_ - g * granule_rows));
-            source_->masses(g * granule_rows, count, buffer.data());
-            hash.words(buffer.data(), count);
-            mass_t sum = 0;
-            for (std::size_t i = 0; i < count; ++i) {
-                sum += buffer[i];
+        const u64 last = std::min(granules_, first + granules_a_task);
+        for (u64 g = first; g < last; g += granules_at_once) {
+            const u64 rows =
+                std::min<u64>(std::min<u64>(granules_at_once, last - g) * granule_rows, size_ - g * granule_rows);
+            source_->masses(g * granule_rows, rows, buffer.data());
+            hash.words(buffer.data(), rows);
+            std::fill(buffer.begin() + static_cast<std::ptrdiff_t>(rows), buffer.end(), 0);
+            for (u64 i = 0; i < (rows + granule_rows - 1) / granule_rows; ++i) {
+                (*before_)[g + i + 1] =
+                    std::accumulate(&buffer[i * granule_rows], &buffer[i * granule_rows] + granule_rows, mass_t{0});
             }
-            (*before_)[g + 1] = sum;
         }
         hashes[static_cast<std::size_t>(task)] = hash.value();
     });
@@ -116,6 +121,7 @@ void WeightTable::sum_granules() {
         }
     }
     total_ = (*before_)[granules_];
+    std::fill_n(before_->data() + granules_ + 1, granule_padding, largest_total);
     if (total_ == 0) {
         refuse_changed();
     }
@@ -126,7 +132,8 @@ void WeightTable::sum_granules() {
 }
 
 void WeightTable::make_guide() {
-    const int bits = static_cast<int>(std::bit_width(total_ - 1)) - static_cast<int>(std::bit_width(granules_));
+    const int bits =
+        static_cast<int>(std::bit_width(total_ - 1)) - static_cast<int>(std::bit_width(granules_ / granules_an_entry));
     guide_shift_ = static_cast<u32>(std::max(0, bits));
     const u64 entries = ((total_ - 1) >> guide_shift_) + 1;
     guide_.emplace(entries + 1);
@@ -138,79 +145,30 @@ void WeightTable::make_guide() {
         (*guide_)[k] = static_cast<u32>(g);
     }
     (*guide_)[entries] = static_cast<u32>(granules_ - 1);
-}
-
-// The granule that holds a target of [0, total).
-u64 WeightTable::find_granule(mass_t target) const noexcept {
-    const mass_t* const before = before_->data();
-    const u64 k = target >> guide_shift_;
-    u64 low = (*guide_)[k];
-    for (int step = 0; step < 4; ++step) {
-        if (before[low + 1] > target) {
-            return low;
-        }
-        ++low;
-    }
-    const u64 high = std::min<u64>((*guide_)[k + 1] + u64{1}, granules_);
-    const mass_t* const found = std::upper_bound(before + low + 1, before + high, target);
-    return std::min(static_cast<u64>(found - before) - 1, granules_ - 1);
+    array_ = source_->array();
+    table_ = {.before = before_->data(),
+              .guide = guide_->data(),
+              .guide_shift = guide_shift_,
+              .count = granules_,
+              .rows = size_};
 }
 
 void WeightTable::rows(const mass_t* targets, std::size_t count, index_t* out) const {
-    if (!source_) {
-        for (std::size_t t = 0; t < count; ++t) {
-            out[t] = static_cast<index_t>(targets[t] >> exponent_);
-        }
-    } else if (count > 0) {
-        rows_from(find_granule(targets[0]), targets, count, out);
+    if (count > 0) {
+        u64 granule = 0;
+        const RunGroup run{targets, &granule, 1};
+        locate({.at = {{}, run, {}, {}}}, count, out);
+        locate({.at = {run, {}, {}, {}}}, count, out);
     }
 }
 
-void WeightTable::rows_from(u64 g, const mass_t* targets, std::size_t count, index_t* out) const {
-    const mass_t* const before = before_->data();
-    std::size_t done = 0;
-    while (true) {
-        const Granule at{before[g], before[g + 1], static_cast<index_t>(g * granule_rows)};
-        const std::size_t rows = static_cast<std::size_t>(std::min<u64>(granule_rows, size_ - g * granule_rows));
-        done += source_->locate(at, rows, targets + done, count - done, out + done);
-        if (done == count) {
-            return;
-        }
-        if (targets[done] >= at.stop) {
-            ++g;
-            if (targets[done] >= before[g + 1]) {
-                g = find_granule(targets[done]);
-            }
-        }
-    }
-}
-
-// A loop whose steps for run r, r + near, r + middle and r + far overlap: each asks for the memory that the next needs.
-void WeightTable::rows_of_runs(const mass_t* targets, std::size_t runs, std::size_t length, index_t* out) const {
-    if (!source_) {
-        rows(targets, runs * length, out);
+void WeightTable::locate(const RunGroups& groups, std::size_t length, index_t* out) const {
+    if (source_) {
+        kernels().locate[static_cast<std::size_t>(array_.kind)](array_, table_, groups, length, out);
         return;
     }
-    constexpr std::size_t near = 8;
-    constexpr std::size_t middle = 12;
-    constexpr std::size_t far = 16;
-    std::array<u64, near> granules;
-    const auto guide_of = [&](std::size_t r) { return &(*guide_)[targets[r * length] >> guide_shift_]; };
-    for (std::size_t step = 0; step < runs + far; ++step) {
-        if (step < runs) {
-            __builtin_prefetch(guide_of(step));
-        }
-        if (const std::size_t r = step - (far - middle); r < runs) {
-            __builtin_prefetch(&(*before_)[*guide_of(r)]);
-        }
-        const std::size_t current = step - far;
-        if (current < runs) {
-            rows_from(granules[current % near], targets + current * length, length, out + current * length);
-        }
-        if (const std::size_t r = step - (far - near); r < runs) {
-            granules[r % near] = find_granule(targets[r * length]);
-            source_->prefetch(granules[r % near] * granule_rows);
-        }
+    for (std::size_t t = 0; t < groups.at[0].runs * length; ++t) {
+        out[t] = static_cast<index_t>(groups.at[0].targets[t] >> exponent_);
     }
 }
 

@@ -127,8 +127,7 @@ class FickleSource final : public MassSource {
     WeightSummary summarise() const override { return {static_cast<double>(size_), 1.0, size_}; }
     void set_scale_exponent(int) override {}
     void masses(u64, std::size_t count, mass_t* out) const override { std::fill_n(out, count, mass_); }
-    std::size_t locate(const Granule&, std::size_t, const mass_t*, std::size_t, index_t*) const override { return 1; }
-    void prefetch(u64) const noexcept override {}
+    MassArray array() const noexcept override { return {}; }
 
   private:
     u64 size_;

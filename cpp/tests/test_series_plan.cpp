@@ -135,7 +135,7 @@ void check_round_robin(const std::vector<u64>& counts, index_t batch_size, bool 
     Whole expected{{}, {0}};
     groups->visit([&](const auto& arrays) {
         const auto order = order_series(arrays, 7, 2, shuffle);
-        const GroupShuffle inside(7, 2, shuffle);
+        const GroupShuffle inside = GroupShuffle::of_rows(7, 2, shuffle);
         for (u64 round = 0; round < groups->largest(); ++round) {
             for (std::size_t j = 0; j < order.size(); ++j) {
                 const u64 id = order[j].offset;
@@ -188,17 +188,25 @@ TEST(balanced_in_order) {
 }
 
 TEST(many_batches_in_blocks) {
+    constexpr u64 fewest = 4 << 14;
     for (const bool drop_last : {false, true}) {
-        check_balanced(random_counts(12'000, 7, 3), 2, 1, drop_last);
-        check_balanced(repeat(17'000, 3), 3, 1, drop_last);
+        check_balanced(random_counts(40'000, 7, 3), 2, 1, drop_last);
+        check_balanced(repeat(70'000, 3), 3, 1, drop_last);
+        check_balanced(with_dominant(random_counts(66'000, 5, 4), 64), 3, 2, drop_last);
+    }
+    check_balanced(repeat(fewest, 1), 1, 1, false);
+    check_balanced(repeat(fewest - 1, 1), 1, 1, false);
+    check_balanced(repeat(2 * fewest + 1, 1), 2, 1, false);
+    check_balanced(repeat(fewest + 1024, 2), 2, 1, false);
+    check_balanced(repeat(fewest + 1, 4), 4, 1, false);
+}
+
+TEST(many_batches_of_long_series) {
+    for (const bool drop_last : {false, true}) {
         check_balanced(with_dominant(with_dominant(random_counts(9'000, 9, 4), 8'000), 6'500), 3, 1, drop_last);
         check_balanced(with_dominant(with_dominant(random_counts(9'000, 9, 4), 19'000), 6'500), 3, 1, drop_last);
         check_balanced(with_dominant(random_counts(16'000, 3, 4), 15'000), 2, 2, drop_last);
     }
-    check_balanced(repeat(16 * 1024, 1), 1, 1, false);
-    check_balanced(repeat(16 * 1024 - 1, 1), 1, 1, false);
-    check_balanced(repeat(2 * 16 * 1024 + 1, 1), 2, 1, false);
-    check_balanced(repeat(17 * 1024, 2), 2, 1, false);
 }
 
 TEST(a_crossing_series_never_meets_itself) {

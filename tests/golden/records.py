@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tests import oracle
-from tests.cases import Case, Kind, WeightKind, make_weights
+from tests.cases import Case, GroupCase, GroupKind, Kind, WeightKind, make_weights
 from tests.oracle import Batching
 from tests.oracle.philox import Purpose, bounded, derive, lane_word, word
 
@@ -46,6 +46,13 @@ def far_positions(n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 def case_of(record: Record) -> Case:
     """Return the plan that a record describes."""
     return Case(**{**record["case"], "batching": Batching(**record["case"]["batching"])})
+
+
+def group_case_of(record: Record) -> GroupCase:
+    """Return the plan over groups that a record describes, its counts ``times`` over."""
+    given = record["case"]
+    counts = tuple(given["counts"]) * record["times"]
+    return GroupCase(**{**given, "counts": counts, "batching": Batching(**given["batching"])})
 
 
 def by_oracle(record: Record) -> ArrayLike:
@@ -82,6 +89,9 @@ def by_oracle(record: Record) -> ArrayLike:
             return tree.draw(size, seed, step, stratified=kind == "stratified")
         case "plan":
             return case_of(record).by_oracle().rows
+        case "group_plan":
+            plan = group_case_of(record).by_oracle()
+            return np.concatenate([plan.rows, plan.offsets])
         case what:
             message = f"no such record: {what!r}"
             raise ValueError(message)
@@ -149,6 +159,27 @@ def _plans() -> Iterator[Case]:
                 )
 
 
+def _group_plans() -> Iterator[tuple[GroupCase, int]]:
+    """Yield plans over groups and how often their counts are repeated."""
+    kinds: tuple[GroupKind, ...] = ("balanced", "round_robin", "buckets")
+    counts = (3, 1, 4, 1, 5, 9, 2, 6, 5, 3)
+    for kind in kinds:
+        for drop_last in (False, True):
+            small = Batching(batch_size=4, drop_last=drop_last, seed=11, epoch=2)
+            yield GroupCase(kind=kind, counts=counts, batching=small), 1
+            yield GroupCase(kind=kind, counts=counts, batching=small, keys="scattered", rows="subset"), 3
+        yield GroupCase(kind=kind, counts=counts, batching=small, shuffle=False), 1
+        yield GroupCase(kind=kind, counts=(64, 65, 130), batching=Batching(batch_size=50, seed=11)), 2
+        large = Batching(batch_size=16, seed=11, epoch=2)
+        yield GroupCase(kind=kind, counts=counts, batching=large, keys="scattered"), 7001
+        yield GroupCase(kind=kind, counts=counts, batching=Batching(batch_size=3, seed=12)), 1500
+    yield GroupCase(kind="balanced", counts=(30, *counts), batching=large, per_series=3), 1
+    yield GroupCase(kind="balanced", counts=(20,), batching=Batching(batch_size=10, seed=11)), 400
+    in_blocks = Batching(batch_size=3, seed=12, epoch=1)
+    yield GroupCase(kind="balanced", counts=(3, 1, 4, 1, 5, 2, 6, 3), batching=in_blocks), 9000
+    yield GroupCase(kind="buckets", counts=counts, batching=large, uneven=True), 9
+
+
 def records() -> Iterator[Record]:
     """Yield all records without their results."""
     yield from _numbers()
@@ -169,6 +200,8 @@ def records() -> Iterator[Record]:
             yield {"what": "sum_tree", "weights": weights, **options}
     for case in _plans():
         yield {"what": "plan", "case": asdict(case)}
+    for group_case, times in _group_plans():
+        yield {"what": "group_plan", "case": asdict(group_case), "times": times}
 
 
 def main() -> None:

@@ -12,14 +12,24 @@ import pytest
 from numpy.typing import ArrayLike
 
 from tests.cases import make_weights
-from tests.compare import core_plan
-from tests.golden.records import PATH, UPDATED, Record, by_oracle, case_of, digest, far_positions, records
+from tests.compare import core_group_plan, core_plan
+from tests.golden.records import (
+    PATH,
+    UPDATED,
+    Record,
+    by_oracle,
+    case_of,
+    digest,
+    far_positions,
+    group_case_of,
+    records,
+)
 from tests.oracle.philox import philox
 from tombola import _core
 
 RECORDS: list[Record] = json.loads(PATH.read_text())
 PERMUTATIONS = {"permutation", "random_permutation", "random_permutation_far"}
-IN_CORE = PERMUTATIONS | {"alias", "grouped_alias", "sum_tree", "plan"}
+IN_CORE = PERMUTATIONS | {"alias", "grouped_alias", "sum_tree", "plan", "group_plan"}
 RESULT = {"count", "values", "sha256"}
 
 
@@ -53,6 +63,9 @@ def by_core(record: Record) -> ArrayLike:
             kind = record["kind"]
             options = {"replace": kind != "distinct", "stratified": kind == "stratified"}
             return tree.draw(record["size"], record["seed"], record["step"], **options)[0]
+        case "group_plan":
+            plan = core_group_plan(group_case_of(record))
+            return np.concatenate(plan.batches(0, len(plan)))
         case _:
             plan = core_plan(case_of(record))
             return plan.batches(0, len(plan))[0]

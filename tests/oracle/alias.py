@@ -15,8 +15,6 @@ from tests.oracle.philox import Purpose, derive, word64
 from tests.oracle.weights import quantise_values
 
 FULL = 2**32
-GROUPED_ALIAS = 25
-"""The purpose of the key; purposes after `Purpose` are named where they are used."""
 
 
 def shares(masses: list[int]) -> list[int]:
@@ -85,7 +83,9 @@ class GroupedAlias:
 
     def draw(self, size: int, seed: int, epoch: int = 0) -> I64:
         """Return ``size`` drawn positions."""
-        values: list[int] = word64(derive(seed, epoch, GROUPED_ALIAS), 0, np.arange(2 * size)).tolist()
+        values: list[int] = word64(
+            derive(seed, epoch, Purpose.GROUPED_ALIAS), 0, np.arange(2 * size)
+        ).tolist()
         positions = []
         for u, v in zip(values[::2], values[1::2], strict=True):
             column, fraction = divmod(u * self.n, 2**64)

@@ -35,6 +35,21 @@ class Purpose(IntEnum):
     ROUND_KEYS = 11
     ROUND_BLOCKS = 12
     ALIAS = 13
+    SERIES = 14
+    GROUP_ROWS = 15
+    GROUP_KEYS = 16
+    LAYERS = 17
+    LAYER_SHUFFLE = 18
+    LAYER_SWAPS = 19
+    LAYER_CROSSING = 20
+    FULL_BATCHES = 21
+    SHORT_BATCHES = 22
+    BUCKET_BATCHES = 23
+    LAYER_BLOCKS = 24
+    LAYER_BLOCK_KEYS = 25
+    GROUPED_ALIAS = 26
+    SUM_TREE = 27
+    SUM_TREE_DISTINCT = 28
 
 
 def u64(value: ArrayLike) -> U64:

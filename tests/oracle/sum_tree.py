@@ -1,4 +1,4 @@
-"""Weights that change, plainly: a list of weights, their masses and cumulative sum made anew for every draw."""
+"""Weights that change, plainly: a list of weights, their masses and sums made anew for every draw."""
 
 import bisect
 import itertools
@@ -8,12 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tests.oracle.permutations import I64
-from tests.oracle.philox import derive, word64
+from tests.oracle.philox import Purpose, derive, word64
 from tests.oracle.weights import ceil_log2, ordered_sum
-
-SUM_TREE = 26
-SUM_TREE_DISTINCT = 27
-"""The purposes of the keys; purposes after `Purpose` are named where they are used."""
 
 
 @dataclass
@@ -74,7 +70,7 @@ class SumTree:
         """Return ``size`` drawn slots, with replacement."""
         cumulative = list(itertools.accumulate(self.masses))
         total, slots = cumulative[-1], []
-        for t, u in enumerate(word64(derive(seed, step, SUM_TREE), 0, np.arange(size)).tolist()):
+        for t, u in enumerate(word64(derive(seed, step, Purpose.SUM_TREE), 0, np.arange(size)).tolist()):
             low, high = (total * t // size, total * (t + 1) // size) if stratified else (0, total)
             slots.append(bisect.bisect_right(cumulative, low + (u * (high - low) >> 64)))
         return np.array(slots, dtype=np.int64)
@@ -85,7 +81,7 @@ class SumTree:
         Slots drawn since the line was last made are still on it, and rejected; once they are more than half
         of it, it is made anew without them.
         """
-        key, masses = derive(seed, step, SUM_TREE_DISTINCT), self.masses
+        key, masses = derive(seed, step, Purpose.SUM_TREE_DISTINCT), self.masses
         line, fresh, slots = list(itertools.accumulate(masses)), 0, list[int]()
         for attempt in itertools.count():
             if len(slots) == size:

@@ -19,9 +19,11 @@ from tombola import (
     ArraySource,
     BlockShuffling,
     BlockWeightedSampling,
+    Bucketed,
     ClassBalancedSampling,
     Loader,
     PlanBatchSampler,
+    SeriesRoundRobin,
     Streaming,
 )
 from tombola.plan import Plan
@@ -39,8 +41,10 @@ WORLD_SIZES = ((1, 3), (3, 1), (2, 3), (4, 4), (2, 16))
 SUBSET = np.flatnonzero(np.arange(N_ROWS) * 7 % 5 > 0)
 WEIGHTS = np.arange(N_ROWS) * 5 % 9 / 2.0  # some are 0
 LABELS = np.arange(N_ROWS) ** 2 % 5
+SERIES = np.where(np.arange(N_ROWS) % 3 == 0, 8, np.arange(N_ROWS) % 11)  # one makes small batches
+LENGTHS = np.arange(N_ROWS) * 13 % 17
 
-ONCE, DRAWN = "every row once", "drawn by weight"
+ONCE, DRAWN, GROUPED = "every row once", "drawn by weight", "every row once, batches of unequal size"
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,17 @@ STRATEGIES: dict[str, tuple[Callable[[Any], Strategy], str]] = {
         DRAWN,
     ),
     "balanced": (lambda rows: ClassBalancedSampling(LABELS, block_size=3, indices=rows), DRAWN),
+    "series": (lambda rows: SeriesRoundRobin(SERIES, indices=rows), GROUPED),
+    "series-two-each": (lambda rows: SeriesRoundRobin(SERIES, per_series=2, indices=rows), GROUPED),
+    "series-in-order": (lambda rows: SeriesRoundRobin(SERIES, shuffle=False, indices=rows), GROUPED),
+    "series-in-rounds": (lambda rows: SeriesRoundRobin(SERIES, schedule="round_robin", indices=rows), ONCE),
+    "buckets": (lambda rows: Bucketed(LABELS, indices=rows), GROUPED),
+    "buckets-boundaries": (lambda rows: Bucketed(LENGTHS, boundaries=[5, 9], indices=rows), GROUPED),
+    "buckets-quantiles": (lambda rows: Bucketed(LENGTHS, n_buckets=4, indices=rows), GROUPED),
+    "buckets-tokens": (
+        lambda rows: Bucketed(LENGTHS, boundaries=[5, 9], max_tokens=24, indices=rows),
+        GROUPED,
+    ),
 }
 
 
@@ -125,13 +140,16 @@ corner = pytest.mark.parametrize(
 def test_rows_are_those_promised(case: Case) -> None:
     plan = case.plan(epoch=1)
     rows = plan.indices()
-    kept = case.positions // BATCH_SIZE * BATCH_SIZE if case.drop_last else case.positions
-    assert plan.n_rows == len(rows) == kept
+    assert plan.n_rows == len(rows)
     assert np.isin(rows, case.population).all()
-    if case.promise == ONCE:
-        assert len(set(rows.tolist())) == kept
+    if case.promise != GROUPED:
+        assert len(rows) == (case.positions // BATCH_SIZE * BATCH_SIZE if case.drop_last else case.positions)
+    if case.promise in {ONCE, GROUPED}:
+        assert len(set(rows.tolist())) == len(rows)
         if not case.drop_last:
             assert sorted(rows.tolist()) == case.population.tolist()
+        elif not isinstance(case.strategy, Bucketed) or case.strategy.max_tokens is None:
+            assert {len(batch) for batch in plan} == {BATCH_SIZE}
     elif isinstance(case.strategy, BlockWeightedSampling) and case.strategy.weights is not None:
         assert (WEIGHTS[rows] > 0).all()
 
@@ -159,7 +177,7 @@ def test_random_access_equals_iteration(case: Case) -> None:
 @corner
 def test_epochs_and_seeds_decide(case: Case) -> None:
     assert case.batches(2) == case.batches(2)
-    if case.strategy != Streaming(indices=case.strategy.indices):
+    if getattr(case.strategy, "shuffle", True):
         assert case.batches(2) != case.batches(3)
         other = case.strategy.plan(N_ROWS, **{**case.options, "seed": SEED + 1}, epoch=2)
         assert other.indices().tolist() != case.plan(2).indices().tolist()

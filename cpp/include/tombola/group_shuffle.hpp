@@ -15,14 +15,15 @@ class GroupShuffle {
   public:
     static constexpr u64 exact_rows = 64;
 
-    GroupShuffle(u64 seed, u64 epoch, bool shuffle);
+    // own_key gives each group words of its own, shared_key the round keys.
+    GroupShuffle(u64 own_key, u64 shared_key, bool shuffle);
+    // The order of the rows inside series and buckets.
+    static GroupShuffle of_rows(u64 seed, u64 epoch, bool shuffle) {
+        return {derive_key(seed, epoch, Purpose::group_rows), derive_key(seed, epoch, Purpose::group_keys), shuffle};
+    }
 
     // out[t]: the member, counted from 0, at ranks[t] of group ids[t], which has counts[t] rows. out may be ranks.
     void at(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const;
-    // The places ids[g] + member, in the order of ranks, of n groups one after the other: of each the ranks below
-    // `most`, of the first those from `rank` on; `wanted` places in all, or as many as there are. Returns their number.
-    std::size_t places(const u64* ids, const u64* counts, std::size_t n, u64 most, u64 rank, std::size_t wanted,
-                       u64* out) const;
     // Ranks [first, first + n) of one group.
     void fill(u64 id, u64 count, u64 first, std::size_t n, u64* out) const;
 
@@ -37,9 +38,9 @@ class GroupShuffle {
         const u64 product = static_cast<u64>(first_word) * (i + 1);
         return static_cast<u32>(product) <= i ? swap_target(id, i) : product >> 32U;
     }
-    void exact_order(u64 id, u64 count, const u32* words, u64* out) const;
     u64 exact_member(u64 id, u64 count, u64 rank) const noexcept;
     void exact(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const;
+    void decide(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const;
     void keyed(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const;
 };
 

@@ -30,13 +30,41 @@ struct WeightScan {
 
 inline constexpr u64 group_undecided = ~u64{0};
 
-inline constexpr std::size_t granule_rows = 32;    // rows whose masses are summed together
+inline constexpr std::size_t granule_rows = 8;     // rows whose masses are summed together
 inline constexpr std::size_t locate_targets = 16;  // targets that are located together
 
-struct Granule {
-    mass_t start;  // the masses of all rows in front
-    mass_t stop;   // and with its own
-    index_t first_row;
+// Masses as the kernels read them, see mass_source.hpp.
+enum class MassKind : std::uint8_t { f32, f64, i8, i16, i32, i64 };  // weights, or codes of classes
+struct MassArray {
+    MassKind kind;
+    const void* values;  // `size` of them
+    u64 size;
+    const index_t* indices;      // row i stands for value indices[i]; null: for value i
+    double scale;                // of weights
+    const mass_t* class_masses;  // of codes: one a class, and 0 for codes that have changed to something out of range
+    u64 classes;
+};
+
+// Sums of masses by which the granule of a target is found, see weight_table.hpp.
+struct Granules {
+    const mass_t* before;  // count + 1 sums, and granule_padding entries larger than any target
+    const u32* guide;
+    u32 guide_shift;
+    u64 count;
+    u64 rows;
+};
+inline constexpr std::size_t granule_padding = 8;
+
+// Runs of sorted targets that take a step together. Four groups are under way at once, each a step further than the
+// next: of at[3] the guide is asked for, of at[2] the sums, of at[1] the granules are found and the masses asked for,
+// of at[0] the rows are located.
+struct RunGroup {
+    const mass_t* targets;
+    u64* granules;  // of the first target of each run; at first where to look for it
+    std::size_t runs;
+};
+struct RunGroups {
+    RunGroup at[4];
 };
 
 // Strata of equal mass: stratum i begins at (i * (step * 2^64 + step_fraction)) >> 64.
@@ -71,17 +99,14 @@ struct Kernels {
     void (*quantise_f64)(const double* weights, std::size_t count, double scale, mass_t* out);
     WeightScan (*scan_f32)(const float* weights, std::size_t count);
     WeightScan (*scan_f64)(const double* weights, std::size_t count);
-    // out[i] = start + (words[i] * width >> 32) for the start and the width of stratum first + i.
-    void (*stratify)(const Strata& strata, u64 first, const u32* words, std::size_t count, mass_t* out);
-    // Of sorted targets, at least the first of which lies in the granule, those that do, but at most locate_targets:
-    // writes the row that each falls on and returns their number. count <= granule_rows (quantised) masses are those of
-    // the granule; locate_targets targets must be readable. locate_masses ignores the scale.
-    std::size_t (*locate_f32)(const float* weights, std::size_t count, double scale, const Granule& at,
-                              const mass_t* targets, std::size_t n_targets, index_t* out);
-    std::size_t (*locate_f64)(const double* weights, std::size_t count, double scale, const Granule& at,
-                              const mass_t* targets, std::size_t n_targets, index_t* out);
-    std::size_t (*locate_masses)(const mass_t* masses, std::size_t count, double scale, const Granule& at,
-                                 const mass_t* targets, std::size_t n_targets, index_t* out);
+    // Targets of runs of strata: start + (word * width >> 32) for the start and the width of each stratum of each run.
+    // Stratum i takes word i of a stream; `words` holds for each run the counters, of four words, that it begins and
+    // ends in and all between.
+    void (*stratify)(const Strata& strata, const u64* starts, std::size_t runs, std::size_t length, const u32* words,
+                     mass_t* out);
+    // One kernel for each MassKind: the rows on which sorted targets fall, see RunGroups.
+    void (*locate[6])(const MassArray& array, const Granules& table, const RunGroups& groups, std::size_t length,
+                      index_t* out);
     // One level of a sum tree (sum_tree.hpp) for many targets: from a node and a target in it to a child and the target
     // in that. `below`: where the children lie, 64 bytes each; they are asked for.
     void (*descend)(const u64* nodes, const void* below, std::size_t count, u64* targets, u64* positions);

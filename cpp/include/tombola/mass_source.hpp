@@ -33,10 +33,8 @@ class MassSource {
     virtual void set_scale_exponent(int exponent) = 0;
     // Masses of rows [first, first + count)
     virtual void masses(u64 first, std::size_t count, mass_t* out) const = 0;
-    // Kernels::locate_* over the `count` rows of a granule
-    virtual std::size_t locate(const Granule& at, std::size_t count, const mass_t* targets, std::size_t n_targets,
-                               index_t* out) const = 0;
-    virtual void prefetch(u64 first) const noexcept = 0;
+    // For the kernels; once the exponent is set
+    virtual MassArray array() const noexcept = 0;
 };
 
 // std::invalid_argument for an empty subset: there is nothing to draw from

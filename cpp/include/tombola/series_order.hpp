@@ -38,13 +38,21 @@ class SeriesLine {
     Place at(u64 position) const noexcept {
         const Word& word = words_[position / 64U];
         const u64 starts = word.starts & (~u64{0} >> (63U - position % 64U));
-        return {u64{word.series_before} + static_cast<u64>(std::popcount(starts)) - 1U,
+        return {u64{word.series_before} + count_bits(starts) - 1U,
                 starts == 0 ? u64{word.start_before}
                             : position / 64U * 64U + 63U - static_cast<u64>(std::countl_zero(starts))};
     }
     void prefetch(u64 position) const noexcept { __builtin_prefetch(&words_[position / 64U]); }
 
   private:
+    // std::popcount is a call into the compiler's library where the instruction cannot be taken for granted.
+    static u64 count_bits(u64 x) noexcept {
+        x -= x >> 1U & 0x5555555555555555U;
+        x = (x & 0x3333333333333333U) + (x >> 2U & 0x3333333333333333U);
+        x = (x + (x >> 4U)) & 0x0F0F0F0F0F0F0F0FU;
+        return x * 0x0101010101010101U >> 56U;
+    }
+
     struct Word {
         u64 starts;           // bit b: a series starts at position 64w + b
         Index series_before;  // how many start in front of the word

@@ -1,5 +1,5 @@
 // The rows on an epoch's line of series (series_order.hpp), each series in its own shuffled order (group_shuffle.hpp).
-// O(1) a position; neighbouring positions share the work of their series.
+// O(1) a position.
 #pragma once
 
 #include "tombola/group_shuffle.hpp"
@@ -15,9 +15,6 @@ class SeriesRows {
 
     // The rows at any positions.
     void at(const u64* positions, std::size_t count, u64* out) const;
-    // The rows at positions first, first + 1, ...
-    void range(u64 first, std::size_t count, u64* out) const;
-
     struct Part {
         u64 start;
         u64 stop;

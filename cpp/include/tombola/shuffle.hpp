@@ -26,9 +26,10 @@ inline void shuffle_targets(const Stream& stream, u32 first, std::size_t count, 
     }
 }
 
-// values.size() < 2^32
-template <typename T>
-void shuffle(const Stream& stream, std::span<T> values) {
+// Shuffles values, of which there are less than 2^32, and hands out element i of the result by take(i, value): from
+// the last to the first one, each when it is settled. `values` itself is used up.
+template <typename T, typename Take>
+void shuffle(const Stream& stream, std::span<T> values, Take take) {
     alignas(64) u32 targets[shuffle_chunk];
     T* const v = values.data();
     std::size_t stop = values.size();
@@ -38,11 +39,19 @@ void shuffle(const Stream& stream, std::span<T> values) {
         for (std::size_t i = stop - 1; i + 1 > std::max<std::size_t>(first, 1); --i) {
             const u32 j = targets[i - first];
             const T mine = v[i];
-            v[i] = v[j];
+            take(i, v[j]);
             v[j] = mine;
         }
         stop = first;
     }
+    if (!values.empty()) {
+        take(0, v[0]);
+    }
+}
+
+template <typename T>
+void shuffle(const Stream& stream, std::span<T> values) {
+    shuffle(stream, values, [v = values.data()](std::size_t i, T value) { v[i] = value; });
 }
 
 // The shuffle of 0, 1, 2, ...

@@ -1,6 +1,6 @@
-// Weights prepared for draws: the masses of mass_source.hpp, summed over granules of 32 rows, and a guide that leads
-// from a target to its granule. O(n) once; 8 bytes a granule and at most as much for the guide, a quarter to half a
-// byte a row; a search is O(1) but for very uneven weights, where it is O(log n).
+// Weights prepared for draws: the masses of mass_source.hpp, summed over granules of 8 rows, and a guide that leads
+// from a target to its granule. O(n) once; 8 bytes a granule and at most one for the guide, together at most 1.13 bytes
+// a row; a search is O(1) but for very uneven weights, where it is O(log n).
 #pragma once
 
 #include <memory>
@@ -25,14 +25,13 @@ class WeightTable {
     u64 fingerprint() const noexcept { return fingerprint_; }
 
     // The rows that sorted targets of [0, total) fall on: row r owns as many targets as its mass, in row order.
-    // count rows, whatever has become of the weights since. locate_targets - 1 more targets must be readable.
+    // count rows, whatever has become of the weights since.
     void rows(const mass_t* targets, std::size_t count, index_t* out) const;
-    // The same for `runs` runs of `length` targets each, every run sorted: memory is asked for ahead of need.
-    void rows_of_runs(const mass_t* targets, std::size_t runs, std::size_t length, index_t* out) const;
+    // The same for many runs of `length` targets each, every run sorted: a step of four groups of them, see RunGroups.
+    void locate(const RunGroups& groups, std::size_t length, index_t* out) const;
     index_t row(mass_t target) const {
-        const mass_t targets[locate_targets] = {target};
         index_t out = 0;
-        rows(targets, 1, &out);
+        rows(&target, 1, &out);
         return out;
     }
     // Masses of rows [first, first + count)
@@ -49,12 +48,12 @@ class WeightTable {
     std::optional<Buffer<mass_t>> before_;  // before_[g]: sum of the granules in front of g; granules_ + 1 entries
     std::optional<Buffer<u32>> guide_;      // guide_[k]: the granule of target k << guide_shift_
     u32 guide_shift_ = 0;
+    MassArray array_{};
+    Granules table_{};
 
     WeightTable() = default;
     void sum_granules();
     void make_guide();
-    u64 find_granule(mass_t target) const noexcept;
-    void rows_from(u64 granule, const mass_t* targets, std::size_t count, index_t* out) const;
 };
 
 }  // namespace tombola
