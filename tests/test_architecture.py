@@ -204,7 +204,7 @@ def test_core_knows_no_python() -> None:
 
 
 def test_files_are_short() -> None:
-    folders = [ROOT / "cpp", ROOT / "python", ROOT / "tests", ROOT / "benchmarks"]
+    folders = [ROOT / "cpp", ROOT / "python", ROOT / "tests", ROOT / "benchmarks", ROOT / "examples"]
     endings = {".py", ".pyi", ".cpp", ".hpp", ".inc"}
     files = [path for folder in folders for path in folder.rglob("*") if path.suffix in endings]
     assert len(files) > 10

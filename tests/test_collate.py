@@ -86,6 +86,25 @@ def test_arrays_and_odd_integers_pass() -> None:
     assert batch["compression_stages"][0]["states"].shape == (2, 3, 2)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda states: states[::-1],
+        lambda states: states[:, ::-1],
+        lambda states: states.astype(">f4"),
+        np.asfortranarray,
+    ],
+    ids=["backwards", "columns backwards", "big-endian", "by column"],
+)
+def test_arrays_of_any_layout(odd: Any) -> None:
+    arrays = [odd(np.arange(2 * steps, dtype=np.float32).reshape(steps, 2)) for steps in (3, 2)]
+    items = [{DEPTH: 1, STAGES: [{"states": array}]} for array in arrays]
+    (stage,) = collate_compressed_batch(items)["compression_stages"]
+    assert stage["states"].dtype == torch.float32
+    for padded, array in zip(stage["states"], arrays, strict=True):
+        assert padded[: len(array)].tolist() == array.tolist()
+
+
 def test_items_are_left_as_they_are() -> None:
     items = [make_item(2, 3), make_item(1, 1)]
     before = copy.deepcopy(items)
@@ -166,6 +185,18 @@ DEPTH, STAGES = "num_compression_stages", "compression_stages"
             "'reward', but has 'compression_stages', 'num_compression_stages'",
         ),
         (
+            set_at(1, 7, to="a key of another type"),
+            ValueError,
+            "batch[1] must have the keys of batch[0], 'compression_stages', 'num_compression_stages', "
+            "'reward', but has 'compression_stages', 'num_compression_stages', 'reward', 7",
+        ),
+        (
+            set_at(1, STAGES, 0, ("a", 1), to=torch.zeros(2)),
+            ValueError,
+            "batch[1]['compression_stages'][0] must hold the tensors of batch[0], 'actions', 'done', "
+            "'states', but holds 'actions', 'done', 'states', ('a', 1)",
+        ),
+        (
             set_at(1, DEPTH, to=2.0),
             TypeError,
             "batch[1]['num_compression_stages'] must be an integer >= 0, but is 2.0",
@@ -214,6 +245,11 @@ DEPTH, STAGES = "num_compression_stages", "compression_stages"
         ),
         (
             set_at(1, STAGES, 1, "states", to=torch.tensor(1)),
+            ValueError,
+            "batch[1]['compression_stages'][1]['states'] must be of shape (steps, ...), but is one number",
+        ),
+        (
+            set_at(1, STAGES, 1, "states", to=np.array(1)),
             ValueError,
             "batch[1]['compression_stages'][1]['states'] must be of shape (steps, ...), but is one number",
         ),

@@ -2,6 +2,9 @@
 
 import inspect
 import logging
+from array import array
+from collections import UserList, deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +40,19 @@ class Histories(Dataset[Any]):
         return len(self.samples)
 
     def __getitem__(self, i: int) -> Any:
+        return self.samples[i]
+
+
+class Listed(Sequence[Any]):
+    """A dataset that is a sequence as well."""
+
+    def __init__(self) -> None:
+        self.samples = Histories().samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, i: Any) -> Any:
         return self.samples[i]
 
 
@@ -128,6 +144,11 @@ def test_options_reach_the_strategy_and_the_sampler() -> None:
     [
         DEPTHS,
         tuple(DEPTHS),
+        array("b", DEPTHS),
+        deque(DEPTHS),
+        UserList(DEPTHS),
+        bytearray(DEPTHS),
+        memoryview(bytes(DEPTHS)),
         np.array(DEPTHS, dtype=np.int16),
         torch.tensor(DEPTHS),
         pd.Series(DEPTHS),
@@ -136,10 +157,16 @@ def test_options_reach_the_strategy_and_the_sampler() -> None:
         Histories(np.array(DEPTHS)),
         Histories(torch.tensor(DEPTHS)),
         Categories(),
+        Listed(),
     ],
     ids=[
         "list",
         "tuple",
+        "array.array",
+        "deque",
+        "user list",
+        "bytearray",
+        "memoryview",
         "array",
         "tensor",
         "series",
@@ -148,6 +175,7 @@ def test_options_reach_the_strategy_and_the_sampler() -> None:
         "of numpy",
         "of tensors",
         "with categories",
+        "a sequence",
     ],
 )
 def test_keys_or_a_dataset(keys: Any) -> None:
@@ -155,6 +183,24 @@ def test_keys_or_a_dataset(keys: Any) -> None:
     assert batches == list(BucketSampler(DEPTHS, 4))
     assert all(len({DEPTHS[row] for row in batch}) == 1 for batch in batches)
     assert sorted(row for batch in batches for row in batch) == list(range(50))
+
+
+@pytest.mark.parametrize("keys", [["b", "a", "b"], [("a", 1), ("b", 2), ("a", 1)]], ids=["text", "tuples"])
+def test_a_deque_is_as_a_list(keys: Any) -> None:
+    assert list(BucketSampler(deque(keys), 2)) == list(BucketSampler(keys, 2))
+    assert list(BalancedSeriesBatchSampler(deque(keys), 2)) == list(BalancedSeriesBatchSampler(keys, 2))
+
+
+def test_text_is_neither_keys_nor_a_dataset() -> None:
+    with pytest.raises(TypeError, match=r"^dataset_or_keys must be keys, .*, but str has no samples$"):
+        BucketSampler("abc", 2)
+
+
+def test_buckets_in_order_come_in_ascending_order_of_key() -> None:
+    depths = [7 * 10**12, -5, 10**15, 7 * 10**12, -(2**62), 10**15, -5]
+    for keys in (depths, Histories(depths)):
+        batches = list(BucketSampler(keys, 2, False))
+        assert batches == [[4], [1, 6], [0, 3], [2, 5]]
 
 
 def test_a_range_is_keys() -> None:

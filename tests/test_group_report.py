@@ -89,6 +89,36 @@ def test_series(plan: Plan) -> None:
     assert report["batches_over_rounds"] == sum(len(of_batch) > 1 for of_batch in rounds)
 
 
+class Batches:
+    """What the rounds of a plan are counted from."""
+
+    def __init__(self, n_rows: int, batch_size: int) -> None:
+        self.n_rows, self.batch_size = n_rows, batch_size
+
+    def __len__(self) -> int:
+        return -(-self.n_rows // self.batch_size)
+
+
+def test_rounds_of_series_too_long_to_be_counted_up_to() -> None:
+    plan: Any = Batches(3 * 10**12 + 5, 10**12)
+    counts = np.array([2 * 10**12, 5, 10**12])
+    # Rounds of three rows up to round 5, of two up to round 10**12, at position 2 * 10**12 + 5, then of one.
+    # The third batch stretches over most: from round 10**12 - 3 to round 2 * 10**12 - 6.
+    rounds = group_report._rounds(plan, counts)
+    assert rounds == {"rounds_per_batch_max": 10**12 - 2, "batches_over_rounds": 4}
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 16, 400])
+@pytest.mark.parametrize("keys", [SERIES, LONG, ROWS % 7, ROWS], ids=["series", "long", "equal", "single"])
+def test_rounds(keys: Any, batch_size: int) -> None:
+    counts = np.unique(keys, return_counts=True)[1]
+    of_row = np.repeat(np.arange(counts.max()), [(counts > r).sum() for r in range(counts.max())])
+    spans = [len(set(of_row[at : at + batch_size].tolist())) for at in range(0, N, batch_size)]
+    plan: Any = Batches(N, batch_size)
+    expected = {"rounds_per_batch_max": max(spans), "batches_over_rounds": sum(span > 1 for span in spans)}
+    assert group_report._rounds(plan, counts) == expected
+
+
 def test_the_layered_rule_keeps_neighbours_apart() -> None:
     """300 series of 3 rows, batches of 16: the case of the design."""
     ids = np.arange(900) % 300
@@ -135,6 +165,7 @@ BUCKET_PLANS = {
     "subset": Bucketed(LENGTHS, n_buckets=4, indices=INDICES).plan(batch_size=16),
     "keys of a subset": Bucketed(LENGTHS[INDICES], n_buckets=4, indices=INDICES).plan(batch_size=16),
     "below 0": Bucketed(LENGTHS - 30, boundaries=[0]).plan(batch_size=16),
+    "times": Bucketed(2**62 + LENGTHS, boundaries=[2**62 + 20]).plan(batch_size=16),
     "names": Bucketed([f"bucket {key % 3}" for key in SERIES]).plan(batch_size=16),
 }
 
@@ -151,8 +182,9 @@ def test_buckets(name: str) -> None:
         "quantiles": 9,
         "below 0": 2,
         "names": 3,
+        "times": 2,
     }.get(name, 4)
-    if name in ("names", "below 0"):
+    if name in ("keys", "scattered keys", "names", "below 0", "times"):
         assert "padding_share" not in report
         return
     lengths = np.asarray(strategy.keys)

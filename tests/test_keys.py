@@ -1,5 +1,8 @@
 """Keys: whatever comes in, equal integers for equal keys; what is refused, and by which words."""
 
+from array import array
+from collections import UserList, deque
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +53,7 @@ def test_unsigned_integers_keep_their_values(dtype: Any, large: bool) -> None:
     assert keys.codes.dtype.kind == "i"
     assert np.shares_memory(keys.codes, values) == (not large or dtype is np.uint64)
     assert keys.are_numbers == (not large or dtype is not np.uint64)
+    assert keys.are_bits == (not keys.are_numbers)
     if keys.are_numbers:
         assert keys.codes.tolist() == values.tolist()
     assert partition(keys.codes.tolist()) == partition(values.tolist())
@@ -76,6 +80,11 @@ def test_other_layouts_are_copied() -> None:
         [2**63, 5, 2**63, 2**64 - 1],
         range(4),
         [2**63 - 1, 0, 2**63 - 1, -(2**63)],
+        deque([3, -1, 3, 8]),
+        UserList([3, -1, 3, 8]),
+        array("h", [3, -1, 3, 8]),
+        np.array([2**63, 5, 2**63, 2**64 - 1], dtype=object),
+        pd.Series([2**63, 5, 2**63, 2**64 - 1], dtype="UInt64"),
         np.array([3, -1, 3, 8], dtype=object),
         pd.Series([3, -1, 3, 8]),
         pd.Series([3, -1, 3, 8], dtype="Int16"),
@@ -96,12 +105,37 @@ def test_integers_of_all_origins_stay_integers(keys: Any) -> None:
     assert [made.name_of(row) for row in range(4)] == [str(value) for value in values]
 
 
+@pytest.mark.parametrize(
+    "values", [[5, 2**63, 5, 2**64 - 1], [2**63, 5, 9, 5], [2**63, 2**63 + 3, 2**63 + 1, 2**63]]
+)
+def test_large_unsigned_integers_of_all_origins_are_alike(values: list[int]) -> None:
+    unsigned = read(np.array(values, dtype=np.uint64))
+    assert unsigned.codes.dtype == np.int64
+    assert unsigned.are_bits
+    for keys in (values, tuple(values), np.array(values, dtype=object), pd.Series(values, dtype=object)):
+        made = read(keys)
+        assert made.are_bits
+        assert not made.are_numbers
+        assert made.codes.tolist() == unsigned.codes.tolist()
+
+
+def test_unaligned_codes_of_categoricals_are_copied() -> None:
+    class Unaligned(Duck):
+        codes = np.frombuffer(b"?" + Duck.codes.tobytes(), dtype=np.int16, offset=1)
+
+    assert not Unaligned.codes.flags.aligned
+    made = read(Unaligned())
+    assert made.codes.flags.aligned
+    assert made.codes.tolist() == [2, 0, 2]
+
+
 TEXT = ["sea", "wood", "sea", "", "wood", "sea"]
 OBJECTS: dict[str, Any] = {
     "list": TEXT,
     "tuple": tuple(TEXT),
     "str array": np.array(TEXT),
     "bytes array": np.array([text.encode() for text in TEXT]),
+    "deque": deque(TEXT),
     "object array": np.array(TEXT, dtype=object),
     "string dtype": np.array(TEXT, dtype=np.dtypes.StringDType()),
     "series": pd.Series(TEXT),
@@ -157,6 +191,27 @@ def test_times(kind: str, unit: str) -> None:
     assert partition(read(aware).codes.tolist()) == [[0, 2], [1]]
 
 
+@pytest.mark.parametrize("unit", ["D", "ns"])
+@pytest.mark.parametrize("kind", [np.datetime64, np.timedelta64])
+def test_times_as_objects(kind: Any, unit: str) -> None:
+    times = [kind(number, unit) for number in (5, 3, 5, -9)]
+    boxed = np.empty(4, dtype=object)
+    boxed[:] = times
+    for keys in (times, boxed):
+        made = read(keys)
+        assert made.codes.tolist() == [0, 1, 0, 2]
+        assert not made.are_numbers
+        assert made.name_of(1) == str(times[1])
+    assert read([*times, 3, "a"]).codes.tolist() == [0, 1, 0, 2, 3, 4]
+
+
+@pytest.mark.parametrize("mask", [np.ma.nomask, [False, False, False]])
+def test_a_mask_of_nothing_hides_nothing(mask: Any) -> None:
+    made = read(np.ma.masked_array([2, 5, 2], mask=mask))
+    assert made.codes.tolist() == [2, 5, 2]
+    assert type(made.codes) is np.ndarray
+
+
 class Duck:
     """What a categorical offers, without pandas."""
 
@@ -199,6 +254,14 @@ MISSING = {
     "no time": np.array(["2020", "2021", "NaT", "NaT"], dtype="datetime64[D]"),
     "no time in a series": pd.Series(["2020-01-01", "2020-01-02", None, None]).astype("datetime64[ns]"),
     "no time among objects": np.array([pd.Timestamp(2020, 1, 1), 3, pd.NaT, "a"], dtype=object),
+    "no times in a list": [np.datetime64("2020"), np.datetime64("2021"), np.datetime64("NaT"), None],
+    "no time among many": [np.datetime64("2020"), 3, np.datetime64("NaT", "ns"), np.datetime64("NaT")],
+    "no time span": [np.timedelta64(3, "D"), np.timedelta64(4, "D"), np.timedelta64("NaT"), 1.5],
+    "no time span among integers": np.array([1, 2, np.timedelta64("NaT", "s"), 4], dtype=object),
+    "decimal": [Decimal(1), Decimal(2), Decimal("NaN"), None],
+    "signalling decimal": [Decimal(1), "a", Decimal("sNaN"), Decimal("NaN")],
+    "complex": ["a", 1, complex("nan"), 1j],
+    "complex of numpy": ["a", 1, np.complex64(complex(0, np.nan)), None],
     "categorical": pd.Categorical(["a", "b", None, "a"]),
     "series of categories": pd.Series(["a", "b", None, "a"], dtype="category"),
 }
@@ -228,6 +291,8 @@ EXPECTED = "series_ids must be integers, strings or objects that hash, but"
         ([1, 2.0], TypeError, f"{EXPECTED} series_ids[1] = 2.0"),
         (["a", np.float32(2.5)], TypeError, f"{EXPECTED} series_ids[1] = np.float32(2.5)"),
         (np.array([1j]), TypeError, f"{EXPECTED} the dtype is complex128"),
+        ([1, 1j], TypeError, f"{EXPECTED} series_ids[1] = 1j"),
+        (["a", np.complex64(2)], TypeError, f"{EXPECTED} series_ids[1] = np.complex64(2+0j)"),
         (np.array([True, False]), TypeError, f"{EXPECTED} the dtype is bool"),
         ([1, True], TypeError, f"{EXPECTED} series_ids[1] = True"),
         (["a", np.True_], TypeError, f"{EXPECTED} series_ids[1] = np.True_"),
@@ -253,8 +318,8 @@ EXPECTED = "series_ids must be integers, strings or objects that hash, but"
         ),
         (
             np.ma.array([1, 2], mask=[False, True]),
-            TypeError,
-            "series_ids must not be a masked array: leave the masked rows out, or pass its data",
+            ValueError,
+            "series_ids must not be masked, but entry 1 is: drop such rows or fill them in (numpy.ma.filled)",
         ),
         (np.zeros((2, 3), int), ValueError, "series_ids must be one-dimensional, but the shape is (2, 3)"),
         (pd.DataFrame({"a": [1]}), ValueError, "series_ids must be one-dimensional, but the shape is (1, 1)"),

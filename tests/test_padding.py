@@ -86,6 +86,16 @@ def test_nothing_has_a_length() -> None:
     assert padding_report(np.zeros((10, 0), dtype=int), [[1, 2], [3]])["length"] == 0
 
 
+@pytest.mark.parametrize(
+    "lengths", [[2**62 - 1, 1, 2**63 - 1], [[2**61, 0], [1, 2**61 - 1], [2**63 - 1, 2**63 - 1]]]
+)
+def test_the_longest_lengths_that_are_counted(lengths: Any) -> None:
+    """The row that is left out is too long."""
+    report = padding_report(lengths, [[0], [1]])
+    assert report["padded_length_after"] == report["length"] == np.sum(lengths[:2])
+    assert report["padding_share_after"] == 0
+
+
 def test_long_plans_are_sampled() -> None:
     lengths = np.arange(100_000) % 100
     plan = Bucketed(lengths, n_buckets=5).plan(batch_size=20)
@@ -142,6 +152,30 @@ def test_the_share_of_given_batches() -> None:
             {},
             IndexError,
             "the rows of batches must lie in [0, 2), the rows of lengths, but one is -1",
+        ),
+        (
+            np.ma.masked_equal([[1, 2], [3, -1], [-1, 4]], -1),
+            [[0]],
+            {},
+            ValueError,
+            "lengths must not be masked, but entry (1, 1) is: "
+            "drop such rows or fill them in (numpy.ma.filled)",
+        ),
+        (
+            [2**62, 2**62, 2**62],
+            [[0, 1, 2]],
+            {},
+            ValueError,
+            "lengths must be such that all rows, padded to the longest, stay below 2**63, "
+            "but 3 rows of batches are up to 4,611,686,018,427,387,904 long",
+        ),
+        (
+            [[2**61, 2**61], [1, 0]],
+            [[0], [1]],
+            {},
+            ValueError,
+            "lengths must be such that all rows, padded to the longest, stay below 2**63, "
+            "but 2 rows of batches are up to 2,305,843,009,213,693,952 long",
         ),
         ([1, 2], [[0], [0.5]], {}, TypeError, "batch 1 must be integers, but the dtype is float64"),
         ([1, 2], [0, 1], {}, ValueError, "batch 0 must be one-dimensional, but is one int"),

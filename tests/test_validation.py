@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from tombola._validation import check_bool, check_choice, check_integer, check_number, index_array
+import tombola
+from tombola._validation import (
+    check_bool,
+    check_choice,
+    check_integer,
+    check_number,
+    index_array,
+    refuse_masked,
+)
 
 
 @pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3), np.array(3), torch.tensor(3)])
@@ -114,6 +122,25 @@ def test_other_integers_become_int64(values: Any) -> None:
     assert array.dtype.isnative
     assert array.flags.c_contiguous
     assert array.tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize("dtype", ["i8", ">i8", "u4"])
+def test_unaligned_arrays_are_copied(dtype: str) -> None:
+    raw = b"?" + np.array([0, 2, 4], dtype=dtype).tobytes()
+    unaligned = np.frombuffer(raw, dtype=dtype, offset=1)
+    assert not unaligned.flags.aligned
+    array = index_array("indices", unaligned)
+    assert array.flags.aligned
+    assert array.tolist() == [0, 2, 4]
+    assert tombola.Streaming(indices=unaligned).plan(batch_size=3).indices().tolist() == [0, 2, 4]
+
+
+def test_masked_entries_are_named_on_every_axis() -> None:
+    hidden = np.ma.masked_equal([[5, 3], [4, -1]], -1)
+    cure = "drop such rows or fill them in (numpy.ma.filled)"
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        refuse_masked("lengths", hidden)
+    assert str(caught.value) == f"lengths must not be masked, but entry (1, 1) is: {cure}"
 
 
 def test_an_empty_list_is_no_float_array() -> None:

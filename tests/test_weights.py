@@ -1,5 +1,6 @@
 """Class labels of every kind, and the weights that balance classes."""
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,11 @@ def test_combinations_of_kinds() -> None:
             "labels must be integers, strings or categories, but labels[1] = 2.5",
         ),
         (
+            np.array(["a", 2j], dtype=object),
+            TypeError,
+            "labels must be integers, strings or categories, but labels[1] = 2j",
+        ),
+        (
             np.array([{}, {}], dtype=object),
             TypeError,
             "labels must be integers, strings or objects that hash, but labels[0] does not: "
@@ -165,6 +171,8 @@ MISSING = {
     "nan object": pd.Series(["a", "b", np.nan, np.nan], dtype=object),
     "na": pd.Series(["a", "b", pd.NA, None], dtype="string"),
     "nullable integers": pd.Series([1, 2, None, 4], dtype="Int64"),
+    "not a time of numpy": np.array(["a", np.datetime64("2020"), np.datetime64("NaT")], dtype=object),
+    "decimal": np.array(["a", 3, Decimal("NaN"), None], dtype=object),
     "not a time": np.array([pd.Timestamp(2020, 1, 1), 3, pd.NaT], dtype=object),
     "categorical": pd.Categorical(["a", "b", None, "a"]),
     "series of categories": pd.Series(["a", "b", None, "a"], dtype="category"),
@@ -274,6 +282,19 @@ def test_a_mask_of_nothing_hides_nothing(mask: Any) -> None:
     assert weight_array("weights", plain).tolist() == [2, 5, 7]
     assert names(plain) == ["2", "5", "7"]
     assert tombola.Streaming(indices=plain).plan(batch_size=3).indices().tolist() == [2, 5, 7]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", ">f8"])
+def test_unaligned_weights_and_labels_are_copied(dtype: str) -> None:
+    unaligned = np.frombuffer(b"?" + np.array([4, 0, 2], dtype=dtype).tobytes(), dtype=dtype, offset=1)
+    assert not unaligned.flags.aligned
+    weights = weight_array("weights", unaligned)
+    assert weights.flags.aligned
+    assert weights.tolist() == [4, 0, 2]
+    if dtype == "i2":
+        for codes in (factorise(unaligned).codes, factorise(pd.Series(unaligned, copy=False)).codes):
+            assert codes.flags.aligned
+            assert codes.tolist() == [4, 0, 2]
 
 
 def test_strided_weights_are_copied() -> None:

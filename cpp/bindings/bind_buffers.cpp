@@ -14,7 +14,7 @@ namespace {
 using Memory = Buffer<std::byte>;
 
 constexpr std::size_t least_bytes = std::size_t{1} << 20U;  // below, the allocator does as well
-constexpr index_t most_kept = 1024;                          // every request looks at all that wait
+constexpr index_t most_kept = 1024;                         // every request looks at all that wait
 
 // At most `keep` buffers of at most `limit` bytes wait for their next use; the one that waits longest goes first.
 class Pool {

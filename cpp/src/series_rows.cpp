@@ -5,7 +5,7 @@
 namespace tombola {
 namespace {
 
-constexpr std::size_t at_once = 256;  // looked up together: memory is asked for ahead of need
+constexpr std::size_t at_once = 128;  // looked up together: memory is asked for ahead of need
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// The order inside groups against its definition, on every instruction set: single elements, whole groups; groups around
-// 64 rows and of large ones; a word that has to be rejected.
+// The order inside groups against its definition, on every instruction set: single elements, whole groups; groups
+// around 64 rows and of large ones; a word that has to be rejected.
 #include "check.hpp"
 #include "reference.hpp"
 #include "tombola/bijection.hpp"

@@ -122,10 +122,11 @@ class SumTree:
     def restore(self, weights: npt.NDArray[np.float64], chosen: bool, exponent: int, low: int) -> None: ...
 
 class Groups:
-    """Rows grouped by key, as CSR: O(n) to build, 4 bytes a row (8 beyond 2**32 rows) and 8 a group.
+    """Rows grouped by key, as CSR: O(n) to build, 4 bytes a row and a group, or 8 for row numbers from 2**31.
 
     Groups come in ascending order of key where keys span less than twice the number of rows, else of a hash
-    of the key; rows of a group ascend.
+    of the key; rows of a group ascend. No other thread must write to keys or indices while groups are made;
+    they are not borrowed.
     """
 
     @staticmethod

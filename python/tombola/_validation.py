@@ -8,7 +8,7 @@ never become integers.
 import math
 import operator
 from collections.abc import Sequence
-from typing import SupportsIndex, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ __all__ = [
     "INDEX_LIMIT",
     "ROWS_LIMIT",
     "IndexArray",
+    "borrowable",
     "check_bool",
     "check_choice",
     "check_integer",
@@ -121,14 +122,24 @@ def refuse_masked(name: str, values: object) -> None:
     if isinstance(values, np.ma.MaskedArray):
         masked = np.ma.getmaskarray(values).reshape(-1)
         if masked.any():
-            at = int(np.argmax(masked))
+            first = int(np.argmax(masked))
+            at = first if values.ndim == 1 else tuple(map(int, np.unravel_index(first, values.shape)))
             cure = "drop such rows or fill them in (numpy.ma.filled)"
             msg = f"{name} must not be masked, but entry {at} is: {cure}"
             raise ValueError(msg)
 
 
+def borrowable(array: npt.NDArray[Any], dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
+    """Return an array as the core borrows it: C-contiguous, aligned, in native byte order.
+
+    One that is already so, and of ``dtype`` if that is given, comes back as it is; others are copied once.
+    """
+    native = array.dtype.newbyteorder("=") if dtype is None else dtype
+    return np.require(array, native, ["C", "ALIGNED"])
+
+
 def index_array(name: str, values: npt.ArrayLike) -> IndexArray:
-    """Return row numbers as a C-contiguous int64 array; one that is already so is borrowed.
+    """Return row numbers as a C-contiguous, aligned int64 array; one that is already so is borrowed.
 
     Raises
     ------
@@ -151,4 +162,4 @@ def index_array(name: str, values: npt.ArrayLike) -> IndexArray:
     if array.dtype == np.uint64 and array.size and int(np.max(array)) >= INDEX_LIMIT:
         msg = f"{name} must be < 2**63, but the largest is {int(np.max(array))}"
         raise ValueError(msg)
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return borrowable(array, np.int64)

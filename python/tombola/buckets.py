@@ -1,4 +1,4 @@
-"""Buckets of lengths: where to cut, which bucket a length is in, how long the longest row of each is.
+"""Buckets: where to cut lengths, which bucket one is in, its longest row; codes that stand in order of key.
 
 Everything is integers. Lengths of a small range are counted and looked up in tables, O(n + range), in chunks
 that stay in the cache; others are sorted and searched, O(n log n).
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ._validation import IndexArray
 from .keys import CodeArray, code_type
 
-__all__ = ["bucket_codes", "count_lengths", "longest_of_buckets", "quantile_boundaries"]
+__all__ = ["ascending_codes", "bucket_codes", "count_lengths", "longest_of_buckets", "quantile_boundaries"]
 
 _CHUNK = 2**16
 _SMALL_RANGE = 2**20
@@ -91,6 +91,27 @@ def bucket_codes(lengths: CodeArray, boundaries: Sequence[int]) -> CodeArray:
         else:
             table.take(np.subtract(part, low, dtype=np.int64), out=out, mode="clip")
     return codes
+
+
+def ascending_codes(codes: CodeArray, *, are_bits: bool = False) -> CodeArray:
+    """Return codes that the core groups in ascending order of key: others only where keys are far apart.
+
+    Parameters
+    ----------
+    codes : ndarray of int8, int16, int32 or int64, shape (n,), n >= 1
+    are_bits : bool
+        Whether they are the bits of uint64 keys.
+
+    Notes
+    -----
+    The core keeps the order of keys that span less than 2n, O(n) to see; others are numbered, O(n log n).
+    """
+    if not are_bits and _range(codes)[1] <= 2 * len(codes):
+        return codes
+    keys: npt.NDArray[Any] = codes.view(np.uint64) if are_bits else codes
+    distinct, inverse = np.unique(keys, return_inverse=True)
+    numbered: CodeArray = inverse.astype(code_type(len(distinct)), copy=False)
+    return numbered
 
 
 def longest_of_buckets(distinct: IndexArray, boundaries: Sequence[int]) -> IndexArray:

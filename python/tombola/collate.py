@@ -131,10 +131,12 @@ def _stage(row: int, number: int, stage: object) -> _Stage:
         if not isinstance(value, torch.Tensor | np.ndarray):
             msg = f"{where}[{name!r}] must be a tensor, but is {type(value).__name__}"
             raise TypeError(msg)
-        tensors[name] = torch.as_tensor(value)
-        if not tensors[name].ndim:
+        if not value.ndim:
             msg = f"{where}[{name!r}] must be of shape (steps, ...), but is one number"
             raise ValueError(msg)
+        if isinstance(value, np.ndarray):  # torch knows no negative strides, nor foreign byte orders
+            value = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
+        tensors[name] = torch.as_tensor(value)
     if len({len(tensor) for tensor in tensors.values()}) > 1:
         steps = ", ".join(f"{name!r} {len(tensor)}" for name, tensor in tensors.items())
         msg = f"{where} must hold tensors of as many steps, but has {steps}"
@@ -164,7 +166,7 @@ def _pad(number: int, stages: list[_Stage]) -> _Stage:
 
 
 def _names(names: Mapping[str, Any] | set[str]) -> str:
-    return ", ".join(map(repr, sorted(names))) or "nothing"
+    return ", ".join(sorted(map(repr, names))) or "nothing"  # of any types, which may not compare
 
 
 def _shape(tensor: torch.Tensor) -> str:

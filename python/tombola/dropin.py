@@ -4,7 +4,7 @@ Each is `PlanBatchSampler` over one strategy; batches, ranks, epochs and resume 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -106,11 +106,13 @@ class BucketSampler(PlanBatchSampler):
     ----------
     dataset_or_keys : dataset, or array-like, shape (n,)
         A dataset whose ``samples[i]["compression_depth"]`` is the bucket of row i, or the bucket of each row:
-        a list, an array, a pandas column; integers or anything that hashes.
+        an array, a pandas column, a list or another sequence without ``samples``; integers or anything that
+        hashes.
     batch_size : int
         Rows a batch; the last one of each bucket may be shorter.
     shuffle : bool
-        False: buckets one after the other, their rows in order, every epoch alike.
+        False: buckets in ascending order of key, as `Bucketed` has it, their rows in order, every epoch
+        alike.
     drop_last : bool
         Whether batches that are not full, one a bucket, are left out.
     boundaries, n_buckets, max_tokens : keyword-only
@@ -173,7 +175,10 @@ def _is_column(value: object) -> bool:
     """Tell keys from a dataset."""
     if isinstance(value, list | tuple | range | np.ndarray):
         return True
-    return hasattr(value, "__array__") or (hasattr(value, "categories") and hasattr(value, "codes"))
+    if hasattr(value, "__array__") or (hasattr(value, "categories") and hasattr(value, "codes")):
+        return True
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    return is_sequence and not hasattr(value, "samples")
 
 
 def _depths(dataset: Any) -> list[Any]:

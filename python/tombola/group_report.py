@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._validation import IndexArray
-from .padding import padding_share
+from .padding import can_count_padding, padding_share
 from .report import Sample
 
 if TYPE_CHECKING:
@@ -74,13 +74,24 @@ def series_entries(
 
 
 def _rounds(plan: "Plan", counts: IndexArray) -> dict[str, int]:
-    """Return over how many rounds batches stretch: round r has a row of each series longer than r."""
-    lengths = np.bincount(counts)
-    in_round = len(counts) - np.cumsum(lengths[:-1])
-    ends = np.cumsum(in_round)
+    """Return over how many rounds batches stretch: round r has a row of each series longer than r.
+
+    Rounds between two lengths of series that follow on each other are equally long. O(batches * log lengths).
+    """
+    lengths, times = np.unique(counts, return_counts=True)
+    in_round = len(counts) - np.cumsum(times) + times  # in the rounds up to each length
+    begun = np.append(0, lengths[:-1])
+    ends = np.cumsum((lengths - begun) * in_round)
+    starts = np.append(0, ends[:-1])
+
+    def round_of(positions: IndexArray) -> IndexArray:
+        at = np.searchsorted(ends, positions, side="right")
+        found: IndexArray = begun[at] + (positions - starts[at]) // in_round[at]
+        return found
+
     firsts = np.arange(len(plan), dtype=np.int64) * plan.batch_size
     lasts = np.minimum(firsts + plan.batch_size, plan.n_rows) - 1
-    rounds = np.searchsorted(ends, lasts, side="right") - np.searchsorted(ends, firsts, side="right") + 1
+    rounds = round_of(lasts) - round_of(firsts) + 1
     return {"rounds_per_batch_max": int(rounds.max()), "batches_over_rounds": int((rounds > 1).sum())}
 
 
@@ -136,12 +147,13 @@ def bucket_entries(
     n_buckets : int
         Number of buckets that have rows.
     lengths : ndarray of int64 or None
-        The length of each of their rows, if keys are lengths.
+        The length of each of their rows, if keys are lengths. Where these are so large that their padding
+        cannot be counted in 64 bits, as of times, nothing is said of it.
     """
     starts = np.cumsum(sample.sizes) - sample.sizes
     pure = np.maximum.reduceat(buckets, starts) == np.minimum.reduceat(buckets, starts)
     entries = {"buckets": n_buckets, "bucket_purity": float(pure.mean())}
-    if lengths is None:
+    if lengths is None or not can_count_padding(lengths):
         return entries
     shuffled = lengths[_core.permutation(len(lengths), 0)]
     return {

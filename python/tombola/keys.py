@@ -6,7 +6,7 @@ appearance; objects that are all integers become those. Pandas is never imported
 what they offer. O(n), in chunks where objects are walked.
 """
 
-from collections import defaultdict
+from collections import UserList, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ._validation import IndexArray, check_one_dimensional
+from ._validation import IndexArray, borrowable, check_one_dimensional, refuse_masked
 
 __all__ = [
     "CodeArray",
@@ -33,6 +33,7 @@ CodeArray: TypeAlias = (
 
 _CHUNK = 2**17
 _MISSING = ("NoneType", "NAType", "NaTType")
+_NEVER_MISSING = (str, bytes, int, tuple, frozenset, np.integer)
 _EXPECTED = "integers, strings or objects that hash"
 
 
@@ -43,16 +44,20 @@ class Keys:
     Parameters
     ----------
     codes : ndarray of int8, int16, int32 or int64, shape (n,)
-        Equal where keys are equal. C-contiguous, in native byte order.
+        Equal where keys are equal. C-contiguous, aligned, in native byte order.
     are_numbers : bool
         Whether the codes are the keys themselves, so that they may be compared with boundaries.
     name_of : callable
         Gives the key at a position as a text.
+    are_bits : bool
+        Whether the codes are the bits of uint64 keys, some of which are 2**63 or more, so that their order is
+        not that of the keys.
     """
 
     codes: CodeArray
     are_numbers: bool
     name_of: Callable[[int], str]
+    are_bits: bool = False
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -73,9 +78,14 @@ def read_keys(name: str, keys: Any, *, group: str) -> Keys:
     Raises
     ------
     TypeError
-        If keys are booleans or floats, do not hash, or come as a masked array; the first row is named.
+        If keys are booleans, floats or complex, or do not hash; the first row is named.
     ValueError
-        If there are none, one is missing (the first row is named), or they have not one axis.
+        If there are none, one is missing or masked (the first row is named), or they have not one axis.
+
+    Notes
+    -----
+    Integers of equal values give codes that are equal but for their width, whatever type they come in: their
+    values where all fit int64, their bits where all fit uint64. Others are numbered as objects are.
     """
     read = _read(name, keys, group)
     if not len(read):
@@ -85,14 +95,12 @@ def read_keys(name: str, keys: Any, *, group: str) -> Keys:
 
 
 def _read(name: str, keys: Any, group: str) -> Keys:
-    if isinstance(keys, np.ma.MaskedArray):
-        msg = f"{name} must not be a masked array: leave the masked rows out, or pass its data"
-        raise TypeError(msg)
+    refuse_masked(name, keys)
     categorical = keys if hasattr(keys, "categories") else getattr(keys, "cat", None)
     if hasattr(categorical, "categories") and hasattr(categorical, "codes"):
         return _of_categorical(name, categorical, group)
-    if isinstance(keys, list | tuple):
-        return _of_sequence(name, keys, group)
+    if isinstance(keys, list | tuple | deque | UserList):
+        return _of_sequence(name, keys if isinstance(keys, list | tuple) else list(keys), group)
     values: npt.NDArray[Any] = np.asarray(keys)
     check_one_dimensional(name, values)
     kind = values.dtype.kind
@@ -110,7 +118,7 @@ def _read(name: str, keys: Any, group: str) -> Keys:
 
 
 def _of_categorical(name: str, categorical: Any, group: str) -> Keys:
-    codes = np.ascontiguousarray(categorical.codes)
+    codes = borrowable(np.asarray(categorical.codes))
     if codes.size and int(codes.min()) < 0:
         refuse_missing(name, first_row(codes < 0), group)
     categories = categorical.categories
@@ -119,7 +127,7 @@ def _of_categorical(name: str, categorical: Any, group: str) -> Keys:
 
 def _of_sequence(name: str, keys: Sequence[Any], group: str) -> Keys:
     # Not by numpy alone: it makes tuples a second axis, and a NaN among strings the string "nan".
-    if all(issubclass(kind, int | np.integer) and kind is not bool for kind in set(map(type, keys))):
+    if all(map(_is_integer, set(map(type, keys)))):
         values: npt.NDArray[Any] = np.asarray(keys, dtype=None if keys else np.int64)
         if values.dtype.kind in "iu":
             return _of_integers(values)
@@ -128,26 +136,29 @@ def _of_sequence(name: str, keys: Sequence[Any], group: str) -> Keys:
 
 def _of_integers(values: npt.NDArray[Any]) -> Keys:
     """Borrow signed integers; unsigned ones as signed ones of equal value, or of equal bits beyond int64."""
-    native: npt.NDArray[Any] = np.require(values, values.dtype.newbyteorder("="), ["C", "ALIGNED"])
+    native = borrowable(values)
     if native.dtype.kind == "i":
         return Keys(native, True, lambda row: str(native[row]))
     width = native.dtype.itemsize
     fits = not native.size or int(native.max()) < 2 ** (8 * width - 1)
     codes = native.view(f"i{width}") if fits or width == 8 else native.astype(f"i{2 * width}")
-    return Keys(codes, fits or width < 8, lambda row: str(native[row]))
+    is_number = fits or width < 8
+    return Keys(codes, is_number, lambda row: str(native[row]), are_bits=not is_number)
 
 
 def _of_objects(name: str, values: npt.NDArray[Any] | Sequence[Any], group: str) -> Keys:
     for start, part in _chunks(values):
-        if any(map(_is_refused, set(map(type, part)))):
-            row = next(row for row, label in enumerate(part) if _is_refused(type(label)))
-            _refuse(name, start + row, part[row], group)
+        if not all(map(_is_plain, set(map(type, part)))):
+            for row, label in enumerate(part, start):
+                if _is_refused(type(label)) or is_missing(label):
+                    _refuse(name, row, label, group)
     codes, index = number_objects(name, values)
     labels: list[Any] = list(index)
-    if labels and all(issubclass(kind, int | np.integer) for kind in set(map(type, labels))):
-        numbers = np.array(list(map(int, labels)))
-        if numbers.dtype == np.int64:
-            return _of_integers(numbers[codes])
+    if labels and all(map(_is_integer, set(map(type, labels)))):
+        numbers = list(map(int, labels))
+        for integers in (np.iinfo(np.int64), np.iinfo(np.uint64)):
+            if integers.min <= min(numbers) and max(numbers) <= integers.max:
+                return _of_integers(np.array(numbers, dtype=integers.dtype)[codes])
     compact: CodeArray = codes.astype(code_type(len(labels)), copy=False)
     return Keys(compact, False, lambda row: _text(labels[compact[row]]))
 
@@ -159,11 +170,22 @@ def _chunks(values: npt.NDArray[Any] | Sequence[Any]) -> Iterator[tuple[int, Seq
         yield start, part.tolist() if isinstance(part, np.ndarray) else part
 
 
+def _is_integer(kind: type) -> bool:
+    """Tell whether objects of a type are integers; NumPy derives its time spans from them."""
+    return issubclass(kind, int | np.integer) and not issubclass(kind, bool | np.timedelta64)
+
+
+def _is_plain(kind: type) -> bool:
+    """Tell whether objects of a type are neither refused nor ever missing."""
+    return issubclass(kind, _NEVER_MISSING) and not issubclass(kind, bool | np.timedelta64)
+
+
 def _is_refused(kind: type) -> bool:
     """Tell whether objects of a type are no keys: missing, floats, booleans, and what hashes by identity."""
     if issubclass(kind, np.generic):
-        return issubclass(kind, np.floating | np.bool_)
-    return issubclass(kind, float | bool) or kind.__name__ in _MISSING or hasattr(kind, "__array__")
+        return issubclass(kind, np.inexact | np.bool_)
+    is_number = issubclass(kind, float | complex | bool)
+    return is_number or kind.__name__ in _MISSING or hasattr(kind, "__array__")
 
 
 def _refuse(name: str, row: int, label: object, group: str) -> NoReturn:
@@ -176,6 +198,8 @@ def _refuse(name: str, row: int, label: object, group: str) -> NoReturn:
 
 
 def _text(label: object) -> str:
+    if isinstance(label, np.datetime64 | np.timedelta64):
+        return str(label)
     return repr(label.item() if isinstance(label, np.generic) else label)
 
 
@@ -224,10 +248,19 @@ def refuse_missing(name: str, row: int, group: str) -> NoReturn:
 
 
 def is_missing(label: object) -> bool:
-    """Tell whether an object stands for a missing value: None, NaN, pandas' NA and NaT."""
+    """Tell whether an object stands for a missing value.
+
+    None, pandas' NA and NaT, NumPy's NaT, and whatever else differs from itself, as NaN of any type does.
+    """
     if type(label).__name__ in _MISSING:
         return True
-    return isinstance(label, float | np.floating) and bool(np.isnan(label))
+    if isinstance(label, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(label))
+    try:
+        differs: object = label != label
+    except ArithmeticError:  # a signalling NaN of decimal
+        return True
+    return isinstance(differs, bool | np.bool_) and bool(differs)
 
 
 def first_row(where: npt.NDArray[np.bool_]) -> int:

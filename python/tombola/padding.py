@@ -1,7 +1,8 @@
 """How much of batches is padding, beside random batches of the same sizes.
 
 A batch is as long as its longest row: it takes ``rows * longest``, of which the sum of the lengths is real.
-Rows of several parts that are padded each for itself, such as stages, count part by part. O(rows).
+Rows of several parts that are padded each for itself, such as stages, count part by part. Everything is
+counted in 64-bit integers, exactly, or refused. O(rows).
 """
 
 from collections.abc import Iterable
@@ -12,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._validation import IndexArray, check_integer, index_array
+from ._validation import INDEX_LIMIT, IndexArray, check_integer, index_array, refuse_masked
 from .plan import Plan
 from .report import read_sample
 
-__all__ = ["PaddingReport", "padding_report", "padding_share"]
+__all__ = ["PaddingReport", "can_count_padding", "padding_report", "padding_share"]
 
 
 class PaddingReport(dict[str, Any]):
@@ -79,7 +80,8 @@ def padding_report(
     TypeError
         If lengths or rows are no integers.
     ValueError
-        If a length is negative (the first row is named), or there is neither one nor two axes.
+        If a length is negative or masked (the first one is named), there is neither one nor two axes, or all
+        rows padded to the longest come to 2**63 or more.
     IndexError
         If a batch holds a row without a length.
 
@@ -101,11 +103,21 @@ def padding_report(
         raise IndexError(msg)
     chosen = checked[rows]
     order = _core.permutation(len(rows), check_integer("seed", seed))
+    if not can_count_padding(chosen):
+        longest = int(chosen.max())
+        came = f"{len(rows):,} rows of batches are up to {longest:,} long"
+        msg = f"lengths must be such that all rows, padded to the longest, stay below 2**63, but {came}"
+        raise ValueError(msg)
     report = PaddingReport(rows=len(rows), batches=len(sizes), sampled=sampled, length=int(chosen.sum()))
     figures = {"before": _figures(chosen[order], sizes), "after": _figures(chosen, sizes)}
     for name in figures["after"]:
         report.update({f"{name}_{when}": figures[when][name] for when in ("before", "after")})
     return report
+
+
+def can_count_padding(lengths: IndexArray) -> bool:
+    """Tell whether these rows, all padded to the longest, stay below 2**63, and so do any batches of them."""
+    return sum(map(int, _parts(lengths).max(axis=0, initial=0))) * len(lengths) < INDEX_LIMIT
 
 
 def padding_share(lengths: IndexArray, sizes: IndexArray) -> float:
@@ -114,7 +126,7 @@ def padding_share(lengths: IndexArray, sizes: IndexArray) -> float:
     Parameters
     ----------
     lengths : ndarray of int64, shape (n,) or (n, parts)
-        Lengths of the rows, one batch after the other.
+        Lengths of the rows, one batch after the other, of which `can_count_padding` is true.
     sizes : ndarray of int64
         Rows of each batch, >= 1; their sum is n.
     """
@@ -125,7 +137,7 @@ def padding_share(lengths: IndexArray, sizes: IndexArray) -> float:
 def _figures(lengths: IndexArray, sizes: IndexArray) -> dict[str, Any]:
     """Return the padded length, its share of padding, and the largest such share of a batch."""
     starts = np.cumsum(sizes) - sizes
-    parts = lengths if lengths.ndim == 2 else lengths[:, np.newaxis]
+    parts = _parts(lengths)
     real = np.add.reduceat(parts, starts, axis=0).sum(axis=1)
     padded = np.maximum.reduceat(parts, starts, axis=0).sum(axis=1) * sizes
     total = int(padded.sum())
@@ -136,7 +148,12 @@ def _figures(lengths: IndexArray, sizes: IndexArray) -> dict[str, Any]:
     }
 
 
+def _parts(lengths: IndexArray) -> IndexArray:
+    return lengths if lengths.ndim == 2 else lengths[:, np.newaxis]
+
+
 def _length_array(lengths: npt.ArrayLike) -> IndexArray:
+    refuse_masked("lengths", lengths)
     array: npt.NDArray[np.generic] = np.asarray(lengths)
     if array.ndim != 2:
         checked = index_array("lengths", lengths)

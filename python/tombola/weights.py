@@ -15,7 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._validation import IndexArray, check_bool, check_number, check_one_dimensional, refuse_masked
+from ._validation import (
+    IndexArray,
+    borrowable,
+    check_bool,
+    check_number,
+    check_one_dimensional,
+    refuse_masked,
+)
 from .keys import CodeArray, code_type, first_row, is_missing, number_objects, refuse_missing
 
 __all__ = ["Classes", "class_weights", "compute_balanced_weights", "factorise", "weight_array"]
@@ -109,7 +116,7 @@ def class_weights(counts: IndexArray, min_count_baseline: float) -> npt.NDArray[
 
 
 def weight_array(name: str, values: npt.ArrayLike) -> WeightArray:
-    """Return weights as a C-contiguous float32 or float64 array; one that is already so is borrowed.
+    """Return weights as a C-contiguous, aligned float32 or float64 array; one that is so is borrowed.
 
     Raises
     ------
@@ -134,9 +141,8 @@ def weight_array(name: str, values: npt.ArrayLike) -> WeightArray:
 
 
 def _as_floats(array: npt.NDArray[Any], *, double: bool) -> WeightArray:
-    if double:
-        return np.ascontiguousarray(array, dtype=np.float64)
-    return np.ascontiguousarray(array, dtype=np.float32)
+    floats: WeightArray = borrowable(array, np.float64 if double else np.float32)
+    return floats
 
 
 def factorise(labels: Any) -> Classes:
@@ -197,7 +203,7 @@ def _column_classes(column: Any) -> Classes:
 
 
 def _categorical_classes(categorical: Any) -> Classes:
-    codes = np.ascontiguousarray(categorical.codes)
+    codes = borrowable(np.asarray(categorical.codes))
     if codes.size and int(codes.min()) < 0:
         refuse_missing("labels", first_row(codes < 0), "class")
     categories = categorical.categories
@@ -221,7 +227,7 @@ def _integer_classes(values: npt.NDArray[Any]) -> Classes:
 
 def _counted(values: npt.NDArray[Any], n_codes: int, name_of: Callable[[int], str]) -> Classes:
     """Count codes that lie in ``[0, n_codes)``; unsigned ones are viewed as signed where they fit."""
-    codes = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+    codes = borrowable(values)
     if codes.dtype.kind == "u":
         signed = np.dtype(f"i{codes.dtype.itemsize}")
         fits = n_codes - 1 <= np.iinfo(signed).max
@@ -239,7 +245,7 @@ def _object_classes(values: npt.NDArray[Any]) -> Classes:
     for label, code in index.items():  # in order of first appearance
         if is_missing(label):
             refuse_missing("labels", first_row(codes == code), "class")
-        if isinstance(label, float | np.floating):
+        if isinstance(label, float | complex | np.inexact):
             at = first_row(codes == code)
             msg = f"labels must be integers, strings or categories, but labels[{at}] = {label!r}"
             raise TypeError(msg)

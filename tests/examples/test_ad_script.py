@@ -59,11 +59,11 @@ def test_the_target_is_what_both_reach() -> None:
     records = {"bucketed": (Record(2.0, 1.2, 1.0),), "mixed": (Record(2.0, 1.5, 1.05, 0.9),)}
     comparison = Comparison(records, None)  # type: ignore[arg-type]
     assert comparison.target(0) == pytest.approx(1.1)
-    assert comparison.steps_to_target("bucketed") == [20.0]
-    assert comparison.seconds_to_target("mixed") == [5.0]
+    assert comparison.to_target("bucketed", "steps") == [20.0]
+    assert comparison.to_target("mixed", "seconds") == [5.0]
     given = Comparison(records, 0.95)  # type: ignore[arg-type]
-    assert given.steps_to_target("bucketed") == []
-    assert given.steps_to_target("mixed") == [30.0]
+    assert given.to_target("bucketed", "steps") == []
+    assert given.to_target("mixed", "steps") == [30.0]
 
 
 def leave(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -2,8 +2,8 @@
 
 Balanced: the rows of all series stand in a line, which is cut into layers of as many positions as there are
 batches; a batch takes one position of each layer. From one layer to the one before it the positions are
-permuted so that the series that lies across the boundary never meets itself. Of many batches of short series,
-blocks of 16,384 neighbouring positions are permuted in place of positions, and then the positions in each block.
+permuted so that the series that lies across the boundary never meets itself. Of many batches of short series
+blocks of 16,384 neighbours are permuted in place of positions, and then the positions in each block.
 
 Source: the rule is tombola's own; its claims are checked in `tests/property/test_series_minimum.py`.
 """

@@ -41,6 +41,22 @@ def test_take_is_indexing_for_any_shape(data: st.DataObject) -> None:
     np.testing.assert_array_equal(taken.to_dense(), matrix.toarray()[positions])
 
 
+@pytest.mark.parametrize("part", ["data", "indices", "indptr", "positions"])
+def test_unaligned_arrays_are_taken_from(part: str) -> None:
+    counts = random_counts(30, 40).astype(np.float32)
+    positions = np.array([3, 29, 3, 0])
+    parts = {"data": counts.data, "indices": counts.indices, "indptr": counts.indptr.astype(np.int64)}
+    parts["positions"] = positions
+    parts[part] = np.frombuffer(b"?" + parts[part].tobytes(), dtype=parts[part].dtype, offset=1)
+    where = parts.pop("positions")
+    rows = CsrRows(parts["data"], parts["indices"], parts["indptr"], counts.shape)
+    assert rows._in_core == (part == "positions")
+    assert rows._checked(where).flags.aligned
+    expected = counts[positions].toarray()
+    np.testing.assert_array_equal(rows.take(where).to_dense(), expected)
+    np.testing.assert_array_equal(rows.take_dense(where), expected)
+
+
 def test_nothing_taken() -> None:
     taken = make_rows(random_counts()).take(np.array([], dtype=np.int64))
     assert taken.shape == (0, 23)

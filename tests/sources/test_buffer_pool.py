@@ -82,17 +82,57 @@ def test_memory_that_anything_looks_at_is_not_used_again(hold: Any) -> None:
 
 def test_the_smallest_that_fits_is_taken() -> None:
     pool = make()
-    large, small = (pool.empty(size, np.dtype("f8")) for size in (4 * SIZE, SIZE))
+    large, small = (pool.empty(size, np.dtype("f8")) for size in (SIZE + SIZE // 2, SIZE))
     where_large, where_small = address(large), address(small)
     del large, small
-    first = pool.empty(SIZE // 2, np.dtype("f8"))
-    second = pool.empty(SIZE // 2, np.dtype("f8"))
+    first = pool.empty(SIZE, np.dtype("f8"))
+    second = pool.empty(SIZE, np.dtype("f8"))
     assert [address(first), address(second)] == [where_small, where_large]
+
+
+@pytest.mark.parametrize("size", [0, 10, SIZE - 1, 4 * SIZE])
+def test_memory_more_than_twice_as_large_waits_on(size: int) -> None:
+    pool = make()
+    large = pool.empty(36 * SIZE, np.dtype("u1"))
+    where = address(large)
+    del large
+    other = pool.empty(size, np.dtype("u1"))
+    assert pool.waiting == 1
+    assert address(other) != where
+    again = pool.empty(21 * SIZE, np.dtype("u1"))  # 36 and an eighth are 40.5
+    assert pool.waiting == 0
+    assert address(again) == where
+
+
+def test_little_memory_is_not_pooled() -> None:
+    pool = make()
+    for size in (0, 10, SIZE - 1):
+        array = pool.empty(size, np.dtype("u1"))
+        del array
+        assert pool.waiting == 0
+    array = pool.empty(SIZE, np.dtype("u1"))
+    where = address(array)
+    del array
+    assert pool.waiting == 1
+    small = pool.empty(SIZE - 1, np.dtype("u1"))
+    assert pool.waiting == 1
+    assert address(small) != where
+
+
+@pytest.mark.parametrize("size", [4 * SIZE, 4 * SIZE - 5, 4 * SIZE * 8 // 9 + 1])
+def test_what_is_asked_for_up_to_the_limit_is_kept(size: int) -> None:
+    pool = make(limit=4 * SIZE)
+    array = pool.empty(size, np.dtype("u1"))
+    where = address(array)
+    del array
+    assert pool.waiting == 1
+    again = pool.empty(4 * SIZE, np.dtype("u1"))
+    assert address(again) == where
 
 
 def test_no_more_is_kept_than_said() -> None:
     dtype = np.dtype("f4")
-    for pool in (make(keep=0), make(limit=4 * SIZE)):
+    for pool in (make(keep=0), make(limit=4 * SIZE - 1)):
         array = pool.empty(SIZE, dtype)
         other = pool.empty(SIZE, dtype)
         del array, other
@@ -136,6 +176,11 @@ def test_what_cannot_be_is_refused() -> None:
         pool.empty(2**62, np.dtype("f8"))
     with pytest.raises(ValueError, match="keep must be an integer >= 0, but is -1"):
         make(keep=-1)
+    with pytest.raises(ValueError, match=r"^keep must be at most 1024, but is 1025$"):
+        make(keep=1025)
+    with pytest.raises(ValueError, match=r"^keep must be at most 1024, but is "):
+        make(keep=2**63 - 1)
+    assert make(keep=1024).waiting == 0
 
 
 @pytest.mark.parametrize("kind", ["csr", "dense"])

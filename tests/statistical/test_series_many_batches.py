@@ -34,7 +34,7 @@ def test_a_row_is_in_any_batch_equally_often(effort: int) -> None:
 
 
 def test_rows_of_a_series_are_near_each_other_by_chance_alone(effort: int) -> None:
-    """Of two rows of one series in one block of batches, the second is in any other batch of the block alike."""
+    """Of two rows of one series in a block of batches, the second is in any other batch of it alike."""
     epochs, near = epochs_of(20, effort), 64
     batch = core_batches(SHORT, "balanced", epochs).reshape(len(epochs), SHORT.count, SHORT.rows)
     first, second = batch[:, :, [0, 0, 1]].ravel(), batch[:, :, [1, 2, 2]].ravel()

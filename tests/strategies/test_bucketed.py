@@ -208,6 +208,12 @@ def as_they_appear(codes: Any) -> Any:
             ValueError,
             "boundaries must be strictly increasing, but boundaries[1] = 3 follows 4",
         ),
+        (
+            [1],
+            {"boundaries": [2**63 - 1, -(2**63)]},
+            ValueError,
+            f"boundaries must be strictly increasing, but boundaries[1] = {-(2**63)} follows {2**63 - 1}",
+        ),
         ([1], {"boundaries": [1.5]}, TypeError, "boundaries must be integers, but the dtype is float64"),
         ([1], {"boundaries": 5}, ValueError, "boundaries must be one-dimensional, but is one int"),
         ([1], {"n_buckets": 0}, ValueError, "n_buckets must be an integer >= 1, but is 0"),
@@ -257,6 +263,11 @@ def test_wrong_arguments(keys: Any, options: dict[str, Any], error: type[Excepti
     with pytest.raises(error) as caught:
         Bucketed(keys, **options)
     assert str(caught.value) == message
+
+
+def test_boundaries_as_far_apart_as_can_be() -> None:
+    strategy = Bucketed([1, 2, 3], boundaries=[-(2**63), 2, 2**63 - 1], shuffle=False)
+    assert batches(strategy) == [[0], [1, 2]]
 
 
 def test_lengths_of_rows_left_out_do_not_matter() -> None:

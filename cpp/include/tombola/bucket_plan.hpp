@@ -1,6 +1,6 @@
 // Plans whose batches hold rows of one group (bucket) each. Rows are shuffled inside the bucket (group_shuffle.hpp) and
-// cut into batches, whose order is a keyed permutation of all batches of the epoch. O(1) a new epoch after O(groups)
-// for the batches of each bucket; O(B + log groups) a batch.
+// cut into batches, whose order is a keyed permutation of all batches of the epoch. O(groups) a new epoch,
+// O(B + log groups) a batch.
 #pragma once
 
 #include <memory>

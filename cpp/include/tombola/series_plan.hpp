@@ -3,7 +3,9 @@
 // balanced: no batch holds more than per_series rows of one series, and there are as few batches as that allows,
 // T = max(ceil(N / B), max ceil(count / per_series)). The line of all positions is cut into layers of T, and a batch
 // takes one position of each (layer_shuffle.hpp); a series longer than T is in parts of T. Batches that are one row
-// shorter come last. drop_last: the most batches that can all be full, with as many rows of each series as those allow.
+// shorter come last. With very many batches of short series positions move in blocks of 2^14: the rows of a series then
+// fall into one such block of batches, or two. drop_last: the most batches that can all be full, with as many rows of
+// each series as those allow.
 //
 // round_robin: round r takes one row of every series that still has one; the sequence of all rounds is cut into
 // batches. Rounds between which no series ends form a level, whose series are listed when first needed.

@@ -113,18 +113,19 @@ class CsrRows:
 
     @property
     def _in_core(self) -> bool:
-        """Whether the core knows these types."""
+        """Whether the core can borrow these arrays."""
         return (
             self.data.dtype in (np.float32, np.float64)
             and self.indices.dtype in (np.int32, np.int64)
             and self.indptr.dtype == np.int64
-            and self.data.flags.c_contiguous
-            and self.indices.flags.c_contiguous
-            and self.indptr.flags.c_contiguous
+            and all(
+                array.flags.c_contiguous and array.flags.aligned
+                for array in (self.data, self.indices, self.indptr)
+            )
         )
 
     def _checked(self, positions: npt.NDArray[np.integer[Any]]) -> IndexArray:
-        where = np.ascontiguousarray(positions, dtype=np.int64)
+        where: IndexArray = np.require(positions, np.int64, ["C", "ALIGNED"])
         if len(where) and not (0 <= where.min() and where.max() < self.shape[0]):
             msg = f"positions must be in [0, {self.shape[0]:,}), but run from {where.min()} to {where.max()}"
             raise IndexError(msg)

@@ -2,8 +2,9 @@
 
 A strategy holds options and the caller's arrays, which it borrows. Changing such an array later may change
 which rows are chosen, never leads out of bounds, and is not seen by what was computed from it before
-(fingerprint, prepared weights). Prepared state is kept beside the fields: equality, hash and pickle ignore
-it.
+(fingerprint, prepared weights). That is of changes afterwards: while a strategy or a plan is being made, no
+other thread must write to the arrays. Prepared state is kept beside the fields: equality, hash and pickle
+ignore it.
 """
 
 import dataclasses

@@ -14,7 +14,13 @@ import numpy.typing as npt
 
 from .. import _core
 from .._validation import IndexArray, check_bool, check_integer, index_array
-from ..buckets import bucket_codes, count_lengths, longest_of_buckets, quantile_boundaries
+from ..buckets import (
+    ascending_codes,
+    bucket_codes,
+    count_lengths,
+    longest_of_buckets,
+    quantile_boundaries,
+)
 from ..group_report import bucket_entries
 from ..keys import CodeArray, first_row
 from ..plan import Plan
@@ -49,7 +55,10 @@ class Bucketed(KeyedStrategy):
         At most so much of padded length in a batch: batches of a bucket have
         ``min(batch_size, max_tokens // longest row of the bucket)`` rows. At least the longest of all rows.
     shuffle : bool, keyword-only
-        False: buckets in the order of their groups and their rows in order, every epoch alike.
+        False: buckets in ascending order of key and their rows in order, every epoch alike. Keys count by
+        value where they are integers that all fit int64 or all fit uint64, or an array of times; categoricals
+        by the order of their categories, all others by first appearance. Costs O(n log n) once where keys are
+        integers that span more than twice the number of rows.
     indices : array-like of int, optional, keyword-only
         The rows to choose among, strictly increasing. Borrowed if a C-contiguous int64 array, else copied
         once.
@@ -67,6 +76,8 @@ class Bucketed(KeyedStrategy):
     Making the strategy reads the keys, its first plan groups the rows: O(n). After that an epoch costs
     O(buckets). Each bucket ends with a batch that may be shorter; ``drop_last=True`` leaves those out. The
     same version gives the same batches on every platform; equal keys of any integer type give equal batches.
+    No other thread must write to the keys or ``indices`` while the strategy or a plan of it is being made;
+    later changes are harmless.
 
     Examples
     --------
@@ -100,9 +111,7 @@ class Bucketed(KeyedStrategy):
         self._check_lengths()
 
     def _check_lengths(self) -> None:
-        options = ("boundaries", "n_buckets", "max_tokens")
-        asked = next((name for name in options if getattr(self, name) is not None), None)
-        keys = self._keys()
+        asked, keys = self._length_option(), self._keys()
         if asked is not None and not keys.are_numbers:
             msg = f"keys must be integers below 2**63 with {asked}=, but keys[0] is {keys.name_of(0)}"
             raise TypeError(msg)
@@ -119,6 +128,11 @@ class Bucketed(KeyedStrategy):
             came = f"is {self.max_tokens}, and keys[{row}] = {high}"
             msg = f"max_tokens must be at least the longest row, but {came}"
             raise ValueError(msg)
+
+    def _length_option(self) -> str | None:
+        """Return the option by which keys are lengths; None where they are buckets as they are."""
+        options = ("boundaries", "n_buckets", "max_tokens")
+        return next((name for name in options if getattr(self, name) is not None), None)
 
     def _row_of(self, chosen: npt.NDArray[np.bool_]) -> int:
         """Return where in the keys the first of the rows chosen among is for which this holds."""
@@ -146,7 +160,9 @@ class Bucketed(KeyedStrategy):
 
     def _group_codes(self) -> CodeArray:
         cut, codes = self._cut(), self._chosen_codes()
-        return codes if cut is None else bucket_codes(codes, cut[0])
+        if cut is not None:
+            codes = bucket_codes(codes, cut[0])
+        return codes if self.shuffle else ascending_codes(codes, are_bits=self._keys().are_bits)
 
     def _longest(self) -> IndexArray:
         """Return the longest row of each group, which decides how it is cut into batches."""
@@ -198,17 +214,18 @@ class Bucketed(KeyedStrategy):
     def _report_entries(self, plan: Plan, sample: Sample) -> dict[str, Any]:
         keys, cut = self._keys(), self._cut()
         lengths = keys.codes[self._positions(sample.rows)].astype(np.int64)
+        are_lengths = self._length_option() is not None and int(lengths.min()) >= 0
         return bucket_entries(
             sample,
             buckets=lengths if cut is None else bucket_codes(lengths, cut[0]),
             n_buckets=self._groups().n_groups,
-            lengths=lengths if keys.are_numbers and int(lengths.min()) >= 0 else None,
+            lengths=lengths if are_lengths else None,
         )
 
 
 def _boundary_tuple(boundaries: npt.ArrayLike) -> tuple[int, ...]:
     array = index_array("boundaries", boundaries)
-    falls = np.diff(array) <= 0
+    falls = array[1:] <= array[:-1]  # differences would wrap
     if falls.any():
         at = first_row(falls) + 1
         came = f"boundaries[{at}] = {array[at]} follows {array[at - 1]}"

@@ -1,7 +1,9 @@
 """What strategies over groups of rows share: one key a row, the groups that the core makes of them.
 
-Keys become integers when the strategy is made; the core's groups (offsets and members, 4 bytes a row below
-2**32 rows) are made with the first plan and kept, O(n). Epochs share them.
+Keys become integers when the strategy is made; the core's groups are made with the first plan and kept, O(n):
+offsets and members, 4 bytes a row where the largest row number is below 2**31, else 8. Epochs share them.
+No other thread must write to keys or indices while a strategy or a plan is being made; later changes are
+harmless.
 """
 
 from abc import abstractmethod

@@ -6,8 +6,10 @@ keyed bijections that keep a series which crosses from one layer into the next a
 batches there can be. ``schedule="round_robin"`` takes one row of every series that still has one, round after
 round, and cuts the sequence into batches.
 
-O(n) once to group rows, O(series) a new epoch; a balanced batch costs O(batch_size * log series) from
-nothing, one of the round robin O(series), and O(batch_size) where batches are read in order.
+O(n) once to group rows, O(series) a new epoch. A balanced batch costs O(batch_size): a bitmap with ranks
+finds the series of a position in O(1). Where an epoch has at most 64 batches, each layer costs O(batches)
+more. A batch of the round robin costs O(series) from nothing, and O(batch_size) where batches are read in
+order.
 """
 
 import logging
@@ -66,8 +68,12 @@ class SeriesRoundRobin(KeyedStrategy):
     Making the strategy reads the ids, its first plan groups the rows: O(n); integers and categoricals are
     much the fastest. After that an epoch costs O(series). Where one series is so long that the balanced
     schedule needs more batches than ``ceil(n / batch_size)``, a warning says so once, with figures. With
-    ``drop_last=True`` all batches are full, and what rows are left out differs from epoch to epoch. The same
-    version gives the same batches on every platform; equal ids of any integer type give equal batches.
+    ``drop_last=True`` all batches are full, and what rows are left out differs from epoch to epoch. In epochs
+    of 65,536 batches and more the rows of a short series fall into one block of 16,384 batches, or two, at
+    random places in it (series of up to 64 rows that hold 16 rows or fewer on average, over rows): what is
+    read one after the other then lies near each other in memory. The same version gives the same batches on
+    every platform; equal ids of any integer type give equal batches. No other thread must write to the ids or
+    ``indices`` while the strategy or a plan of it is being made; later changes are harmless.
 
     Examples
     --------

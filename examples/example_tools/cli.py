@@ -1,0 +1,104 @@
+"""Command lines whose errors are one line on stderr, with exit code 2; Ctrl-C gives exit code 130.
+
+With TOMBOLA_DEBUG=1 errors keep their traceback.
+"""
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+__all__ = ["OneLineParser", "check_fraction", "check_number", "check_whole", "run_example"]
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line; defaults are shown in the help."""
+
+    def __init__(self, description: str, **options: Any) -> None:
+        super().__init__(
+            description=description,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+            **options,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with exit code 2."""
+        self.exit(BAD_INPUT, f"error: {message} (see --help)\n")
+
+
+def run_example(work: Callable[[], None]) -> NoReturn:
+    """Do the work and leave; an error that comes of bad input is told in one line.
+
+    ValueError, missing packages and unreadable files count as bad input; everything else is a fault of the
+    example and keeps its traceback.
+    """
+    try:
+        work()
+    except KeyboardInterrupt:
+        print("interrupted; what is written is whole", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        if os.environ.get("TOMBOLA_DEBUG"):
+            raise
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    sys.exit(0)
+
+
+def check_whole(least: int) -> Callable[[str], int]:
+    """Return a converter to whole numbers of at least `least`, for ``type=``."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            msg = f"expected a whole number >= {least}, but got {text!r}"
+            raise argparse.ArgumentTypeError(msg)
+        return value
+
+    return convert
+
+
+def check_number(least: float, *, above: bool = False) -> Callable[[str], float]:
+    """Return a converter to finite numbers of at least, or with ``above`` beyond, `least`."""
+
+    def convert(text: str) -> float:
+        value = _number(text)
+        if not math.isfinite(value) or value < least or (above and value == least):
+            msg = f"expected a finite number {'>' if above else '>='} {least:g}, but got {text!r}"
+            raise argparse.ArgumentTypeError(msg)
+        return value
+
+    return convert
+
+
+def check_fraction(text: str) -> float:
+    """Convert to a number in (0, 1], for ``type=``."""
+    value = _number(text)
+    if not 0 < value <= 1:
+        msg = f"expected a share in (0, 1], such as 0.1, but got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f'this example needs the package {error.name}; pip install "tombola[examples]" brings it'
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())

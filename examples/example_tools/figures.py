@@ -1,0 +1,52 @@
+"""One look for all pictures; drawn without a display, written whole.
+
+Colours are those of Okabe and Ito (2008), which colour-blind readers tell apart.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+__all__ = ["INK", "STYLE", "save_figure", "show_percent"]
+
+INK = "#333333"
+STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#E5E5E5",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+}
+
+
+@contextmanager
+def save_figure(path: Path, size: tuple[float, float], title: str) -> Iterator[Figure]:
+    """Give an empty figure to draw in; on leaving without an exception it is written to `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
+        yield figure
+        figure.savefig(partial, dpi=150)
+    partial.replace(path)
+
+
+def show_percent(axis: Axis) -> None:
+    """Write shares as percent, at round places only, so that no label is rounded."""
+    axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(lambda share, _place: f"{100 * share:.4g}%")

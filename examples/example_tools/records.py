@@ -1,0 +1,45 @@
+"""JSON and log files in a folder of results."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["log_to", "write_json"]
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a mapping as indented JSON that appears whole or not at all; NaN is refused with ValueError."""
+    text = json.dumps(value, indent=2, allow_nan=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+@contextmanager
+def log_to(path: Path, *, verbose: bool) -> Iterator[None]:
+    """Send log records of all levels to a new file, and those of INFO to stderr; all of them if `verbose`.
+
+    Only this example's loggers and those of tombola are let through.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+    console = logging.StreamHandler()
+    console.setFormatter(logging.Formatter("%(message)s"))
+    console.setLevel(logging.DEBUG if verbose else logging.INFO)
+    loggers = [logging.getLogger(name) for name in ("ranker", "compressed_ad", "tombola")]
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(file)
+        logger.addHandler(console)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(file)
+            logger.removeHandler(console)
+        file.close()

@@ -1,0 +1,1 @@
+"""A pairwise ranker of photos, and what its batches are made of."""

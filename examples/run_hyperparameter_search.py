@@ -1,0 +1,87 @@
+"""Search the ranker's hyperparameters with Optuna, with tombola's series sampler or without.
+
+    python examples/run_hyperparameter_search.py --mode quick                           # 10% of the data
+    python examples/run_hyperparameter_search.py --mode full
+    python examples/run_hyperparameter_search.py --mode full --no-use_series_sampler
+
+Learning rate, widths, dropout, weight decay and batch size are searched; what counts is the best validation
+accuracy, and the test accuracy is told of the best trial only.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from example_tools import OneLineParser, check_whole, log_to, run_example, write_json
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How much to search."""
+
+    fraction: float
+    trials: int
+    epochs: int
+
+
+MODES = {"quick": Mode(fraction=0.1, trials=8, epochs=6), "full": Mode(fraction=1.0, trials=25, epochs=12)}
+
+
+def make_parser() -> OneLineParser:
+    """Return the parser of the command line."""
+    from ranker.options import add_data_options
+
+    parser = OneLineParser("Search the ranker's hyperparameters with Optuna.")
+    sizes = "; ".join(
+        f"{name}: {mode.trials} trials of {mode.epochs} epochs on {100 * mode.fraction:g}%% of the series"
+        for name, mode in MODES.items()
+    )
+    parser.add_argument("--mode", choices=list(MODES), default="quick", help=sizes)
+    parser.add_argument(
+        "--use_series_sampler",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="batches of pairs of different series, rather than random batches",
+    )
+    parser.add_argument("--n_trials", type=check_whole(1), help="trials, if not as many as the mode says")
+    parser.add_argument("--max_epochs", type=check_whole(1), help="epochs, if not as many as the mode says")
+    add_data_options(parser, "search-output")
+    return parser
+
+
+def run(options: argparse.Namespace) -> None:
+    """Search, print the trials and the best one's test accuracy, write both."""
+    from ranker.data import make_pairs, split_by_series
+    from ranker.options import design_of
+    from ranker.report import describe_split
+    from ranker.search import plot_search, print_search, search
+    from ranker.training import TrainOptions
+
+    mode = MODES[options.mode]
+    data = make_pairs(design_of(options))
+    split = split_by_series(data, fraction=mode.fraction, seed=options.data_seed)
+    described = describe_split(data, split)
+    print(described)
+    base = TrainOptions(
+        use_series_sampler=options.use_series_sampler,
+        max_epochs=options.max_epochs or mode.epochs,
+        seed=options.seed,
+    )
+    with log_to(options.output / "search.log", verbose=options.verbose):
+        found = search(data, split, base, options.n_trials or mode.trials)
+    print_search(found)
+    results, picture = options.output / "search.json", options.output / "search.png"
+    facts = {"mode": options.mode, "data": asdict(design_of(options)), "split": described}
+    write_json(results, {**facts, **found.to_dict()})
+    plot_search(picture, found)
+    print(f"wrote {results}, {picture} and {options.output / 'search.log'}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run on the command line's arguments, or those given."""
+    options = make_parser().parse_args(arguments)
+    run_example(lambda: run(options))
+
+
+if __name__ == "__main__":
+    main()
