@@ -104,6 +104,7 @@ SumTree::SumTree(u64 n) : size_(checked_size(n)), weights_(fan_out * blocks_of(s
 double SumTree::scale() const noexcept { return std::ldexp(1.0, fit_.exponent); }
 
 void SumTree::choose_fit() {
+    whole_ = false;
     const WeightSummary summary = make_value_source(weights(), {})->summarise();
     positive_ = summary.positive;
     if (positive_ > 0) {
@@ -144,12 +145,14 @@ void SumTree::sum_blocks() {
         });
     }
     total_ = sums[0];
+    whole_ = true;
 }
 
 template <typename T>
 void SumTree::fill_with(std::span<const T> weights) {
     require_as_many("slots", static_cast<std::size_t>(size_), weights.size());
     check_weights(weights);
+    whole_ = false;
     for_parts(weights.size(), slots_a_task, [&](std::size_t first, std::size_t last) {
         std::copy(&weights[first], weights.data() + last, &weights_[first]);
     });
@@ -195,6 +198,12 @@ void SumTree::check_slots(std::span<const index_t> slots) const {
     }
 }
 
+void SumTree::check_whole() const {
+    if (!whole_) {
+        throw std::runtime_error("a change of the sum tree was broken off: fill it, or load a state, before drawing");
+    }
+}
+
 void SumTree::update(std::span<const index_t> slots, std::span<const double> weights) {
     require_as_many("slots", slots.size(), weights.size());
     check_slots(slots);
@@ -224,9 +233,9 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
         change += deltas[i];
     }
     // A weight given may be of a slot that a later one overwrites: the rule asks for all that were given.
-    const bool fits = fit_.chosen && largest_given * by <= largest_mass && total() + change < total_limit;
+    const bool fits = whole_ && fit_.chosen && largest_given * by <= largest_mass && total() + change < total_limit;
     if (!fits) {
-        if (positive_ > 0 || fit_.chosen) {
+        if (positive_ > 0 || fit_.chosen || !whole_) {
             choose_fit();
         }
         return;

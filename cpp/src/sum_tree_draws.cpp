@@ -30,6 +30,7 @@ void SumTree::find(std::size_t count, u64* targets, u64* slots, mass_t* masses) 
 }
 
 void SumTree::draw(u64 seed, u64 step, Draws draws, std::span<index_t> out, std::span<mass_t> masses) const {
+    check_whole();
     const mass_t all = total();
     if (all == 0 && !out.empty()) {
         throw std::invalid_argument("at least one weight must be > 0 to draw, but all " + std::to_string(size_) +
@@ -129,6 +130,7 @@ struct SumTree::Distinct {
 };
 
 void SumTree::draw_distinct(u64 seed, u64 step, std::span<index_t> out, std::span<mass_t> masses) const {
+    check_whole();
     if (out.size() > positive_) {
         throw std::invalid_argument("without replacement at most as many slots can be drawn as have a weight > 0, " +
                                     std::to_string(positive_) + ", but size is " + std::to_string(out.size()));

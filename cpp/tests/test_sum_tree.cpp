@@ -207,3 +207,26 @@ TEST(errors_name_the_offence_and_change_nothing) {
     CHECK_EQ(tree.positive(), u64{1});
     check_tree(tree);
 }
+
+TEST(a_fill_that_was_broken_off_is_noticed) {
+    constexpr std::size_t n = std::size_t{1} << 23U;
+    SumTree tree(n);
+    tree.update(Slots{4}, std::vector<double>{2.0});
+    set_num_threads(1);
+    set_interrupt_check([] { throw std::runtime_error("stop"); });
+    bool broken_off = false;  // it is, unless all loops are done in 20 ms each
+    try {
+        tree.fill(std::vector<float>(n, 1.0F));
+    } catch (const std::runtime_error&) {
+        broken_off = true;
+    }
+    set_interrupt_check({});
+    if (broken_off) {
+        CHECK_THROWS_WITH(std::runtime_error, "was broken off", draw(tree, 1));
+        CHECK_THROWS_WITH(std::runtime_error, "was broken off", draw_distinct(tree, 1));
+    }
+    tree.update(Slots{4}, std::vector<double>{2.0});
+    CHECK_EQ(draw(tree, 100).size(), std::size_t{100});
+    CHECK_EQ(tree.positive(),
+             static_cast<u64>(n) - static_cast<u64>(std::count(tree.weights().begin(), tree.weights().end(), 0.0)));
+}

@@ -17,7 +17,8 @@
 // at most (1 + n_positive * p) / total, total the sum of the masses. With n = 2^27 slots of about equal weights a unit
 // is 2^-30 of a weight after a fit.
 //
-// Threads: const functions may run side by side; the others need the tree for themselves.
+// Threads: const functions may run side by side; the others need the tree for themselves. Where the user breaks off a
+// fill or a refit, draws are refused until a fill, an update or a restore has made the sums.
 #pragma once
 
 #include <span>
@@ -74,6 +75,7 @@ class SumTree {
     u64 size_;
     u64 positive_ = 0;
     mass_t total_ = 0;
+    bool whole_ = true;  // false where making the sums was broken off
     Fit fit_;
     Buffer<double> weights_;            // filled up with zeros to whole blocks of fan_out
     std::vector<Buffer<u64>> levels_;   // levels_[0]: nodes over the blocks; the last one is the root
@@ -83,6 +85,7 @@ class SumTree {
     void choose_fit();
     void sum_blocks();
     void check_slots(std::span<const index_t> slots) const;
+    void check_whole() const;
     template <typename T>
     void fill_with(std::span<const T> weights);
     // For targets of [0, total()): the slots they fall on, what is left of them there, and the slots' masses.
