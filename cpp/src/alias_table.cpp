@@ -13,6 +13,8 @@ namespace tombola {
 namespace {
 
 constexpr std::size_t draws_a_task = std::size_t{1} << 14U;
+constexpr std::size_t block_draws = 64;
+constexpr std::size_t waiting = 2;  // blocks
 
 }  // namespace
 
@@ -37,24 +39,36 @@ void AliasTable::draw(u64 seed, u64 epoch, u64 first, std::span<index_t> out) co
     const Column* const columns = columns_.data();
     const index_t tasks = static_cast<index_t>((out.size() + draws_a_task - 1) / draws_a_task);
     parallel_for(tasks, [&](index_t task) {
-        DrawWords words;
-        std::array<u32, draws_at_once> own;
-        std::array<u32, draws_at_once> height;
+        // Blocks wait for their columns while the random numbers of the next ones are made.
+        struct Block {
+            std::array<u32, block_draws> own;
+            std::array<u32, block_draws> height;
+        };
+        std::array<Block, waiting + 1> blocks;
+        DrawWords<block_draws> words;
         const std::size_t start = static_cast<std::size_t>(task) * draws_a_task;
-        const std::size_t stop = std::min(out.size(), start + draws_a_task);
-        for (std::size_t at = start; at < stop; at += draws_at_once) {
-            const std::size_t count = std::min(draws_at_once, stop - at);
-            const std::span<const u64> u = words.fill(key, first + at, count);
-            for (std::size_t i = 0; i < count; ++i) {
-                const u128 product = static_cast<u128>(u[i]) * n;
-                own[i] = static_cast<u32>(product >> 64U);
-                height[i] = static_cast<u32>(static_cast<u64>(product) >> 32U);
-                __builtin_prefetch(columns + own[i]);
+        const std::size_t count = std::min(draws_a_task, out.size() - start);
+        const std::size_t n_blocks = (count + block_draws - 1) / block_draws;
+        for (std::size_t b = 0; b < n_blocks + waiting; ++b) {
+            if (b < n_blocks) {
+                Block& block = blocks[b % blocks.size()];
+                const std::size_t at = start + b * block_draws;
+                const std::span<const u64> u = words.fill(key, first + at, block_draws);
+                for (std::size_t i = 0; i < block_draws; ++i) {
+                    const u128 product = static_cast<u128>(u[i]) * n;
+                    block.own[i] = static_cast<u32>(product >> 64U);
+                    block.height[i] = static_cast<u32>(static_cast<u64>(product) >> 32U);
+                    __builtin_prefetch(columns + block.own[i]);
+                }
             }
-            for (std::size_t i = 0; i < count; ++i) {
-                const Column column = columns[own[i]];
-                const u32 is_own = 0U - static_cast<u32>(height[i] < column.cut);  // a branch would be a coin's toss
-                out[at + i] = static_cast<index_t>((own[i] & is_own) | (column.alias & ~is_own));
+            if (b >= waiting) {
+                const Block& block = blocks[(b - waiting) % blocks.size()];
+                const std::size_t done = (b - waiting) * block_draws;
+                for (std::size_t i = 0; i < std::min(block_draws, count - done); ++i) {
+                    const Column column = columns[block.own[i]];
+                    const u32 own = 0U - static_cast<u32>(block.height[i] < column.cut);  // a branch is a coin's toss
+                    out[start + done + i] = static_cast<index_t>((block.own[i] & own) | (column.alias & ~own));
+                }
             }
         }
     });

@@ -34,7 +34,7 @@ class AliasTable {
     };
     static constexpr u64 largest = (u64{1} << 32U) - 1;
 
-    // O(n), the weights are read three times; std::invalid_argument for more than `largest` rows
+    // O(n), by all threads; std::invalid_argument for more than `largest` rows
     explicit AliasTable(const WeightTable& table);
     // The columns of another table; std::invalid_argument names an alias out of range
     explicit AliasTable(std::span<const Column> columns);
