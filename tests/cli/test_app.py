@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.cli.children import listen_to_ctrl_c
 from tombola.cli import demo as demo_module
 from tombola.cli import inspect as inspect_module
 from tombola.cli.app import app
@@ -141,7 +142,9 @@ def test_ctrl_c_while_plates_are_made_leaves_whole_ones(tmp_path: Path) -> None:
         "-o",
         str(tmp_path / "o"),
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, preexec_fn=listen_to_ctrl_c
+    ) as process:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("plates-*/plate_01.h5ad")) and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.cli.children import listen_to_ctrl_c
 from tombola import __version__
 from tombola.cli import demo as demo_module
 from tombola.cli.app import app
@@ -116,7 +117,11 @@ def test_ctrl_c_leaves_no_broken_file(plates: list[Path], tmp_path: Path) -> Non
     command = [sys.executable, "-m", "tombola.cli", "run", *map(str, plates), "-l", "drug", "-o", str(output)]
     environment = {**os.environ, "MPLBACKEND": "Agg"}
     with subprocess.Popen(
-        [*command, "--epochs", "200"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment
+        [*command, "--epochs", "200"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env=environment,
+        preexec_fn=listen_to_ctrl_c,
     ) as process:
         deadline = time.monotonic() + 60
         while not output.exists() and time.monotonic() < deadline:
