@@ -1,7 +1,6 @@
 #include "tombola/grouped_alias.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <stdexcept>
 #include <string>
@@ -89,7 +88,6 @@ void draw_rows(const GroupedAlias& table, std::span<const GroupedAlias::Group> g
     const mass_t total = table.total();
     parallel_for(tasks, [&](index_t task) {
         DrawWords<2 * draws_at_once> words;
-        std::array<u64, draws_at_once> positions;
         const std::size_t start = static_cast<std::size_t>(task) * draws_a_task;
         const std::size_t stop = std::min(out.size(), start + draws_a_task);
         for (std::size_t at = start; at < stop; at += draws_at_once) {
@@ -101,11 +99,12 @@ void draw_rows(const GroupedAlias& table, std::span<const GroupedAlias::Group> g
                 const GroupedAlias::Column column = columns[own];
                 const u64 is_own = 0U - static_cast<u64>(multiply_high(static_cast<u64>(product), total) < column.cut);
                 const GroupedAlias::Group group = groups[(own & is_own) | (column.alias & ~is_own)];
-                positions[i] = group.first + multiply_high(u[2 * i + 1], group.size);
-                row_of.prefetch(positions[i]);
+                const u64 position = group.first + multiply_high(u[2 * i + 1], group.size);
+                row_of.prefetch(position);
+                out[at + i] = static_cast<index_t>(position);
             }
-            for (std::size_t i = 0; i < count; ++i) {
-                out[at + i] = row_of(positions[i]);
+            for (index_t& row : out.subspan(at, count)) {
+                row = row_of(row);
             }
         }
     });
@@ -113,14 +112,14 @@ void draw_rows(const GroupedAlias& table, std::span<const GroupedAlias::Group> g
 
 struct Itself {
     void prefetch(u64 /*position*/) const noexcept {}
-    index_t operator()(u64 position) const noexcept { return static_cast<index_t>(position); }
+    index_t operator()(index_t position) const noexcept { return position; }
 };
 
 template <typename Member>
 struct MemberAt {
     const Member* members;
     void prefetch(u64 position) const noexcept { __builtin_prefetch(members + position); }
-    index_t operator()(u64 position) const noexcept { return static_cast<index_t>(members[position]); }
+    index_t operator()(index_t position) const noexcept { return static_cast<index_t>(members[position]); }
 };
 
 }  // namespace
