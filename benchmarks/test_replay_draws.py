@@ -159,6 +159,13 @@ def test_tree_draws(batch: int, size: int, weights: Weights, tree: tombola.SumTr
     measure(TREE_DRAW[batch], OURS, run, n=size, indices=batch * BATCHES)
 
 
+def test_tree_draws_without_replacement(size: int, tree: tombola.SumTree, measure: Measure) -> None:
+    slots = tree.draw(256, seed=7, replace=False)
+    assert len(np.unique(slots)) == 256
+    run = batches(lambda step: tree.draw(256, seed=1, step=step, replace=False))
+    measure(TREE_DISTINCT, OURS, run, n=size, indices=256 * BATCHES)
+
+
 @pytest.mark.parametrize("batch", list(TREE_DRAW))
 def test_tree_draws_by_torchrl(
     batch: int, size: int, weights: Weights, segment_tree: Any, measure: Measure
@@ -167,13 +174,6 @@ def test_tree_draws_by_torchrl(
     check_draws(lambda n: scan_batch(segment_tree, size, n, generator), weights)
     run = batches(lambda step: scan_batch(segment_tree, size, batch, generator))
     measure(TREE_DRAW[batch], "torchrl SumSegmentTree", run, n=size, indices=batch * BATCHES)
-
-
-def test_tree_draws_without_replacement(size: int, tree: tombola.SumTree, measure: Measure) -> None:
-    slots = tree.draw(256, seed=7, replace=False)
-    assert len(np.unique(slots)) == 256
-    run = batches(lambda step: tree.draw(256, seed=1, step=step, replace=False))
-    measure(TREE_DISTINCT, OURS, run, n=size, indices=256 * BATCHES)
 
 
 @pytest.mark.parametrize("batch", list(TREE_UPDATE))
