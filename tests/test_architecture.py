@@ -29,8 +29,8 @@ class Layer(NamedTuple):
 
 
 ENGINE = (
-    "_validation keys buckets permutations strategies plan report group_report padding weights alias _core "
-    "_version"
+    "_validation keys buckets permutations strategies plan report group_report padding weights alias "
+    "sum_tree _core _version"
 )
 BELOW_TRAINING = f"{ENGINE} position samplers dropin collate sources loader replay"
 LAYERS = (

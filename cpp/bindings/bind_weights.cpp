@@ -1,7 +1,6 @@
-// Prepared weights, class counts, the alias table.
+// Prepared weights, class counts.
 #include "arrays.hpp"
 #include "register.hpp"
-#include "tombola/alias_table.hpp"
 #include "weights.hpp"
 
 namespace tombola::bindings {
@@ -74,28 +73,6 @@ py::array_t<index_t> class_counts(const py::array& codes, index_t n_classes) {
     return out;
 }
 
-class PyAliasTable {
-  public:
-    explicit PyAliasTable(const py::array& weights) : table_(build(borrow<double>(weights, "weights"))) {}
-    index_t n() const { return static_cast<index_t>(table_.size()); }
-    py::array_t<index_t> draw(index_t size, u64 seed, u64 epoch) const {
-        require_size("size", size, 0);
-        py::array_t<index_t> out = new_indices(size);
-        const std::span<index_t> rows = span_of(out);
-        const py::gil_scoped_release release;
-        table_.draw(seed, epoch, 0, rows);
-        return out;
-    }
-
-  private:
-    AliasTable table_;
-
-    static AliasTable build(std::span<const double> weights) {
-        const py::gil_scoped_release release;
-        return AliasTable(WeightTable(make_value_source(weights, {})));
-    }
-};
-
 }  // namespace
 
 void register_weights(py::module_& m) {
@@ -118,10 +95,6 @@ void register_weights(py::module_& m) {
         .def_property_readonly("scale_exponent", [](const PyWeightTable& t) { return t.table->scale_exponent(); })
         .def_property_readonly("fingerprint", [](const PyWeightTable& t) { return t.table->fingerprint(); });
     m.def("class_counts", &class_counts, py::arg("codes"), py::arg("n_classes"));
-    py::class_<PyAliasTable>(m, "AliasTable", "Unsorted weighted draws with replacement, O(1) a draw.")
-        .def(py::init<const py::array&>(), py::arg("weights"))
-        .def_property_readonly("n", &PyAliasTable::n)
-        .def("draw", &PyAliasTable::draw, py::arg("size"), py::arg("seed"), py::arg("epoch") = 0);
 }
 
 }  // namespace tombola::bindings

@@ -6,6 +6,8 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     tombola::bindings::register_runtime(m);
     tombola::bindings::register_permutations(m);
     tombola::bindings::register_weights(m);
+    tombola::bindings::register_draws(m);
+    tombola::bindings::register_sum_tree(m);
     tombola::bindings::register_plans(m);
     tombola::bindings::register_csr(m);
     tombola::bindings::register_groups(m);

@@ -8,6 +8,8 @@ namespace tombola::bindings {
 void register_runtime(pybind11::module_& m);
 void register_permutations(pybind11::module_& m);
 void register_weights(pybind11::module_& m);
+void register_draws(pybind11::module_& m);
+void register_sum_tree(pybind11::module_& m);
 void register_plans(pybind11::module_& m);
 void register_csr(pybind11::module_& m);
 void register_groups(pybind11::module_& m);

@@ -2,70 +2,73 @@
 
 #include <algorithm>
 #include <array>
+#include <stdexcept>
+#include <string>
 
-#include "tombola/kernels.hpp"
+#include "tombola/draw_words.hpp"
 #include "tombola/parallel.hpp"
 #include "tombola/philox.hpp"
 
 namespace tombola {
 namespace {
 
-constexpr std::size_t draws_at_once = 256;
-constexpr std::size_t draws_a_task = std::size_t{1} << 17U;
+constexpr std::size_t draws_a_task = std::size_t{1} << 14U;
+constexpr std::size_t block_draws = 64;
+constexpr std::size_t waiting = 2;  // blocks
 
 }  // namespace
 
-AliasTable::AliasTable(const WeightTable& table) : columns_(table.size()), total_(table.total()) {
-    __extension__ using u128 = unsigned __int128;
-    const std::size_t n = columns_.size();
-    std::vector<u128> masses(n);  // in units in which a column holds total_
-    std::vector<index_t> small;
-    std::vector<index_t> large;
-    std::array<mass_t, 1024> buffer;
-    for (std::size_t first = 0; first < n; first += buffer.size()) {
-        const std::size_t count = std::min(buffer.size(), n - first);
-        table.masses(first, count, buffer.data());
-        for (std::size_t i = 0; i < count; ++i) {
-            masses[first + i] = static_cast<u128>(buffer[i]) * n;
-            (masses[first + i] < total_ ? small : large).push_back(static_cast<index_t>(first + i));
-        }
+AliasTable::AliasTable(std::span<const Column> columns) : columns_(columns.size()) {
+    if (columns.empty() || columns.size() > largest) {
+        throw std::invalid_argument("an alias table must have 1 to 2**32 - 1 columns, but has " +
+                                    std::to_string(columns.size()));
     }
-    while (!small.empty() && !large.empty()) {
-        const index_t row = small.back();
-        const index_t giver = large.back();
-        small.pop_back();
-        large.pop_back();
-        const mass_t own = static_cast<mass_t>(masses[static_cast<std::size_t>(row)]);
-        columns_[static_cast<std::size_t>(row)] = {.cut = own, .alias = giver};
-        masses[static_cast<std::size_t>(giver)] -= total_ - own;
-        (masses[static_cast<std::size_t>(giver)] < total_ ? small : large).push_back(giver);
-    }
-    for (const std::vector<index_t>* rest : {&small, &large}) {
-        for (const index_t row : *rest) {
-            columns_[static_cast<std::size_t>(row)] = {.cut = total_, .alias = row};
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (columns[i].alias >= columns.size()) {
+            throw std::invalid_argument("aliases must lie in [0, " + std::to_string(columns.size()) + "), but column " +
+                                        std::to_string(i) + " has " + std::to_string(columns[i].alias));
         }
+        columns_[i] = columns[i];
     }
 }
 
 void AliasTable::draw(u64 seed, u64 epoch, u64 first, std::span<index_t> out) const {
+    __extension__ using u128 = unsigned __int128;
     const u64 key = derive_key(seed, epoch, Purpose::alias);
     const u64 n = columns_.size();
+    const Column* const columns = columns_.data();
     const index_t tasks = static_cast<index_t>((out.size() + draws_a_task - 1) / draws_a_task);
     parallel_for(tasks, [&](index_t task) {
-        alignas(64) std::array<u64, 2 * draws_at_once> words;
+        // Blocks wait for their columns while the random numbers of the next ones are made.
+        struct Block {
+            std::array<u32, block_draws> own;
+            std::array<u32, block_draws> height;
+        };
+        std::array<Block, waiting + 1> blocks;
+        DrawWords<block_draws> words;
         const std::size_t start = static_cast<std::size_t>(task) * draws_a_task;
-        const std::size_t stop = std::min(out.size(), start + draws_a_task);
-        for (std::size_t at = start; at < stop; at += draws_at_once) {
-            const std::size_t count = std::min(draws_at_once, stop - at);
-            kernels().serial_words(key, 0, first + at, count, reinterpret_cast<u32*>(words.data()));
-            for (std::size_t i = 0; i < count; ++i) {
-                words[2 * i] = multiply_high(words[2 * i], n);
-                __builtin_prefetch(&columns_[words[2 * i]]);
+        const std::size_t count = std::min(draws_a_task, out.size() - start);
+        const std::size_t n_blocks = (count + block_draws - 1) / block_draws;
+        for (std::size_t b = 0; b < n_blocks + waiting; ++b) {
+            if (b < n_blocks) {
+                Block& block = blocks[b % blocks.size()];
+                const std::size_t at = start + b * block_draws;
+                const std::span<const u64> u = words.fill(key, first + at, block_draws);
+                for (std::size_t i = 0; i < block_draws; ++i) {
+                    const u128 product = static_cast<u128>(u[i]) * n;
+                    block.own[i] = static_cast<u32>(product >> 64U);
+                    block.height[i] = static_cast<u32>(static_cast<u64>(product) >> 32U);
+                    __builtin_prefetch(columns + block.own[i]);
+                }
             }
-            for (std::size_t i = 0; i < count; ++i) {
-                const Column& column = columns_[words[2 * i]];
-                const mass_t target = multiply_high(words[2 * i + 1], total_);
-                out[at + i] = target < column.cut ? static_cast<index_t>(words[2 * i]) : column.alias;
+            if (b >= waiting) {
+                const Block& block = blocks[(b - waiting) % blocks.size()];
+                const std::size_t done = (b - waiting) * block_draws;
+                for (std::size_t i = 0; i < std::min(block_draws, count - done); ++i) {
+                    const Column column = columns[block.own[i]];
+                    const u32 own = 0U - static_cast<u32>(block.height[i] < column.cut);  // a branch is a coin's toss
+                    out[start + done + i] = static_cast<index_t>((block.own[i] & own) | (column.alias & ~own));
+                }
             }
         }
     });

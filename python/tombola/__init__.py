@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import get_num_threads, set_num_threads
 from ._version import __version__
-from .alias import AliasTable
+from .alias import AliasTable, GroupedAliasTable
 from .padding import padding_report
 from .permutations import RandomPermutation, permutation
 from .plan import Plan
@@ -22,6 +22,7 @@ from .strategies import (
     Strategy,
     Streaming,
 )
+from .sum_tree import SumTree, correction_weights
 from .weights import compute_balanced_weights
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ __all__ = [
     "BucketSampler",
     "Bucketed",
     "ClassBalancedSampling",
+    "GroupedAliasTable",
     "H5adSource",
     "Loader",
     "Plan",
@@ -52,9 +54,11 @@ __all__ = [
     "Source",
     "Strategy",
     "Streaming",
+    "SumTree",
     "__version__",
     "collate_compressed_batch",
     "compute_balanced_weights",
+    "correction_weights",
     "get_num_threads",
     "importance_scores",
     "padding_report",

@@ -23,6 +23,8 @@ from tests.oracle.philox import Purpose, bounded, derive, lane_word, word
 PATH = Path(__file__).with_name("records.json")
 SHOWN = 160
 LARGEST = 2**63 - 1
+UPDATED = [3, 17, 3, 40, 41, 42]
+OFFSETS = [0, 1, 1, 30, 31, 100]
 
 Record = dict[str, Any]
 
@@ -74,6 +76,17 @@ def by_oracle(record: Record) -> ArrayLike:
         case "alias":
             table = oracle.AliasTable(make_weights(record["weights"], n))
             return table.draw(record["size"], record["seed"], record["epoch"])
+        case "grouped_alias":
+            grouped = oracle.GroupedAlias(record["offsets"], make_weights(record["weights"], n))
+            return grouped.draw(record["size"], record["seed"], record["epoch"])
+        case "sum_tree":
+            tree = oracle.SumTree(n)
+            tree.fill(make_weights(record["weights"], n))
+            tree.update(UPDATED, make_weights("mixed", len(UPDATED)) * 100)
+            size, seed, step, kind = (record[key] for key in ("size", "seed", "step", "kind"))
+            if kind == "distinct":
+                return tree.draw_distinct(size, seed, step)
+            return tree.draw(size, seed, step, stratified=kind == "stratified")
         case "plan":
             return case_of(record).by_oracle().rows
         case "group_plan":
@@ -173,6 +186,18 @@ def records() -> Iterator[Record]:
     yield from _permutations()
     for weights in ("mixed", "steep", "zeros"):
         yield {"what": "alias", "weights": weights, "n": 50, "size": 100, "seed": 3, "epoch": 1}
+        yield {
+            "what": "grouped_alias",
+            "weights": weights,
+            "n": len(OFFSETS) - 1,
+            "offsets": OFFSETS,
+            "size": 100,
+            "seed": 3,
+            "epoch": 1,
+        }
+        for kind in ("independent", "stratified", "distinct"):
+            options = {"n": 100, "size": 25, "seed": 3, "step": 1, "kind": kind}
+            yield {"what": "sum_tree", "weights": weights, **options}
     for case in _plans():
         yield {"what": "plan", "case": asdict(case)}
     for group_case, times in _group_plans():

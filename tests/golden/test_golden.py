@@ -15,6 +15,7 @@ from tests.cases import make_weights
 from tests.compare import core_group_plan, core_plan
 from tests.golden.records import (
     PATH,
+    UPDATED,
     Record,
     by_oracle,
     case_of,
@@ -27,7 +28,8 @@ from tests.oracle.philox import philox
 from tombola import _core
 
 RECORDS: list[Record] = json.loads(PATH.read_text())
-IN_CORE = {"permutation", "random_permutation", "random_permutation_far", "alias", "plan", "group_plan"}
+PERMUTATIONS = {"permutation", "random_permutation", "random_permutation_far"}
+IN_CORE = PERMUTATIONS | {"alias", "grouped_alias", "sum_tree", "plan", "group_plan"}
 RESULT = {"count", "values", "sha256"}
 
 
@@ -49,8 +51,18 @@ def by_core(record: Record) -> ArrayLike:
         case "random_permutation_far":
             return _core.RandomPermutation(n, record["key"]).take(far_positions(n))
         case "alias":
-            table = _core.AliasTable(make_weights(record["weights"], n))
+            table = _core.AliasTable(_core.WeightTable.from_values(make_weights(record["weights"], n)))
             return table.draw(record["size"], record["seed"], record["epoch"])
+        case "grouped_alias":
+            grouped = _core.GroupedAlias(np.array(record["offsets"]), make_weights(record["weights"], n))
+            return grouped.draw(record["size"], record["seed"], record["epoch"])
+        case "sum_tree":
+            tree = _core.SumTree(n)
+            tree.fill(make_weights(record["weights"], n))
+            tree.update(np.array(UPDATED), make_weights("mixed", len(UPDATED)) * 100)
+            kind = record["kind"]
+            options = {"replace": kind != "distinct", "stratified": kind == "stratified"}
+            return tree.draw(record["size"], record["seed"], record["step"], **options)[0]
         case "group_plan":
             plan = core_group_plan(group_case_of(record))
             return np.concatenate(plan.batches(0, len(plan)))

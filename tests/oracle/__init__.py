@@ -2,25 +2,28 @@
 
 The core must equal it byte for byte (`tests/property/test_core_equals_oracle.py`); its own order is pinned
 by `tests/golden`. One module a part: philox (random numbers), permutations, weights (integer weights), draws,
-alias, plans (blocks, windows, batches), groups (rows by key), series, buckets.
+alias, sum_tree, plans (blocks, windows, batches), groups (rows by key), series, buckets.
 """
 
-from tests.oracle.alias import AliasTable
+from tests.oracle.alias import AliasTable, GroupedAlias
 from tests.oracle.buckets import buckets
 from tests.oracle.groups import Groups, RaggedPlan, group
 from tests.oracle.permutations import Bijection, permutation, random_permutation, shuffle
 from tests.oracle.plans import Batching, OraclePlan, blocks, streaming, weighted
 from tests.oracle.series import balanced, round_robin
+from tests.oracle.sum_tree import SumTree
 from tests.oracle.weights import Quantised, quantise_codes, quantise_values
 
 __all__ = [
     "AliasTable",
     "Batching",
     "Bijection",
+    "GroupedAlias",
     "Groups",
     "OraclePlan",
     "Quantised",
     "RaggedPlan",
+    "SumTree",
     "balanced",
     "blocks",
     "buckets",

@@ -47,6 +47,9 @@ class Purpose(IntEnum):
     BUCKET_BATCHES = 23
     LAYER_BLOCKS = 24
     LAYER_BLOCK_KEYS = 25
+    GROUPED_ALIAS = 26
+    SUM_TREE = 27
+    SUM_TREE_DISTINCT = 28
 
 
 def u64(value: ArrayLike) -> U64:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import oracle
-from tests.cases import N_CLASSES, WEIGHT_KINDS, Case, Kind, WeightKind, make_weights
+from tests.cases import N_CLASSES, WEIGHT_KINDS, Case, Kind, WeightKind
 from tests.compare import check_plan, check_ranges, compare_errors, core_plan, core_table
 from tests.oracle import Batching
 from tests.oracle.draws import draw_and_reject
@@ -159,18 +159,6 @@ def test_codes_out_of_range_are_named(dtype: str, wrong: int) -> None:
     codes = np.where(np.arange(40) == 17, wrong, np.arange(40)).astype(dtype)
     with pytest.raises(ValueError, match=rf"\[17\].*{wrong}"):
         _core.WeightTable.from_codes(codes, np.ones(40))
-
-
-@pytest.mark.parametrize("n", [1, 2, 5, 100, 3000])
-@pytest.mark.parametrize("kind", WEIGHT_KINDS)
-def test_alias_table(kind: WeightKind, n: int) -> None:
-    weights = make_weights(kind, n)
-    expected, table = oracle.AliasTable(weights), _core.AliasTable(weights)
-    assert table.n == n
-    for size, seed, epoch in [(0, 1, 0), (1, 1, 0), (777, 1, 0), (5001, 2**63 - 1, 2**63 - 1)]:
-        np.testing.assert_array_equal(
-            table.draw(size, seed, epoch), expected.draw(size, seed, epoch), strict=True
-        )
 
 
 @st.composite

@@ -61,6 +61,9 @@ enum class Purpose : u64 {
     bucket_batches = 23,
     layer_blocks = 24,
     layer_block_keys = 25,
+    grouped_alias = 26,
+    sum_tree = 27,
+    sum_tree_distinct = 28,
 };
 
 // The key of (seed, epoch, purpose): a hash by the generator itself, so that no two epochs or seeds collide by sums.
