@@ -1,20 +1,23 @@
 #include "tombola/bucket_plan.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "tombola/bijection.hpp"
 #include "tombola/group_shuffle.hpp"
 #include "tombola/parallel.hpp"
+#include "tombola/prefetch.hpp"
 
 namespace tombola {
 namespace {
 
 constexpr u64 exact_below = u64{1} << 16U;
 constexpr u64 rows_a_task = u64{1} << 16U;
-constexpr std::size_t at_once = 512;  // rows that are looked up together: memory is asked for ahead of need
+constexpr std::size_t at_once = 64;  // rows that are placed together, while those in front of them are asked for
 constexpr std::size_t batches_at_once = 64;
 
 template <typename Index>
@@ -53,18 +56,33 @@ class BucketPlan final : public Plan {
     void fill_batches(u64 first, u64 last, index_t* out) const;
 };
 
-// visit(batch) for the epoch's batches [first, last).
+// visit(batch, words of its group) for the epoch's batches [first, last).
 template <typename Index>
 template <typename Visit>
 void BucketPlan<Index>::visit_batches(u64 first, u64 last, Visit visit) const {
+    constexpr bool with_words = std::is_invocable_v<Visit, const Batch&, const u32*>;
     u64 numbers[batches_at_once];
+    u64 ids[batches_at_once];
+    u32 words[4 * batches_at_once];
+    Batch batches[batches_at_once];
     for (u64 t = first; t < last; t += batches_at_once) {
         const std::size_t n = static_cast<std::size_t>(std::min<u64>(batches_at_once, last - t));
         if (shuffle_) {
             order_.fill(t, n, numbers);
+        } else {
+            std::iota(numbers, numbers + n, t);
         }
         for (std::size_t i = 0; i < n; ++i) {
-            visit(batches_.at(groups_, shuffle_ ? numbers[i] : t + i));
+            batches[i] = batches_.at(groups_, numbers[i]);
+            ids[i] = batches[i].id;
+        }
+        if constexpr (with_words) {
+            rows_.own_words(ids, n, words);
+            for (std::size_t i = 0; i < n; ++i) {
+                visit(batches[i], words + 4 * i);
+            }
+        } else {
+            std::for_each_n(batches, n, visit);
         }
     }
 }
@@ -87,37 +105,50 @@ void BucketPlan<Index>::offsets(index_t start, index_t stop, std::span<index_t> 
     });
 }
 
+// The places of rows come first, into `out`; they are asked for while the next ones are computed, and rows take their
+// place as soon as they are there.
 template <typename Index>
 void BucketPlan<Index>::fill_batches(u64 first, u64 last, index_t* out) const {
-    u64 members[at_once];
-    std::size_t pending = 0;
-    const auto flush = [&] {
-        for (std::size_t i = 0; i < pending; ++i) {
-            out[i] = static_cast<index_t>(groups_.members[members[i]]);
+    u64* const places = reinterpret_cast<u64*>(out);
+    const Index* const members = groups_.members.data();
+    constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
+    std::size_t placed = 0;
+    std::size_t asked = 0;
+    std::size_t read = 0;
+    const auto read_until = [&](std::size_t stop) {
+        for (; read < stop; ++read) {
+            out[read] = static_cast<index_t>(members[places[read]]);
         }
-        out += pending;
-        pending = 0;
     };
-    visit_batches(first, last, [&](Batch batch) {
-        const u64 id = groups_.offsets[batch.group];
-        const u64 count = u64{groups_.offsets[batch.group + 1]} - id;
-        while (batch.rows > 0) {
-            const std::size_t n = static_cast<std::size_t>(std::min<u64>(batch.rows, at_once - pending));
-            u64* const mine = members + pending;
-            rows_.fill(id, count, batch.first, n, mine);
-            for (std::size_t i = 0; i < n; ++i) {
-                mine[i] += id;
-                __builtin_prefetch(&groups_.members[mine[i]]);
+    const auto ask_until = [&](std::size_t stop) {
+        for (; asked < stop; ++asked) {
+            prefetch_far(members + places[asked]);
+        }
+    };
+    visit_batches(first, last, [&](const Batch& batch, const u32* own) {
+        const u64 id = batch.id;
+        const bool is_network = rows_.is_network(batch.count);
+        const Feistel network = is_network ? rows_.network(batch.count, own) : Feistel{};
+        for (u64 t = 0; t < batch.rows; t += at_once) {
+            const std::size_t n = static_cast<std::size_t>(std::min<u64>(batch.rows - t, at_once));
+            u64* const mine = places + placed;
+            if (is_network) {
+                const Wanted wanted{members, shift, places + asked, placed - asked};
+                kernels().feistel_asking(network, batch.first + t, n, id, wanted, mine);
+                asked = placed;
+            } else {
+                rows_.fill(id, batch.count, batch.first + t, n, mine);
+                for (std::size_t i = 0; i < n; ++i) {
+                    mine[i] += id;
+                }
+                ask_until(placed + n);
             }
-            pending += n;
-            batch.first += n;
-            batch.rows -= n;
-            if (pending == at_once) {
-                flush();
-            }
+            placed += n;
+            read_until(asked - std::min<std::size_t>(asked, prefetch_distance));
         }
     });
-    flush();
+    ask_until(placed);
+    read_until(placed);
 }
 
 template <typename Index>
@@ -129,13 +160,13 @@ void BucketPlan<Index>::fill(index_t start, index_t stop, std::span<index_t> row
     const u64 last = static_cast<u64>(stop);
     const u64 step = std::max<u64>(1, rows_a_task / batch_size_);
     const u64 tasks = (last - first + step - 1) / step;
-    std::vector<u64> rows_before(tasks + 1);
-    parallel_for(static_cast<index_t>(tasks), [&](index_t task) {
+    std::vector<u64> rows_before(tasks);
+    parallel_for(static_cast<index_t>(tasks - 1), [&](index_t task) {
         const u64 from = first + static_cast<u64>(task) * step;
         visit_batches(from, std::min(last, from + step),
                       [&](const Batch& b) { rows_before[static_cast<std::size_t>(task) + 1] += b.rows; });
     });
-    for (std::size_t task = 0; task < tasks; ++task) {
+    for (std::size_t task = 0; task + 1 < tasks; ++task) {
         rows_before[task + 1] += rows_before[task];
     }
     parallel_for(static_cast<index_t>(tasks), [&](index_t task) {
@@ -169,16 +200,28 @@ BucketBatches::BucketBatches(const Groups& groups, std::span<const index_t> size
         }
     });
     firsts_[groups.groups()] = batches;
+    while (batches >> guide_shift_ > groups.groups()) {
+        ++guide_shift_;
+    }
+    guide_.reserve((batches >> guide_shift_) + 2);
+    for (u64 g = 0; g < groups.groups(); ++g) {
+        while (guide_.size() << guide_shift_ < firsts_[g + 1]) {
+            guide_.push_back(g);
+        }
+    }
+    guide_.push_back(groups.groups() - 1);
 }
 
 template <typename Index>
 BucketBatches::Batch BucketBatches::at(const GroupArrays<Index>& groups, u64 number) const noexcept {
-    const u64* const begin = firsts_.data();
-    const u64 group = static_cast<u64>(std::upper_bound(begin, begin + firsts_.size(), number) - begin) - 1;
+    const u64* const begin = firsts_.data() + 1;
+    const u64* const from = guide_.data() + (number >> guide_shift_);
+    const u64 group = static_cast<u64>(std::upper_bound(begin + from[0], begin + from[1], number) - begin);
     const u64 size = sizes_.empty() ? batch_size_ : static_cast<u64>(sizes_[group]);
     const u64 first = (number - firsts_[group]) * size;
-    const u64 count = u64{groups.offsets[group + 1]} - groups.offsets[group];
-    return {group, first, std::min(size, count - first)};
+    const u64 id = groups.offsets[group];
+    const u64 count = u64{groups.offsets[group + 1]} - id;
+    return {id, count, first, std::min(size, count - first)};
 }
 
 std::unique_ptr<const Plan> make_bucket_plan(std::shared_ptr<const Groups> groups, std::span<const index_t> sizes,

@@ -70,14 +70,10 @@ void GroupShuffle::decide(const u64* ids, const u64* counts, const u64* ranks, s
 }
 
 void GroupShuffle::keyed(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const {
-    u64 counters[at_once];
     u32 words[4 * at_once];
     for (std::size_t t = 0; t < n; t += at_once) {
         const std::size_t m = std::min(at_once, n - t);
-        for (std::size_t i = 0; i < m; ++i) {
-            counters[i] = exact_rows / 4 * ids[t + i];
-        }
-        kernels().serial_words_at(key_, 0, counters, m, words);
+        own_words(ids + t, m, words);
         kernels().group_feistel(round_keys_, words, counts + t, ranks + t, m, out + t);
     }
 }
@@ -140,16 +136,31 @@ void GroupShuffle::fill(u64 id, u64 count, u64 first, std::size_t n, u64* out) c
         std::copy_n(members + first, n, out);
         return;
     }
+    u32 own[4];
+    own_words(&id, 1, own);
+    kernels().feistel(network(count, own), nullptr, first, n, out);
+}
+
+void GroupShuffle::own_words(const u64* ids, std::size_t n, u32* words) const {
+    u64 counters[at_once];
+    for (std::size_t t = 0; t < n; t += at_once) {
+        const std::size_t m = std::min(at_once, n - t);
+        for (std::size_t i = 0; i < m; ++i) {
+            counters[i] = exact_rows / 4 * ids[t + i];
+        }
+        kernels().serial_words_at(key_, 0, counters, m, words + 4 * t);
+    }
+}
+
+Feistel GroupShuffle::network(u64 count, const u32* own) const noexcept {
     Feistel f{};
     f.low_bits = static_cast<u32>(std::bit_width(count - 1)) / 2U;
     f.radix = static_cast<u32>(((count - 1) >> f.low_bits) + 1);
     f.n = count;
-    const PhiloxBlock own =
-        Stream{key_, 0}.block(static_cast<u32>(exact_rows / 4 * id), static_cast<u32>(exact_rows / 4 * id >> 32U));
     for (std::size_t t = 0; t < 2U * feistel_rounds; ++t) {
         f.keys[t] = round_keys_[t] ^ own[t % 4U];
     }
-    kernels().feistel(f, nullptr, first, n, out);
+    return f;
 }
 
 }  // namespace tombola

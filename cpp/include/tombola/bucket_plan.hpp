@@ -19,7 +19,8 @@ class BucketBatches {
     BucketBatches(const Groups& groups, std::span<const index_t> sizes, index_t batch_size, bool drop_last);
 
     struct Batch {
-        u64 group;
+        u64 id;     // of its group: the number of rows in front of it
+        u64 count;  // rows of its group
         u64 first;  // rank of its first row
         u64 rows;
     };
@@ -29,7 +30,9 @@ class BucketBatches {
     Batch at(const GroupArrays<Index>& groups, u64 number) const noexcept;
 
   private:
-    Buffer<u64> firsts_;  // number of the first batch of each group, and of all
+    Buffer<u64> firsts_;      // number of the first batch of each group, and of all
+    std::vector<u64> guide_;  // the group of batch k << guide_shift_, at most as many as groups; the last group
+    u32 guide_shift_ = 0;
     std::vector<index_t> sizes_;
     u64 batch_size_;
     u64 rows_ = 0;

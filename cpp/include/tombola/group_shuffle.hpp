@@ -26,6 +26,10 @@ class GroupShuffle {
     void at(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const;
     // Ranks [first, first + n) of one group.
     void fill(u64 id, u64 count, u64 first, std::size_t n, u64* out) const;
+    // The words of groups of their own, 4 each, from which `network` makes the order of one of more than exact_rows.
+    void own_words(const u64* ids, std::size_t n, u32* words) const;
+    Feistel network(u64 count, const u32* own) const noexcept;
+    bool is_network(u64 count) const noexcept { return shuffle_ && count > exact_rows; }
 
   private:
     bool shuffle_;

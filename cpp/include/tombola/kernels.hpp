@@ -20,6 +20,15 @@ struct Feistel {
     u64 n;
 };
 
+// Elements that will be read soon, see prefetch.hpp: array[places[i]], of 2^shift bytes each. Kernels ask for them
+// while they compute: the queue of misses then never runs dry, and the work costs next to nothing beside it.
+struct Wanted {
+    const void* array;
+    u32 shift;
+    const u64* places;
+    std::size_t count;
+};
+
 // What a validation pass learns of one run of weights.
 struct WeightScan {
     double lane_sums[8];
@@ -86,6 +95,8 @@ struct Kernels {
     bool (*scale_words)(u32* words, u32 first_range, std::size_t count);
     // p(first + t), or p(in[t]) where `in` is given. Count is free; in and out may be the same array.
     void (*feistel)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
+    // base + p(first + t). Meanwhile it asks for what is wanted, evenly spread over the work.
+    void (*feistel_asking)(const Feistel& f, u64 first, std::size_t count, u64 base, const Wanted& wanted, u64* out);
     void (*feistel_inverse)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
     // Orders inside groups, one group an element, see group_shuffle.hpp. group_exact: counts of at most 64;
     // group_undecided where a word may have to be rejected. group_feistel: counts above 2; four words of its own each.
