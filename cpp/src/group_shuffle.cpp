@@ -5,6 +5,8 @@
 #include <numeric>
 #include <utility>
 
+#include "tombola/prefetch.hpp"
+
 namespace tombola {
 namespace {
 
@@ -36,37 +38,16 @@ u64 GroupShuffle::exact_member(u64 id, u64 count, u64 rank) const noexcept {
     return rank;
 }
 
-// Most groups take one block of words. The others would make all lanes wait: they come apart.
-void GroupShuffle::exact(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const {
-    constexpr u64 one_block = 5;
-    u64 few[at_once] = {};
-    u64 id[at_once];
-    u64 count[at_once];
-    u64 rank[at_once];
-    std::size_t from[at_once];
-    std::size_t more = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-        few[i] = counts[i] <= one_block ? counts[i] : 1;
-        id[more] = ids[i];
-        count[more] = counts[i];
-        rank[more] = ranks[i];
-        from[more] = i;
-        more += counts[i] <= one_block ? 0 : 1;
-    }
-    decide(ids, few, ranks, n, out);
-    decide(id, count, rank, more, rank);
-    for (std::size_t i = 0; i < more; ++i) {
-        out[from[i]] = rank[i];
-    }
-}
-
 // n <= at_once
-void GroupShuffle::decide(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const {
+void GroupShuffle::exact(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out,
+                         const Wanted& wanted) const {
     u64 found[at_once];
-    kernels().group_exact(key_, ids, counts, ranks, n, found);
-    for (std::size_t i = 0; i < n; ++i) {
-        out[i] = found[i] == group_undecided ? exact_member(ids[i], counts[i], ranks[i]) : found[i];
+    if (kernels().group_exact(key_, ids, counts, ranks, n, wanted, found)) {
+        for (std::size_t i = 0; i < n; ++i) {
+            found[i] = found[i] == group_undecided ? exact_member(ids[i], counts[i], ranks[i]) : found[i];
+        }
     }
+    std::copy_n(found, n, out);
 }
 
 void GroupShuffle::keyed(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const {
@@ -78,8 +59,16 @@ void GroupShuffle::keyed(const u64* ids, const u64* counts, const u64* ranks, st
     }
 }
 
-void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const {
+void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out,
+                      const Wanted& wanted) const {
+    std::size_t asked = 0;
+    const auto ask_until = [&](std::size_t until) {
+        for (; asked < until; ++asked) {
+            prefetch_far(static_cast<const char*>(wanted.array) + (wanted.places[asked] << wanted.shift));
+        }
+    };
     if (!shuffle_) {
+        ask_until(wanted.count);
         std::copy_n(ranks, n, out);
         return;
     }
@@ -89,14 +78,18 @@ void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::
     std::size_t from[at_once];
     for (std::size_t t = 0; t < n; t += at_once) {
         const std::size_t m = std::min(at_once, n - t);
+        const std::size_t until = wanted.count * (t + m) / n;
         std::size_t large = 0;
         for (std::size_t i = 0; i < m; ++i) {
             large += counts[t + i] > exact_rows ? 1U : 0U;
         }
         if (large == 0) {
-            exact(ids + t, counts + t, ranks + t, m, out + t);
+            const Wanted some{wanted.array, wanted.shift, wanted.places + asked, until - asked};
+            exact(ids + t, counts + t, ranks + t, m, out + t, some);
+            asked = until;
             continue;
         }
+        ask_until(until);
         if (large == m) {
             keyed(ids + t, counts + t, ranks + t, m, out + t);
             continue;
@@ -110,7 +103,7 @@ void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::
             rank[to] = ranks[t + i];
             from[to] = t + i;
         }
-        exact(id, count, rank, m - large, rank);
+        exact(id, count, rank, m - large, rank, {});
         keyed(id + m - large, count + m - large, rank + m - large, large, rank + m - large);
         for (std::size_t i = 0; i < m; ++i) {
             out[from[i]] = rank[i];

@@ -1,6 +1,7 @@
 #include "tombola/series_order.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <numeric>
 #include <vector>

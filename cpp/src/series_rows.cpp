@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tombola/prefetch.hpp"
+
 namespace tombola {
 namespace {
 
@@ -18,34 +20,57 @@ SeriesRows<Index>::SeriesRows(const GroupArrays<Index>& groups, u64 most, u64 po
       series_(order_series(groups, seed, epoch, shuffle)),
       line_(series_, most, positions) {}
 
+// Runs of positions are in four steps at once: of one the words of the line are asked for; of the next the series are
+// found and asked for; of the third the members are placed, while those of the run in front of it are asked for; and of
+// a fifth they are read.
 template <typename Index>
 void SeriesRows<Index>::at(const u64* positions, std::size_t count, u64* out) const {
-    u64 series[at_once];
+    constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
+    constexpr std::size_t kept = 4;
+    struct Run {
+        u64 series[at_once];
+        u64 ranks[at_once];
+        u64 places[at_once];
+    };
+    Run runs[kept];
     u64 ids[at_once];
     u64 counts[at_once];
-    u64 ranks[at_once];
-    for (std::size_t t = 0; t < count; t += at_once) {
-        const std::size_t n = std::min(at_once, count - t);
-        for (std::size_t i = 0; i < n; ++i) {
-            line_.prefetch(positions[t + i]);
+    const std::size_t n_runs = (count + at_once - 1) / at_once;
+    const auto length = [&](std::size_t r) { return std::min(at_once, count - r * at_once); };
+    for (std::size_t step = 0; step < n_runs + 4; ++step) {
+        if (step < n_runs) {
+            for (std::size_t i = 0; i < length(step); ++i) {
+                line_.prefetch(positions[step * at_once + i]);
+            }
         }
-        for (std::size_t i = 0; i < n; ++i) {
-            const auto [j, start] = line_.at(positions[t + i]);
-            series[i] = j;
-            ranks[i] = positions[t + i] - start;
-            __builtin_prefetch(&series_[j]);
+        if (const std::size_t r = step - 1; r < n_runs) {
+            line_.at(positions + r * at_once, length(r), runs[r % kept].series, runs[r % kept].ranks, series_.data(),
+                     shift + 1);
         }
-        for (std::size_t i = 0; i < n; ++i) {
-            ids[i] = series_[series[i]].offset;
-            counts[i] = series_[series[i]].count;
-            __builtin_prefetch(members_ + ids[i]);
+        const std::size_t before = step - 3;
+        if (const std::size_t r = step - 2; r < n_runs) {
+            Run& run = runs[r % kept];
+            const std::size_t n = length(r);
+            for (std::size_t i = 0; i < n; ++i) {
+                const Series<Index> series = series_[run.series[i]];
+                ids[i] = series.offset;
+                counts[i] = series.count;
+            }
+            const Wanted wanted{members_, shift, runs[before % kept].places, before < n_runs ? at_once : 0};
+            order_.at(ids, counts, run.ranks, n, run.places, wanted);
+            for (std::size_t i = 0; i < n; ++i) {
+                run.places[i] += ids[i];
+            }
+        } else if (before < n_runs) {
+            for (std::size_t i = 0; i < length(before); ++i) {
+                prefetch_far(members_ + runs[before % kept].places[i]);
+            }
         }
-        order_.at(ids, counts, ranks, n, ranks);
-        for (std::size_t i = 0; i < n; ++i) {
-            __builtin_prefetch(members_ + ids[i] + ranks[i]);
-        }
-        for (std::size_t i = 0; i < n; ++i) {
-            out[t + i] = members_[ids[i] + ranks[i]];
+        if (const std::size_t r = step - 4; r < n_runs) {
+            const u64* const places = runs[r % kept].places;
+            for (std::size_t i = 0; i < length(r); ++i) {
+                out[r * at_once + i] = members_[places[i]];
+            }
         }
     }
 }

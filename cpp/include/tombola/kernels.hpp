@@ -29,6 +29,14 @@ struct Wanted {
     std::size_t count;
 };
 
+// 64 positions of a line of series, see series_order.hpp.
+template <typename Index>
+struct LineWord {
+    u64 starts;           // bit b: a series starts at position 64w + b
+    Index series_before;  // how many start in front of the word
+    Index start_before;   // where the last of them starts
+};
+
 // What a validation pass learns of one run of weights.
 struct WeightScan {
     double lane_sums[8];
@@ -98,11 +106,19 @@ struct Kernels {
     // base + p(first + t). Meanwhile it asks for what is wanted, evenly spread over the work.
     void (*feistel_asking)(const Feistel& f, u64 first, std::size_t count, u64 base, const Wanted& wanted, u64* out);
     void (*feistel_inverse)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
-    // Orders inside groups, one group an element, see group_shuffle.hpp. group_exact: counts of at most 64;
-    // group_undecided where a word may have to be rejected. group_feistel: counts above 2; four words of its own each.
-    void (*group_exact)(u64 key, const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out);
+    // Orders inside groups, one group an element, see group_shuffle.hpp. group_exact: counts of at most 64; true where
+    // some element is group_undecided, as a word may have to be rejected; it asks for what is wanted, as above.
+    // group_feistel: counts above 2; four words of its own each.
+    bool (*group_exact)(u64 key, const u64* ids, const u64* counts, const u64* ranks, std::size_t n,
+                        const Wanted& wanted, u64* out);
     void (*group_feistel)(const u32* keys, const u32* words, const u64* counts, const u64* ranks, std::size_t n,
                           u64* out);
+    // For each position on a line of series: which one covers it, and the position inside it. Asks for the
+    // elements of `array`, of 2^shift bytes, that belong to those series. 32-bit and 64-bit words.
+    void (*line_at_32)(const LineWord<u32>* words, const u64* positions, std::size_t n, const void* array, u32 shift,
+                       u64* series, u64* ranks);
+    void (*line_at_64)(const LineWord<u64>* words, const u64* positions, std::size_t n, const void* array, u32 shift,
+                       u64* series, u64* ranks);
     // out[t] = rows[table[t]]
     void (*gather)(const index_t* rows, const u16* table, std::size_t count, index_t* out);
     // Quantised weights, see weight_table.hpp.

@@ -7,9 +7,8 @@
 // 32-bit rows.
 #pragma once
 
-#include <bit>
-
 #include "tombola/groups.hpp"
+#include "tombola/kernels.hpp"
 
 namespace tombola {
 
@@ -36,28 +35,24 @@ class SeriesLine {
 
     // The series that covers a position, and where it starts.
     Place at(u64 position) const noexcept {
-        const Word& word = words_[position / 64U];
-        const u64 starts = word.starts & (~u64{0} >> (63U - position % 64U));
-        return {u64{word.series_before} + count_bits(starts) - 1U,
-                starts == 0 ? u64{word.start_before}
-                            : position / 64U * 64U + 63U - static_cast<u64>(std::countl_zero(starts))};
+        u64 series = 0;
+        u64 rank = 0;
+        at(&position, 1, &series, &rank, &position, 0);
+        return {series, position - rank};
+    }
+    // The same for many, with how far in its series each position is. series[i] of `array`, of 2^shift bytes, is asked
+    // for.
+    void at(const u64* positions, std::size_t n, u64* series, u64* ranks, const void* array, u32 shift) const noexcept {
+        if constexpr (sizeof(Index) == 4) {
+            kernels().line_at_32(words_.data(), positions, n, array, shift, series, ranks);
+        } else {
+            kernels().line_at_64(words_.data(), positions, n, array, shift, series, ranks);
+        }
     }
     void prefetch(u64 position) const noexcept { __builtin_prefetch(&words_[position / 64U]); }
 
   private:
-    // std::popcount is a call into the compiler's library where the instruction cannot be taken for granted.
-    static u64 count_bits(u64 x) noexcept {
-        x -= x >> 1U & 0x5555555555555555U;
-        x = (x & 0x3333333333333333U) + (x >> 2U & 0x3333333333333333U);
-        x = (x + (x >> 4U)) & 0x0F0F0F0F0F0F0F0FU;
-        return x * 0x0101010101010101U >> 56U;
-    }
-
-    struct Word {
-        u64 starts;           // bit b: a series starts at position 64w + b
-        Index series_before;  // how many start in front of the word
-        Index start_before;   // where the last of them starts
-    };
+    using Word = LineWord<Index>;
     Buffer<Word> words_;
 };
 
