@@ -8,13 +8,14 @@
 #include "tombola/draw_words.hpp"
 #include "tombola/parallel.hpp"
 #include "tombola/philox.hpp"
+#include "tombola/prefetch.hpp"
 
 namespace tombola {
 namespace {
 
 constexpr std::size_t draws_a_task = std::size_t{1} << 14U;
 constexpr std::size_t block_draws = 64;
-constexpr std::size_t waiting = 2;  // blocks
+constexpr std::size_t waiting = 3;  // blocks
 
 }  // namespace
 
@@ -58,7 +59,7 @@ void AliasTable::draw(u64 seed, u64 epoch, u64 first, std::span<index_t> out) co
                     const u128 product = static_cast<u128>(u[i]) * n;
                     block.own[i] = static_cast<u32>(product >> 64U);
                     block.height[i] = static_cast<u32>(static_cast<u64>(product) >> 32U);
-                    __builtin_prefetch(columns + block.own[i]);
+                    prefetch_far(columns + block.own[i]);
                 }
             }
             if (b >= waiting) {

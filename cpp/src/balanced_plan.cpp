@@ -24,7 +24,8 @@ constexpr u64 block = u64{1} << 14U;
 constexpr u64 fewest_blocks = 4;  // with fewer, a layer is permuted as a whole
 constexpr u64 longest_in_blocks = 64;
 constexpr u64 squares_a_row = 16;
-constexpr u64 layers_at_once = 8;  // of some batches: a cache line of each
+constexpr u64 layers_at_once = 64;
+constexpr u64 line = 8;  // rows of a cache line
 
 u64 ceil_divide(u64 a, u64 b) { return a / b + (a % b != 0 ? 1 : 0); }
 
@@ -181,17 +182,22 @@ void BalancedPlan<Index>::fill_batches(u64 first, u64 last, index_t* out) const 
     }
 }
 
-// At most at_once batches [first, last), all in block `number` of batches.
+// At most at_once batches [first, last), all in block `number` of batches. The positions of many layers are looked up
+// together, then put where they belong, a cache line of each batch at a time.
 template <typename Index>
 void BalancedPlan<Index>::fill_in_block(u64 number, u64 first, u64 last, index_t* out) const {
-    u64 taken[layers_at_once][at_once];
+    thread_local std::vector<u64> taken;
+    taken.resize(layers_at_once * at_once);
+    u64 starts[layers_at_once];  // of each layer in `taken`
     const u64 block_start = number * block;
     const u64 size = std::min(block, shape_.batches - block_start);
     const u64 before = start_of(first);
     u64 at = number;  // the block of the layer
     for (u64 stop = shape_.layers; stop > 0;) {
         const u64 start = stop - std::min(stop, layers_at_once);
+        u64 found = 0;
         for (u64 l = stop; l-- > start;) {
+            starts[l - start] = found;
             u64 size_here = size;
             if (l + 1 == shape_.layers) {
                 size_here = std::min(size, shape_.last - std::min(shape_.last, block_start));
@@ -202,19 +208,22 @@ void BalancedPlan<Index>::fill_in_block(u64 number, u64 first, u64 last, index_t
             if (first >= until) {
                 continue;
             }
-            u64* const positions = taken[l - start];
+            u64* const positions = taken.data() + found;
             const std::size_t n = static_cast<std::size_t>(until - first);
             block_order_.fill(l * (blocks_ + 1) + number, size_here, first - block_start, n, positions);
             for (std::size_t i = 0; i < n; ++i) {
                 positions[i] += l * shape_.batches + at * block;
             }
-            rows_.at(positions, n, positions);
+            found += n;
         }
-        for (u64 t = first; t < last; ++t) {
-            index_t* const to = out + (start_of(t) - before);
-            const u64 end = std::min(stop, shape_.layers - (t < shape_.last ? 0 : 1));
-            for (u64 l = start; l < end; ++l) {
-                to[l] = static_cast<index_t>(taken[l - start][t - first]);
+        rows_.at(taken.data(), found, taken.data());
+        for (u64 from = start; from < stop; from += line) {
+            for (u64 t = first; t < last; ++t) {
+                index_t* const to = out + (start_of(t) - before);
+                const u64 end = std::min({stop, from + line, shape_.layers - (t < shape_.last ? 0 : 1)});
+                for (u64 l = from; l < end; ++l) {
+                    to[l] = static_cast<index_t>(taken[starts[l - start] + (t - first)]);
+                }
             }
         }
         stop = start;

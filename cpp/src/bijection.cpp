@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "tombola/prefetch.hpp"
 #include "tombola/shuffle.hpp"
 
 namespace tombola {
@@ -75,6 +76,17 @@ void Bijection::fill(u64 first, std::size_t count, u64* out) const {
         return;
     }
     kernels().feistel(feistel_, nullptr, first, count, out);
+}
+
+void Bijection::fill(u64 first, std::size_t count, u64* out, const Wanted& wanted) const {
+    if (exact()) {
+        for (std::size_t i = 0; i < wanted.count; ++i) {
+            prefetch_far(static_cast<const char*>(wanted.array) + (wanted.places[i] << wanted.shift));
+        }
+        fill(first, count, out);
+        return;
+    }
+    kernels().feistel_asking(feistel_, first, count, 0, wanted, out);
 }
 
 void Bijection::at(const u64* in, std::size_t count, u64* out) const {

@@ -9,6 +9,7 @@
 #include "tombola/mass_source.hpp"
 #include "tombola/parallel.hpp"
 #include "tombola/philox.hpp"
+#include "tombola/prefetch.hpp"
 #include "tombola/weight_table.hpp"
 
 namespace tombola {
@@ -118,7 +119,7 @@ struct Itself {
 template <typename Member>
 struct MemberAt {
     const Member* members;
-    void prefetch(u64 position) const noexcept { __builtin_prefetch(members + position); }
+    void prefetch(u64 position) const noexcept { prefetch_far(members + position); }
     index_t operator()(index_t position) const noexcept { return static_cast<index_t>(members[position]); }
 };
 

@@ -6,6 +6,7 @@
 #include "tombola/group_shuffle.hpp"
 #include "tombola/parallel.hpp"
 #include "tombola/per_process.hpp"
+#include "tombola/prefetch.hpp"
 #include "tombola/series_order.hpp"
 #include "tombola/series_plan.hpp"
 
@@ -135,7 +136,7 @@ void RoundRobinPlan<Index>::fill_level(const Level& level, const Index* list, u6
         }
         rows_.at(ids, counts, ranks, n, ranks);
         for (std::size_t t = 0; t < n; ++t) {
-            __builtin_prefetch(members_ + ids[t] + ranks[t]);
+            prefetch_far(members_ + ids[t] + ranks[t]);
         }
         for (std::size_t t = 0; t < n; ++t) {
             out[at - first + t] = static_cast<index_t>(members_[ids[t] + ranks[t]]);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr u64 exact_below = u64{1} << 16U;
 constexpr u64 series_a_task = u64{1} << 16U;
-constexpr std::size_t at_once = 512;
+constexpr std::size_t at_once = 128;
 
 template <typename Body>
 void for_series(u64 series, Body body) {
@@ -78,15 +78,24 @@ Buffer<Series<Index>> order_series(const GroupArrays<Index>& groups, u64 seed, u
     const Bijection order(groups.groups(), derive_key(seed, epoch, Purpose::series), exact_below);
     Buffer<Series<Index>> out(groups.groups());
     for_series(groups.groups(), [&](std::size_t, u64 first, u64 last) {
-        u64 chosen[at_once];
-        for (u64 j = first; j < last; j += at_once) {
-            const std::size_t n = static_cast<std::size_t>(std::min<u64>(at_once, last - j));
-            order.fill(j, n, chosen);
-            for (std::size_t i = 0; i < n; ++i) {
-                __builtin_prefetch(&groups.offsets[chosen[i]]);
+        // Of one run the groups are chosen, while the offsets of the run in front of it are asked for; those of the
+        // third are read.
+        constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
+        u64 chosen[3][at_once];
+        const std::size_t n_runs = static_cast<std::size_t>((last - first + at_once - 1) / at_once);
+        const auto length = [&](std::size_t r) {
+            return static_cast<std::size_t>(std::min<u64>(at_once, last - first - r * at_once));
+        };
+        for (std::size_t step = 0; step < n_runs + 2; ++step) {
+            const std::size_t before = step - 1;
+            const Wanted wanted{groups.offsets.data(), shift, chosen[before % 3], before < n_runs ? length(before) : 0};
+            if (step < n_runs) {
+                order.fill(first + step * at_once, length(step), chosen[step % 3], wanted);
             }
-            for (std::size_t i = 0; i < n; ++i) {
-                out[j + i] = series_of(groups, chosen[i]);
+            if (const std::size_t r = step - 2; r < n_runs) {
+                for (std::size_t i = 0; i < length(r); ++i) {
+                    out[first + r * at_once + i] = series_of(groups, chosen[r % 3][i]);
+                }
             }
         }
     });
