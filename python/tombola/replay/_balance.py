@@ -156,14 +156,15 @@ class Balance:
         if every is not None and self.draws % every and not unseen.any():
             return
         own = prototypes is None
-        versions = parameter_versions(self.groups.measure), parameter_versions(self.groups.rule)
-        if own and self.own_prototypes and versions == self.versions and not self._own_due(unseen, stored):
-            return
-        if own:
-            table = self.means.table(self.classes.counts)
-        else:
+        if not own:
             table = given_table(prototypes, self.classes.labels, self.classes.counts)
+        elif self.own_prototypes and not self._own_due(unseen, stored):
+            table = self.groups.table
+        else:
+            table = self.means.table(self.classes.counts)
+            self.written_since_fit = 0
         self._check_width(storage.parts["features"], table)
+        versions = parameter_versions(self.groups.measure), parameter_versions(self.groups.rule)
         changed = self.groups.changed(table)
         if versions[0] != self.versions[0]:
             changed[:] = True
@@ -173,7 +174,6 @@ class Balance:
             self._rescore(changed, storage, stored)
         self.versions = versions
         self.own_prototypes = own
-        self.written_since_fit = 0
 
     def _own_due(self, unseen: npt.NDArray[np.bool_], stored: int) -> bool:
         if self.options.refit_every is not None:

@@ -1,5 +1,6 @@
 """How arguments come into the buffer: checked, and named where something is wrong."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from .._validation import IndexArray, check_number, index_array
 from ._storage import as_tensor
 
-__all__ = ["Items", "check_device", "check_threshold", "read_items", "slot_array"]
+__all__ = ["Items", "check_device", "check_share", "check_threshold", "read_items", "slot_array"]
 
 
 class Items(NamedTuple):
@@ -38,11 +39,22 @@ def check_device(device: str | torch.device) -> torch.device:
     return found
 
 
+def check_share(name: str, value: Any) -> float | None:
+    """Return a number of [0, 1], or None."""
+    if value is None:
+        return None
+    share = float(check_number(name, value))
+    if share > 1:
+        msg = f"{name} must be at most 1, but is {share}"
+        raise ValueError(msg)
+    return share
+
+
 def check_threshold(threshold: Any) -> Any:
     """Return a rule for the threshold: a number, something callable, or None."""
     if threshold is None or callable(threshold):
         return threshold
-    return float(check_number("adaptive_threshold", threshold))
+    return check_share("adaptive_threshold", threshold)
 
 
 def read_items(
@@ -90,6 +102,8 @@ def _check_features(features: torch.Tensor, num_feats: int | None) -> None:
     if not features.is_floating_point():
         msg = f"features must be floats, but the dtype is {features.dtype}"
         raise TypeError(msg)
+    if math.isfinite(float(features.sum())):  # the one pass without a temporary; a sum may overflow, though
+        return
     finite = torch.isfinite(features)
     if not bool(finite.all()):
         row, column = (int(k) for k in (~finite).nonzero()[0])

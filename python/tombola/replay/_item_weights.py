@@ -89,8 +89,7 @@ class ItemWeights:
         ratios = self._settle(factors, there)
         largest = float(ratios[there].max())
         keep = np.where(there, ratios / largest, 0.0)
-        shares = np.where(there, self.mass * self.applied, 0.0)
-        accepted = max(float((shares * keep).sum() / shares.sum()), 1 / SPREAD)
+        accepted = float((counts * keep).sum() / counts.sum())  # about; what is exact does not hang on it
         found: list[IndexArray] = []
         need = size if replace else min(size, self.tree.n_positive)
         first = step

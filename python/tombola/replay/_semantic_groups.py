@@ -110,10 +110,12 @@ class SemanticGroups:
     threshold : number, callable or None
         The threshold itself; what makes it from a tensor of the similarities of all pairs of classes; or
         None for a quantile of these.
-    quantile : float
+    quantile : float, optional
+        By default ``1 - 1 / classes``: about one pair in two classes is linked. With more links than that
+        even links at random would join most classes in one component (Erdos and Renyi, 1960).
     """
 
-    def __init__(self, measure: Measure | None, threshold: Any, quantile: float) -> None:
+    def __init__(self, measure: Measure | None, threshold: Any, quantile: float | None) -> None:
         self.measure = measure
         self.rule = threshold
         self.quantile = quantile
@@ -187,7 +189,8 @@ class SemanticGroups:
         if not len(pairs):
             return 1.0
         if self.rule is None:
-            return float(np.quantile(pairs, self.quantile))
+            quantile = 1 - 1 / len(stored) if self.quantile is None else self.quantile
+            return float(np.quantile(pairs, quantile))
         with torch.no_grad():
             given = torch.from_numpy(pairs).float()
             parameter = next(iter(self.rule.parameters()), None) if hasattr(self.rule, "parameters") else None

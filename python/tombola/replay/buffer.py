@@ -18,7 +18,7 @@ from .. import _core
 from .._validation import IndexArray, check_bool, check_integer, check_number
 from ..sum_tree import correction_weights
 from ._balance import Balance, BalanceOptions
-from ._buffer_input import Items, check_device, check_threshold, read_items, slot_array
+from ._buffer_input import Items, check_device, check_share, check_threshold, read_items, slot_array
 from ._reservoir import arrivals
 from ._semantic_groups import Measure, SemanticGroups
 from ._storage import Storage
@@ -44,7 +44,7 @@ class BalancedBuffer:
         *,
         use_balanced_sampling: bool = True,
         balance_weight: float | BalanceSchedule = 1.0,
-        threshold_quantile: float = 0.9,
+        threshold_quantile: float | None = None,
         task_weights: Mapping[int, float] | None = None,
         refit_every: int | None = None,
         eps: float = 1e-6,
@@ -69,10 +69,7 @@ class BalancedBuffer:
         every = None if refit_every is None else check_integer("refit_every", refit_every, minimum=1)
         epsilon = float(check_number("eps", eps, above=True))
         self._options = BalanceOptions(balance_weight, epsilon, every)
-        quantile = float(check_number("threshold_quantile", threshold_quantile))
-        if quantile > 1:
-            msg = f"threshold_quantile must be at most 1, but is {quantile}"
-            raise ValueError(msg)
+        quantile = check_share("threshold_quantile", threshold_quantile)
         self._rules = (semantic_similarity, check_threshold(adaptive_threshold), quantile)
         self.num_seen_examples = 0
         self._steps = 0
@@ -107,7 +104,8 @@ class BalancedBuffer:
             rows, slots = arrivals(self.seed, seen, count, self.buffer_size)
             chosen = torch.from_numpy(rows)
             feats = items.parts.get("features")
-            feats = None if feats is None else feats[chosen.to(feats.device)]
+            if feats is not None and len(rows) < count:
+                feats = feats.index_select(0, chosen.to(feats.device))
             classes = items.classes
             new = None if classes is None else self._balance.judge(classes[rows], feats, extra[rows])
             self._storage.allocate(items.parts)
