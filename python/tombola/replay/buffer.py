@@ -91,9 +91,9 @@ class BalancedBuffer(StoredItems):
     **Priorities**: after `update_priorities` each item's score is multiplied by its priority, and parts of
     the score that cannot be had are left out rather than drawn uniformly for.
 
-    **Threads**: each method takes a lock for as long as it runs, so threads may share a buffer; in which
-    order their calls come decides what they get. The same history and seed give the same content everywhere,
-    and the same draws wherever scores are equal to the last bit.
+    **Threads**: each method takes a lock while it runs, so threads may share a buffer; the order of calls
+    decides what they get. The same seed and history give the same content everywhere, and the same draws
+    wherever scores are equal to the last bit.
 
     Examples
     --------
@@ -160,8 +160,8 @@ class BalancedBuffer(StoredItems):
     def group_counts(self) -> dict[int, int]:
         """How many items of each semantic group are stored: group number to count, without empty ones."""
         with self._lock:
-            sizes = self._balance.group_sizes() if self._balance.labelled else np.empty(0, dtype=np.int64)
-            return {group: size for group, size in enumerate(sizes.tolist()) if size}
+            sizes = self._balance.group_sizes().tolist() if self._balance.labelled else []
+            return {group: size for group, size in enumerate(sizes) if size}
 
     @property
     def groups(self) -> dict[int, int]:
@@ -268,8 +268,8 @@ class BalancedBuffer(StoredItems):
             reason = None
             if self.use_balanced_sampling:
                 reason = self._balance.prepare(op_prototypes, self._storage, len(self))
-            if not self.use_balanced_sampling or reason is not None:
                 self._say(reason)
+            if not self.use_balanced_sampling or reason is not None:
                 return self.get_data(
                     size, transform, return_index=return_index, return_weights=return_weights
                 )
@@ -278,8 +278,7 @@ class BalancedBuffer(StoredItems):
             self._steps += max(1, drawn.steps)
             corrections = None
             if return_weights:
-                lightest = drawn.weights.min(initial=np.inf)
-                corrections = np.asarray((lightest / drawn.weights) ** power)
+                corrections = (drawn.weights.min(initial=np.inf) / drawn.weights) ** power
             return self._give(drawn.slots, transform, return_index, corrections)
 
     def update_priorities(self, indices: Any, priorities: Any) -> None:
@@ -305,7 +304,7 @@ class BalancedBuffer(StoredItems):
             return make_report(self._balance, len(self), self.num_seen_examples, self._uniform_draws)
 
     def empty(self) -> None:
-        """Start anew: items, their dtypes and shapes and all scores are forgotten. Draws don't repeat."""
+        """Start anew: items, dtypes, shapes and scores are forgotten; draws don't repeat."""
         with self._lock:
             self.num_seen_examples = 0
             self._storage.empty()
