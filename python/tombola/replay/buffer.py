@@ -88,8 +88,7 @@ class BalancedBuffer(StoredItems):
     **Uniform draws** take the place of balanced ones where scores can't be had: no integer labels, features
     or prototypes, one group only, or scores that are not finite. The reason is logged once.
 
-    **Priorities**: after `update_priorities` each item's score is multiplied by its priority, and parts of
-    the score that cannot be had are left out rather than drawn uniformly for.
+    **Priorities** multiply scores after `update_priorities`; what cannot be had is then left out of scores.
 
     **Threads**: each method takes a lock while it runs, so threads may share a buffer; the order of calls
     decides what they get. The same seed and history give the same content everywhere, and the same draws
@@ -284,8 +283,7 @@ class BalancedBuffer(StoredItems):
     def update_priorities(self, indices: Any, priorities: Any) -> None:
         """Set factors on the scores of some slots, such as losses: prioritised replay.
 
-        Items that come in later get the largest priority so far, 1 at least (Schaul et al., "Prioritized
-        experience replay", ICLR 2016). O(b log size).
+        Later items get the largest so far, 1 at least (Schaul et al., ICLR 2016). O(b log size).
 
         Parameters
         ----------

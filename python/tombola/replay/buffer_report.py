@@ -26,8 +26,8 @@ class BufferReport(dict[str, Any]):
     ``balanced_draws`` and ``uniform_draws``, in minibatches; ``score_quantiles``, level to score over mean;
     ``score_histogram``, ``counts`` between ``edges`` of log10 of that; and ``group_table``, for each group
     that holds items a dict of ``labels``, ``items``, ``stored`` (its share of all items), ``next`` (its share
-    of the next draw) and, of all balanced draws so far, ``drawn`` and ``expected``, NaN before the first. Expected
-    shares are those of independent draws; without replacement heavy items come less often than that.
+    of the next draw) and, of all balanced draws so far, ``drawn`` and ``expected``, NaN before the first.
+    Expected shares are those of independent draws; without replacement heavy items come less often.
     """
 
     def __str__(self) -> str:
