@@ -272,8 +272,8 @@ class BalancedBuffer(StoredItems):
                 return self.get_data(
                     size, transform, return_index=return_index, return_weights=return_weights
                 )
-            many, replace = self._how_many(size), self._replace
-            drawn = self._balance.draw(many, self.seed, self._steps, replace=replace)
+            many = self._how_many(size)
+            drawn = self._balance.draw(many, self.seed, self._steps, replace=self._replace)
             self._steps += max(1, drawn.steps)
             corrections = None
             if return_weights:
@@ -297,7 +297,7 @@ class BalancedBuffer(StoredItems):
             self._balance.prioritise(slots, priority_array(priorities, len(slots)), len(self))
 
     def report(self) -> BufferReport:
-        """Return groups, scores and draws so far: a dict that prints as a table, and draws itself."""
+        """Return groups, scores and draws so far: a dict that prints as a table; it has `plot`."""
         with self._lock:
             return make_report(self._balance, len(self), self.num_seen_examples, self._uniform_draws)
 
@@ -328,10 +328,7 @@ class BalancedBuffer(StoredItems):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on exactly as the buffer would have whose state this is; load the state of modules first.
 
-        Raises
-        ------
-        ValueError
-            If it is of another version, or of a buffer with other options; the first one is named.
+        ValueError names what differs, where it is of another version or of a buffer with other options.
         """
         with self._lock:
             check_state(state, _VERSION, self._described())
@@ -343,7 +340,7 @@ class BalancedBuffer(StoredItems):
             self._balance.load(state["balance"], len(self))
 
     def _described(self) -> dict[str, Any]:
-        return {"buffer_size": self.buffer_size, **self._options.described()}
+        return {"buffer_size": self.buffer_size} | self._options.described()
 
     def _say(self, reason: str | None) -> None:
         if reason is not None and reason not in self._said:

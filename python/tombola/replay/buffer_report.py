@@ -70,7 +70,7 @@ def _scores(balance: Balance, stored: int) -> dict[str, Any]:
     weights = balance.weights
     factors = balance.factors()
     scores = weights.own[:stored] * factors[weights.codes[:stored]] if stored else np.empty(0)
-    mean = float(scores.mean()) if stored else 0.0
+    mean = float(scores.mean()) if stored and np.isfinite(scores).all() else 0.0
     if not 0 < mean < np.inf:
         return {"score_quantiles": {}, "score_histogram": {"edges": [], "counts": []}}
     scores = scores / mean
