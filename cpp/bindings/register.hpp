@@ -14,5 +14,6 @@ void register_plans(pybind11::module_& m);
 void register_csr(pybind11::module_& m);
 void register_groups(pybind11::module_& m);
 void register_buffers(pybind11::module_& m);
+void register_replay(pybind11::module_& m);
 
 }  // namespace tombola::bindings

@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from .dropin import BalancedSeriesBatchSampler, BucketSampler
     from .loader import Loader
     from .position import Position
-    from .replay import importance_scores
+    from .replay import BalancedBuffer, importance_scores
     from .samplers import PlanBatchSampler
     from .sources import ArraySource, H5adSource, Source
 
 __all__ = [
     "AliasTable",
     "ArraySource",
+    "BalancedBuffer",
     "BalancedSeriesBatchSampler",
     "BlockShuffling",
     "BlockWeightedSampling",
@@ -68,6 +69,7 @@ __all__ = [
 
 _LATE = {
     "ArraySource": "sources",
+    "BalancedBuffer": "replay",
     "BalancedSeriesBatchSampler": "dropin",
     "BucketSampler": "dropin",
     "H5adSource": "sources",

@@ -50,6 +50,9 @@ class Purpose(IntEnum):
     GROUPED_ALIAS = 26
     SUM_TREE = 27
     SUM_TREE_DISTINCT = 28
+    RESERVOIR = 29
+    UNIFORM_DRAWS = 30
+    THINNING = 31
 
 
 def u64(value: ArrayLike) -> U64:

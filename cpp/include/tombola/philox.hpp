@@ -64,6 +64,9 @@ enum class Purpose : u64 {
     grouped_alias = 26,
     sum_tree = 27,
     sum_tree_distinct = 28,
+    reservoir = 29,
+    uniform_draws = 30,
+    thinning = 31,
 };
 
 // The key of (seed, epoch, purpose): a hash by the generator itself, so that no two epochs or seeds collide by sums.

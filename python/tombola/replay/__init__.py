@@ -1,16 +1,27 @@
-"""What a replay buffer draws by: scores of stored samples, balanced over their semantic groups.
+"""A replay buffer, and what it draws by: scores of stored samples, balanced over their semantic groups.
 
 Scores are plain arrays of one float64 a row, so that they compose: `importance_scores` is the main one,
 `combine_scores` multiplies it with others. Numba compiles the kernels when the first of them is needed and
-keeps them in its cache; importing this package imports neither Numba nor torch.
+keeps them in its cache. `BalancedBuffer` and the modules need torch, and are imported when first used;
+importing this package imports neither Numba nor torch.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from .importance import group_balance, importance_scores, prototype_similarity
 from .schedule import BalanceSchedule
 from .scores import combine_scores, difficulty_scores, temporal_scores, uncertainty_scores
 
+if TYPE_CHECKING:
+    from .buffer import BalancedBuffer
+    from .modules import AdaptiveThreshold, SemanticSimilarity
+
 __all__ = [
+    "AdaptiveThreshold",
     "BalanceSchedule",
+    "BalancedBuffer",
+    "SemanticSimilarity",
     "combine_scores",
     "difficulty_scores",
     "group_balance",
@@ -19,3 +30,18 @@ __all__ = [
     "temporal_scores",
     "uncertainty_scores",
 ]
+
+_LATE = {"AdaptiveThreshold": "modules", "BalancedBuffer": "buffer", "SemanticSimilarity": "modules"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f".{_LATE[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

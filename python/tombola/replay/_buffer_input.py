@@ -1,0 +1,155 @@
+"""How arguments come into the buffer: checked, and named where something is wrong."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .._validation import IndexArray, index_array
+from ._arrays import check_shape, reals
+from ._storage import as_tensor
+
+__all__ = ["Items", "check_device", "priority_array", "read_items", "slot_array", "task_factors"]
+
+MOST_PRIORITY = 1e100
+"""Scores stay far from the end of float64 up to here."""
+
+
+class Items(NamedTuple):
+    """Parts of a batch of items by name, and labels and tasks where these are one integer an item."""
+
+    parts: dict[str, torch.Tensor]
+    classes: IndexArray | None
+    tasks: IndexArray | None
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """Return a device that is there.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+    """
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        there = ["cpu"] + [f"cuda:{k}" for k in range(torch.cuda.device_count())]
+        reason = str(error).splitlines()[0]
+        msg = f"device must be there, such as {', '.join(there)}, but is {str(device)!r}: {reason}"
+        raise ValueError(msg) from error
+    return found
+
+
+def read_items(
+    examples: Any, labels: Any, logits: Any, features: Any, task_labels: Any, num_feats: int | None
+) -> Items:
+    """Return what was given to `add_data` as tensors.
+
+    Raises
+    ------
+    TypeError
+        If something is no array of numbers, or features are no real numbers.
+    ValueError
+        If features have not two axes, another width than `num_feats`, or are not finite.
+    """
+    given = {
+        "examples": examples,
+        "labels": labels,
+        "logits": logits,
+        "features": features,
+        "task_labels": task_labels,
+    }
+    parts = {name: as_tensor(name, values) for name, values in given.items() if values is not None}
+    if "examples" not in parts:
+        msg = "examples must be given, but are None"
+        raise TypeError(msg)
+    if "features" in parts:
+        _check_features(parts["features"], num_feats)
+    return Items(parts, _integers(parts.get("labels")), _integers(parts.get("task_labels")))
+
+
+def _integers(values: torch.Tensor | None) -> IndexArray | None:
+    """Return what says the class of each item as int64; None where these are no integers of one axis."""
+    if values is None or values.ndim != 1 or values.is_floating_point() or values.is_complex():
+        return None
+    return None if values.dtype == torch.bool else index_array("labels", values.cpu().numpy())
+
+
+def _check_features(features: torch.Tensor, num_feats: int | None) -> None:
+    if features.ndim != 2:
+        msg = f"features must have the shape (items, width), but have {tuple(features.shape)}"
+        raise ValueError(msg)
+    if num_feats is not None and features.shape[1] != num_feats:
+        msg = f"features must be num_feats = {num_feats} wide, but are {features.shape[1]}"
+        raise ValueError(msg)
+    if not features.is_floating_point():
+        msg = f"features must be floats, but the dtype is {features.dtype}"
+        raise TypeError(msg)
+    if math.isfinite(float(features.sum())):  # the one pass without a temporary; a sum may overflow, though
+        return
+    finite = torch.isfinite(features)
+    if not bool(finite.all()):
+        row, column = (int(k) for k in (~finite).nonzero()[0])
+        msg = f"features must be finite, but features[{row}, {column}] = {float(features[row, column])}"
+        raise ValueError(msg)
+
+
+def slot_array(indices: Any, stored: int) -> IndexArray:
+    """Return slots as int64.
+
+    Raises
+    ------
+    TypeError
+        If they are no integers.
+    IndexError
+        If one holds nothing.
+    """
+    values = indices.detach().cpu().numpy() if isinstance(indices, torch.Tensor) else indices
+    slots = index_array("indices", values)
+    outside = (slots < 0) | (slots >= stored)
+    if outside.any():
+        at = int(np.argmax(outside))
+        msg = f"indices must lie in [0, {stored}), the stored items, but indices[{at}] = {int(slots[at])}"
+        raise IndexError(msg)
+    return slots
+
+
+def priority_array(priorities: Any, count: int) -> npt.NDArray[np.float64]:
+    """Return priorities as float64, one a slot.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no real numbers, or one is negative, not finite or above `MOST_PRIORITY`.
+    """
+    values = reals("priorities", priorities)
+    check_shape("priorities", values.shape, (count,), "one an index")
+    wrong = ~((values >= 0) & (values <= MOST_PRIORITY))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        msg = f"priorities must be >= 0 and at most {MOST_PRIORITY:g}, but priorities[{at}] = {values[at]}"
+        raise ValueError(msg)
+    return values
+
+
+def task_factors(items: Items, factors: Mapping[int, float]) -> npt.NDArray[np.float64]:
+    """Return the factor of each item by its task label, 1 for tasks that have none.
+
+    Raises
+    ------
+    ValueError
+        If there are factors, but no task labels.
+    """
+    count = len(items.parts["examples"])
+    if not factors:
+        return np.ones(count)
+    if items.tasks is None:
+        msg = "task_labels must be one integer an example where there are task_weights, but are none"
+        raise ValueError(msg)
+    tasks, at = np.unique(items.tasks, return_inverse=True)
+    return np.array([factors.get(task, 1.0) for task in tasks.tolist()], dtype=np.float64)[at]

@@ -1,0 +1,161 @@
+"""The weight of every slot in two parts: what is its own, and a factor that all items of a class share.
+
+A draw takes a slot in proportion to ``own * factor[class]``. Factors change with every item that comes in, so
+the tree holds ``own * applied[class]`` with the factors of some earlier time, and draws from it are thinned:
+a slot is kept with probability ``ratio[class] / max(ratio)``, ``ratio = factor / applied``. By rejection that
+is exact. Once ratios are more than `SPREAD` apart the present factors are applied to all slots. So a draw
+costs O(size log n), an item that comes in O(log n), and O(n) is due only when the sizes of two groups have
+moved that far apart.
+
+Without replacement, slots that came are set to 0 until the draw is done: successive sampling, as the tree's.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _core
+from .._validation import IndexArray
+from ..sum_tree import SumTree
+
+__all__ = ["SPREAD", "Drawn", "ItemWeights"]
+
+SPREAD = 4.0
+_MOST_WEIGHT = 2.0**900
+
+Codes = npt.NDArray[np.int32]
+Reals = npt.NDArray[np.float64]
+
+
+class Drawn(NamedTuple):
+    """Slots, their weights, and how many steps of the generator were used."""
+
+    slots: IndexArray
+    weights: Reals
+    steps: int
+
+
+class ItemWeights:
+    """Weights of slots under a sum tree, 0 for those that hold nothing."""
+
+    def __init__(self, size: int) -> None:
+        self.codes: Codes = np.zeros(size, dtype=np.int32)
+        self.own: Reals = np.zeros(size)
+        self.tree = SumTree(size)
+        self.applied: Reals = np.zeros(0)
+        self.mass: Reals = np.zeros(0)  # of each class, by own weights
+
+    def extend(self, classes: int) -> None:
+        """Take in new classes."""
+        missing = classes - len(self.applied)
+        if missing > 0:
+            self.applied = np.concatenate([self.applied, np.zeros(missing)])
+            self.mass = np.concatenate([self.mass, np.zeros(missing)])
+
+    def write(self, slots: IndexArray, codes: Codes, own: Reals, factors: Reals, counts: IndexArray) -> None:
+        """Set class and weight of slots; `counts` are those of the classes, these slots included."""
+        classes = len(self.mass)
+        self.mass -= np.bincount(self.codes[slots], weights=self.own[slots], minlength=classes)
+        self.mass += np.bincount(codes, weights=own, minlength=classes)
+        self.mass[counts == 0] = 0.0
+        self.codes[slots] = codes
+        self.own[slots] = own
+        fresh = counts == np.bincount(codes, minlength=classes)  # nothing else is stored of these
+        self.applied[fresh] = np.where(np.isfinite(factors[fresh]), factors[fresh], 1.0)
+        self.tree.update(slots, _drawable(own * self.applied[codes]))
+
+    def rescore(self, slots: IndexArray, own: Reals, stored: int) -> None:
+        """Set the own weights of slots among the first `stored`; equal ones where a slot comes twice."""
+        classes = len(self.mass)
+        if len(slots) * 8 < stored:
+            distinct, first = np.unique(slots, return_index=True)
+            change = own[first] - self.own[distinct]
+            self.mass += np.bincount(self.codes[distinct], weights=change, minlength=classes)
+            self.own[slots] = own
+        else:  # sums made anew: what was rounded is gone
+            self.own[slots] = own
+            sums = np.bincount(self.codes[:stored], weights=self.own[:stored], minlength=classes)
+            self.mass = np.asarray(sums, dtype=np.float64)
+        self.tree.update(slots, _drawable(own * self.applied[self.codes[slots]]))
+
+    def draw(
+        self, size: int, seed: int, step: int, factors: Reals, counts: IndexArray, *, replace: bool
+    ) -> Drawn:
+        """Return slots in proportion to own weight times factor.
+
+        Parameters
+        ----------
+        size : int
+            Without replacement as many come as have a weight, where that is less.
+        seed, step : int
+            Steps from `step` on are used.
+        factors, counts
+            Of each class, finite where items are stored.
+        """
+        there = counts > 0
+        ratios = self._settle(factors, there)
+        largest = float(ratios[there].max())
+        keep = np.where(there, ratios / largest, 0.0)
+        accepted = float((counts * keep).sum() / counts.sum())  # about; what is exact does not hang on it
+        found: list[IndexArray] = []
+        need = size if replace else min(size, self.tree.n_positive)
+        first = step
+        try:
+            while need:
+                many = int(need / accepted * 1.1) + 8
+                slots = self.tree.draw(many, seed, step)
+                kept = slots[_core.unit_draws(seed, step, many) < keep[self.codes[slots]]]
+                step += 1
+                if not replace:
+                    _, at = np.unique(kept, return_index=True)
+                    kept = kept[np.sort(at)]
+                kept = kept[:need]
+                need -= len(kept)
+                found.append(kept)
+                if need and not replace and len(kept):
+                    self.tree.update(kept, np.zeros(len(kept)))
+        finally:
+            if not replace and len(found) > 1:
+                back = np.concatenate(found)
+                self.tree.update(back, self.own[back] * self.applied[self.codes[back]])
+        slots = np.concatenate([np.empty(0, dtype=np.int64), *found])
+        return Drawn(slots, self.own[slots] * factors[self.codes[slots]], step - first)
+
+    def _settle(self, factors: Reals, there: npt.NDArray[np.bool_]) -> Reals:
+        """Return factor over applied factor of each class; apply factors anew where these are far apart."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = np.where(there, factors / self.applied, 1.0)
+        if not ratios[there].max() <= SPREAD * ratios[there].min():
+            self.applied = np.where(there, factors, 1.0)
+            self.tree.fill(_drawable(self.own * self.applied[self.codes]))
+            ratios = np.ones(len(factors))
+        return ratios
+
+    def fits(self, factors: Reals, counts: IndexArray) -> bool:
+        """Return whether factors and weights are such that a tree can hold them, and some can be drawn."""
+        used = factors[counts > 0]
+        if not (np.isfinite(self.mass).all() and np.isfinite(used).all() and (used > 0).all()):
+            return False
+        if not self.tree.n_positive:
+            return False
+        heaviest = float(np.abs(self.mass).max()) * float(used.max())
+        return heaviest < _MOST_WEIGHT
+
+    def load(
+        self, codes: Codes, own: Reals, applied: Reals, mass: Reals, weights: Reals, scale: Mapping[str, Any]
+    ) -> None:
+        """Take over the first slots, and the tree as it was: `weights` are those in it, `scale` its own."""
+        stored = len(codes)
+        self.codes[:stored], self.own[:stored] = codes, own
+        self.applied, self.mass = applied, mass
+        of_slots = np.zeros(len(self.codes))
+        of_slots[:stored] = weights
+        state = {**self.tree.state_dict(), "weights": of_slots, "scale": scale}
+        self.tree.load_state_dict(state)
+
+
+def _drawable(weights: Reals) -> Reals:
+    """Return weights as a tree takes them: 0 where they are not finite, for then none is drawn by them."""
+    return np.where(weights < _MOST_WEIGHT, weights, 0.0)

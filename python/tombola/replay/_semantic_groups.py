@@ -1,0 +1,217 @@
+"""Semantic groups: classes whose prototypes are alike, and the similarity and threshold that say so.
+
+Two classes are linked where the similarity of their prototypes is above the threshold; a group is a connected
+component of these links, and groups are numbered in the order of their smallest labels. A class without a
+prototype is a group of its own. O(changed classes * classes * width) when prototypes change.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .._validation import IndexArray
+from ._prototype_table import Table
+from .importance import prototype_similarity
+
+__all__ = [
+    "MISSING",
+    "Measure",
+    "SemanticGroups",
+    "item_similarity",
+    "linked_groups",
+    "parameter_versions",
+]
+
+Measure: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Takes two tensors of shape (n, width) and returns the similarity of each pair of rows, in [0, 1]."""
+
+MISSING = 0.5
+"""Similarity to a prototype that is missing: neither near nor far."""
+
+_TILE = 2**21
+
+
+def parameter_versions(module: object) -> tuple[tuple[int, int], ...]:
+    """Return what changes when a module was trained; empty for what has no parameters."""
+    if not isinstance(module, torch.nn.Module):
+        return ()
+    return tuple((id(parameter), parameter._version) for parameter in module.parameters())
+
+
+def item_similarity(
+    features: torch.Tensor, codes: npt.NDArray[np.int32], table: Table, measure: Measure | None
+) -> npt.NDArray[np.float64]:
+    """Return the similarity of each row to the prototype of its class; NaN where a measure gives none.
+
+    Raises
+    ------
+    ValueError
+        If a measure gives a finite number that is not in [0, 1], or another shape than one a row.
+    """
+    labels = codes.astype(np.int64)
+    if measure is None:
+        return prototype_similarity(features, labels, table)
+    out = np.full(len(labels), MISSING)
+    there = np.flatnonzero(~np.isnan(table[labels, 0])) if table.shape[1] else np.empty(0, np.int64)
+    prototypes = torch.from_numpy(table).float()
+    step = max(1, _TILE // max(1, table.shape[1]))
+    for start in range(0, len(there), step):
+        rows = torch.from_numpy(there[start : start + step])
+        chosen = features[rows.to(features.device)].float()
+        out[there[start : start + step]] = _measured(
+            measure, chosen, prototypes[torch.from_numpy(labels)[rows]]
+        )
+    return out
+
+
+def _measured(measure: Measure, first: torch.Tensor, second: torch.Tensor) -> npt.NDArray[np.float64]:
+    device = _device_of(measure)
+    with torch.no_grad():
+        found = measure(first.to(device), second.to(device)).detach().cpu().double().numpy()
+    if found.shape != (len(first),):
+        msg = (
+            f"semantic_similarity must return one number a pair, ({len(first)},), but returned {found.shape}"
+        )
+        raise ValueError(msg)
+    outside = np.isfinite(found) & ((found < -1e-6) | (found > 1 + 1e-6))
+    if outside.any():
+        msg = f"semantic_similarity must return numbers in [0, 1], but returned {found[np.argmax(outside)]}"
+        raise ValueError(msg)
+    return np.asarray(np.clip(found, 0.0, 1.0))
+
+
+def linked_groups(similarity: Table, threshold: float, labels: IndexArray) -> IndexArray:
+    """Return the group of each class: components of what is more alike than a threshold.
+
+    Examples
+    --------
+    >>> similarity = np.array([[1, 0.1, 0.9], [0.1, 1, 0.2], [0.9, 0.2, 1]])
+    >>> linked_groups(similarity, 0.5, np.array([7, 3, 5])).tolist()
+    [1, 0, 1]
+    """
+    classes = len(labels)
+    with np.errstate(invalid="ignore"):
+        linked = similarity > threshold
+    groups = np.full(classes, -1, dtype=np.int64)
+    number = 0
+    for start in np.argsort(labels).tolist():
+        if groups[start] >= 0:
+            continue
+        front = np.array([start])
+        while len(front):
+            groups[front] = number
+            reached = linked[front].any(axis=0) | linked[:, front].any(axis=1)
+            front = np.flatnonzero(reached & (groups < 0))
+        number += 1
+    return groups
+
+
+class SemanticGroups:
+    """The similarity of every two classes, and their groups.
+
+    Parameters
+    ----------
+    measure : callable, optional
+        Similarity of pairs; by default the cosine, as ``(1 + cosine) / 2``.
+    threshold : number, callable or None
+        The threshold itself; what makes it from a tensor of the similarities of all pairs of classes; or
+        None for a quantile of these.
+    quantile : float, optional
+        By default ``1 - 1 / classes``: about one pair in two classes is linked. With more links than that
+        even links at random would join most classes in one component (Erdos and Renyi, 1960).
+    """
+
+    def __init__(self, measure: Measure | None, threshold: Any, quantile: float | None) -> None:
+        self.measure = measure
+        self.rule = threshold
+        self.quantile = quantile
+        self.threshold = 1.0
+        self.table: Table = np.empty((0, 0))
+        self.similarity: Table = np.empty((0, 0))
+        self.groups: IndexArray = np.empty(0, dtype=np.int64)
+
+    @property
+    def has_prototypes(self) -> bool:
+        """Whether some class has a prototype."""
+        return bool(self.table.size) and not np.isnan(self.table[:, 0]).all()
+
+    def extend(self, classes: int) -> None:
+        """Take in new classes, without prototypes and each a group of its own."""
+        known = len(self.groups)
+        if classes > known:
+            width = self.table.shape[1]
+            self.table = np.concatenate([self.table, np.full((classes - known, width), np.nan)])
+            similarity = np.full((classes, classes), np.nan)
+            similarity[:known, :known] = self.similarity
+            self.similarity = similarity
+            first = int(self.groups.max(initial=-1)) + 1
+            self.groups = np.concatenate([self.groups, first + np.arange(classes - known)])
+
+    def changed(self, table: Table) -> npt.NDArray[np.bool_]:
+        """Return which classes have another prototype than so far."""
+        if table.shape != self.table.shape:
+            return np.ones(len(table), dtype=np.bool_)
+        same = (table == self.table) | (np.isnan(table) & np.isnan(self.table))
+        return np.asarray(~same.all(axis=1))
+
+    def fit(self, table: Table, changed: npt.NDArray[np.bool_], labels: IndexArray) -> None:
+        """Take over prototypes, of which some changed, and group the classes anew."""
+        self.table = table
+        at = np.flatnonzero(changed)
+        if len(at):
+            rows = self._pairs(at)
+            self.similarity[at] = rows
+            self.similarity[:, at] = rows.T
+        self.threshold = self._threshold()
+        self.groups = linked_groups(self.similarity, self.threshold, labels)
+
+    def _pairs(self, rows: IndexArray) -> Table:
+        """Return the similarity of some classes to all; NaN where one has no prototype."""
+        there = np.asarray(~np.isnan(self.table[:, :1]).all(axis=1))
+        if self.measure is None:
+            lengths = np.sqrt(np.square(self.table).sum(axis=1))
+            with np.errstate(invalid="ignore", divide="ignore"):
+                unit = np.where((lengths > 0)[:, None], self.table / lengths[:, None], 0.0)
+            unit[~there] = 0.0
+            found = np.clip((1 + unit[rows] @ unit.T) / 2, 0.0, 1.0)
+        else:
+            found = np.full((len(rows), len(self.table)), np.nan)
+            columns = np.flatnonzero(there)
+            table = torch.from_numpy(self.table[columns]).float()
+            for at, row in enumerate(rows.tolist()):
+                if there[row] and len(columns):
+                    own = torch.from_numpy(self.table[row]).float().expand_as(table)
+                    found[at, columns] = _measured(self.measure, own, table)
+        found[:, ~there] = np.nan
+        found[~there[rows]] = np.nan
+        return found
+
+    def _threshold(self) -> float:
+        if isinstance(self.rule, int | float):
+            return float(self.rule)
+        pairs = self.similarity[np.triu_indices(len(self.similarity), 1)]
+        pairs = pairs[np.isfinite(pairs)]
+        if not len(pairs):
+            return 1.0
+        if self.rule is None:
+            classes = np.count_nonzero(np.isfinite(self.similarity).any(axis=1))
+            return float(np.quantile(pairs, 1 - 1 / classes if self.quantile is None else self.quantile))
+        with torch.no_grad():
+            given = torch.from_numpy(pairs).float()
+            found = float(self.rule(given.to(_device_of(self.rule))))
+        if not math.isfinite(found):
+            msg = f"adaptive_threshold must return a finite number, but returned {found}"
+            raise ValueError(msg)
+        return found
+
+
+def _device_of(module: object) -> torch.device:
+    """Return where the parameters of a module are; the CPU for what has none."""
+    if isinstance(module, torch.nn.Module):
+        for parameter in module.parameters():
+            return parameter.device
+    return torch.device("cpu")
