@@ -87,7 +87,7 @@ class ContinualLearner(nn.Module):
         Raises
         ------
         ValueError
-            If the loss is not finite.
+            If the loss or a feature is not finite.
         """
         new = labels
         if not self.buffer.is_empty():
@@ -100,9 +100,7 @@ class ContinualLearner(nn.Module):
         features = self.backbone(inputs)
         loss = F.cross_entropy(self.head(features), labels)
         loss = loss + self.options.sm_weight * self.similarity.loss(features, labels)
-        if not torch.isfinite(loss):
-            msg = f"the loss must stay finite, but is {loss.item()}: lr or sm_weight is too large"
-            raise ValueError(msg)
+        _check_finite("the loss", loss)
         features = features.detach()
         total = loss + self._threshold_loss(features, labels)
         self.optimizer.zero_grad()
@@ -113,6 +111,7 @@ class ContinualLearner(nn.Module):
         self.prototypes.update(features, labels)
         with torch.no_grad():
             stored_features = self.backbone(not_aug_inputs)
+        _check_finite("features", stored_features)
         self.buffer.add_data(not_aug_inputs, labels=new, features=stored_features)
         return float(loss.detach())
 
@@ -123,3 +122,10 @@ class ContinualLearner(nn.Module):
             embedded = self.similarity.embed(features)
             alike = ((1 + embedded @ embedded.T) / 2)[first, second]
         return self.threshold.loss(alike, labels[first] == labels[second])
+
+
+def _check_finite(what: str, values: torch.Tensor) -> None:
+    finite = torch.isfinite(values)
+    if not finite.all():
+        msg = f"{what} must stay finite, but found {values[~finite][0].item()}: lr or sm_weight is too large"
+        raise ValueError(msg)

@@ -62,7 +62,7 @@ def run(options: RunOptions) -> RunRecord:
     Raises
     ------
     ValueError
-        If the loss does not stay finite.
+        If loss or features do not stay finite.
     """
     notes = _Notes()
     logger = logging.getLogger("tombola")
