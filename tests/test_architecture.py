@@ -49,6 +49,7 @@ LAYERS = (
         f"{ENGINE} position _epochs _epoch_methods _prefetch _windows sources.base",
         "numpy torch",
     ),
+    Layer("replay.buffer_plot", "replay", "numpy matplotlib"),
     Layer("replay", f"{ENGINE} replay", "numpy torch numba llvmlite"),
     Layer("training", f"{ENGINE} position sources.base training", "numpy torch"),
     Layer("__init__", BELOW_TRAINING, ""),

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from tests import oracle
 from tests.cases import Case, GroupCase, GroupKind, Kind, WeightKind, make_weights
-from tests.oracle import Batching
+from tests.oracle import Batching, replay
 from tests.oracle.philox import Purpose, bounded, derive, lane_word, word
 
 PATH = Path(__file__).with_name("records.json")
@@ -87,6 +87,15 @@ def by_oracle(record: Record) -> ArrayLike:
             if kind == "distinct":
                 return tree.draw_distinct(size, seed, step)
             return tree.draw(size, seed, step, stratified=kind == "stratified")
+        case "reservoir":
+            return replay.reservoir_slots(record["seed"], record["first"], record["size"], record["slots"])
+        case "uniform_draws":
+            given = {key: record[key] for key in ("seed", "step", "stored", "size", "replace")}
+            return replay.uniform_draws(**given)
+        case "unit_draws":  # as integers
+            return (replay.unit_draws(record["seed"], record["step"], record["size"]) * 2**53).astype(
+                np.int64
+            )
         case "plan":
             return case_of(record).by_oracle().rows
         case "group_plan":
@@ -180,6 +189,15 @@ def _group_plans() -> Iterator[tuple[GroupCase, int]]:
     yield GroupCase(kind="buckets", counts=counts, batching=large, uneven=True), 9
 
 
+def _replay() -> Iterator[Record]:
+    for first, slots in ((0, 20), (1001, 900), (10**12, 2**39)):
+        yield {"what": "reservoir", "seed": 3, "first": first, "size": 100, "slots": slots}
+    for replace in (False, True):
+        sizes = {"stored": 1000, "size": 100, "replace": replace}
+        yield {"what": "uniform_draws", "seed": 3, "step": 1, **sizes}
+    yield {"what": "unit_draws", "seed": 3, "step": 1, "size": 20}
+
+
 def records() -> Iterator[Record]:
     """Yield all records without their results."""
     yield from _numbers()
@@ -198,6 +216,7 @@ def records() -> Iterator[Record]:
         for kind in ("independent", "stratified", "distinct"):
             options = {"n": 100, "size": 25, "seed": 3, "step": 1, "kind": kind}
             yield {"what": "sum_tree", "weights": weights, **options}
+    yield from _replay()
     for case in _plans():
         yield {"what": "plan", "case": asdict(case)}
     for group_case, times in _group_plans():

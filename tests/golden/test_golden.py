@@ -29,7 +29,9 @@ from tombola import _core
 
 RECORDS: list[Record] = json.loads(PATH.read_text())
 PERMUTATIONS = {"permutation", "random_permutation", "random_permutation_far"}
-IN_CORE = PERMUTATIONS | {"alias", "grouped_alias", "sum_tree", "plan", "group_plan"}
+DRAWS = {"alias", "grouped_alias", "sum_tree", "reservoir", "uniform_draws", "unit_draws"}
+IN_CORE = PERMUTATIONS | DRAWS | {"plan", "group_plan"}
+DRAW = ("seed", "step", "stored", "size", "replace")
 RESULT = {"count", "values", "sha256"}
 
 
@@ -63,6 +65,12 @@ def by_core(record: Record) -> ArrayLike:
             kind = record["kind"]
             options = {"replace": kind != "distinct", "stratified": kind == "stratified"}
             return tree.draw(record["size"], record["seed"], record["step"], **options)[0]
+        case "reservoir":
+            return _core.reservoir_slots(record["seed"], record["first"], record["size"], record["slots"])
+        case "uniform_draws":
+            return _core.uniform_draws(**{key: record[key] for key in DRAW})
+        case "unit_draws":
+            return (_core.unit_draws(record["seed"], record["step"], record["size"]) * 2**53).astype(np.int64)
         case "group_plan":
             plan = core_group_plan(group_case_of(record))
             return np.concatenate(plan.batches(0, len(plan)))

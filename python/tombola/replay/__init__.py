@@ -1,4 +1,4 @@
-"""What a replay buffer draws by: scores of stored samples, balanced over their semantic groups; and the buffer.
+"""A replay buffer, and what it draws by: scores of stored samples, balanced over their semantic groups.
 
 Scores are plain arrays of one float64 a row, so that they compose: `importance_scores` is the main one,
 `combine_scores` multiplies it with others. Numba compiles the kernels when the first of them is needed and

@@ -1,85 +1,86 @@
 """What balanced draws go by: classes, prototypes, groups and weights of the stored items, kept up to date.
 
-An item that comes in or is replaced changes counts, sums and its own weight only. Prototypes are read at a
-draw; items of those classes whose prototype changed are scored anew, and classes are grouped anew.
+An item that comes in or is replaced changes counts, sums and its own weight only: O(log n) each. Prototypes
+are read at a draw; items of those classes whose prototype changed are scored anew, and classes grouped anew.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from .._validation import IndexArray
+from ._buffer_options import BufferOptions
 from ._classes import Classes
 from ._item_weights import Drawn, ItemWeights
 from ._prototype_table import ClassMeans, Table, given_table
 from ._semantic_groups import MISSING, SemanticGroups, item_similarity, parameter_versions
 from ._storage import Storage
-from .schedule import BalanceSchedule
 
-__all__ = ["Balance", "BalanceOptions", "Newcomers"]
+__all__ = ["Balance", "Newcomers"]
 
-_RESCORED_PER_ITEM = 8
-"""The buffer's own prototypes are due after an eighth of its items came in."""
+RESCORED_PER_ITEM = 8
+"""The buffer's own prototypes are due once an eighth of its items is new."""
 
-NO_LABELS = "items have no integer labels, so there are no classes to balance"
-NO_FEATURES = "no features are stored, so that nothing can be compared with prototypes"
+NO_LABELS = "items have no labels of one integer each, so there are no classes"
+NO_FEATURES = "no features are stored that could be compared with prototypes"
 NO_PROTOTYPES = "no class has a prototype yet"
 ONE_GROUP = "there is one semantic group only"
-NOT_FINITE = "scores are not finite, or all 0"
+NOT_FINITE = "scores are not finite, or all of them 0"
+
+Reals = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class BalanceOptions:
-    """What `BalancedBuffer` was told about scores; checked there."""
-
-    balance_weight: float | BalanceSchedule
-    eps: float
-    refit_every: int | None
-
-
-@dataclass(frozen=True, eq=False)
-class Newcomers:
-    """Items that are about to be stored: their codes, and similarity to their prototypes."""
+class Newcomers(NamedTuple):
+    """Items that are about to be stored: codes of their classes, and the parts of their weights."""
 
     codes: npt.NDArray[np.int32]
-    similarity: npt.NDArray[np.float64]
-    extra: npt.NDArray[np.float64]
+    scores: Reals
+    factors: Reals
 
 
 class Balance:
     """State of the balance of one buffer."""
 
-    def __init__(self, size: int, options: BalanceOptions, groups: SemanticGroups) -> None:
+    def __init__(self, size: int, options: BufferOptions) -> None:
         self.size = size
         self.options = options
-        self.groups = groups
+        measure, rule = options.semantic_similarity, options.adaptive_threshold
+        self.groups = SemanticGroups(measure, rule, options.threshold_quantile)
         self.classes = Classes()
         self.means = ClassMeans()
         self.weights = ItemWeights(size)
-        self.extra: npt.NDArray[np.float64] = np.ones(size)
+        self.scores: Reals = np.ones(size)  # 1 / (similarity + eps)
+        self.priorities: Reals = np.ones(size)
+        self.task_factors: Reals = np.ones(size)
+        self.highest = 1.0  # of all priorities that were set
+        self.prioritised = False
+        self.labelled = False
         self.draws = 0
         self.own_prototypes = False
         self.written_since_fit = 0
         self.versions: tuple[Any, Any] = ((), ())
-        self.drawn: npt.NDArray[np.float64] = np.zeros(0)
-        self.expected: npt.NDArray[np.float64] = np.zeros(0)
+        self.drawn: Reals = np.zeros(0)
+        self.expected: Reals = np.zeros(0)
 
     # ------------------------------------------------------------------------------------------- items
 
-    def judge(self, labels: IndexArray, features: torch.Tensor | None, extra: npt.NDArray[np.float64]) -> Newcomers:
-        """Return codes and similarities of items that come in; of what is stored nothing changes."""
+    def judge(self, labels: IndexArray, features: torch.Tensor | None, factors: Reals) -> Newcomers:
+        """Return codes and scores of items that come in; of what is stored nothing changes.
+
+        Raises
+        ------
+        ValueError
+            If a similarity is not in [0, 1].
+        """
         codes = self.classes.codes(labels)
         self._extend()
         if features is None or not self.groups.has_prototypes:
             similarity = np.full(len(codes), MISSING)
         else:
-            self._check_width(features, self.groups.table)
             similarity = self._similarity(features, codes)
-        return Newcomers(codes, similarity, extra)
+        return Newcomers(codes, 1 / (similarity + self.options.eps), factors)
 
     def replace(self, slots: IndexArray, features: torch.Tensor | None) -> None:
         """Take out what is stored in these slots, with these features."""
@@ -93,10 +94,22 @@ class Balance:
         self.classes.count(new.codes, 1)
         if features is not None:
             self.means.change(new.codes, features, 1, len(self.classes))
-        self.extra[slots] = new.extra
-        own = new.extra / (new.similarity + self.options.eps)
+        self.scores[slots] = new.scores
+        self.task_factors[slots] = new.factors
+        self.priorities[slots] = self.highest
+        own = self._own(slots)
         self.weights.write(slots, new.codes, own, self.factors(), self.classes.counts)
         self.written_since_fit += len(slots)
+
+    def prioritise(self, slots: IndexArray, priorities: Reals, stored: int) -> None:
+        """Set priorities of slots; where a slot comes twice the last holds."""
+        self.priorities[slots] = priorities
+        self.highest = max(self.highest, float(priorities.max(initial=0.0)))
+        self.prioritised = True
+        self.weights.rescore(slots, self._own(slots), stored)
+
+    def _own(self, slots: IndexArray) -> Reals:
+        return np.asarray(self.scores[slots] * self.task_factors[slots] * self.priorities[slots])
 
     def _extend(self) -> None:
         classes = len(self.classes)
@@ -108,47 +121,48 @@ class Balance:
 
     # ------------------------------------------------------------------------------------------- draws
 
-    def group_sizes(self) -> npt.NDArray[np.float64]:
+    def group_sizes(self) -> IndexArray:
         """Return how many items of each group are stored."""
-        return np.bincount(self.groups.groups, weights=self.classes.counts)
+        sizes = np.bincount(self.groups.groups, weights=self.classes.counts)
+        return sizes.astype(np.int64)
 
-    def factors(self) -> npt.NDArray[np.float64]:
+    def factors(self) -> Reals:
         """Return ``(groups / size) ** balance_weight`` of each class's group, as of the next draw."""
         sizes = self.group_sizes()
-        weight = self.options.balance_weight
-        power = weight(self.draws) if isinstance(weight, BalanceSchedule) else float(weight)
         with np.errstate(over="ignore", under="ignore"):
-            shares = (np.count_nonzero(sizes) / np.maximum(sizes, 1)) ** power
+            shares = (np.count_nonzero(sizes) / np.maximum(sizes, 1)) ** self.options.power(self.draws)
         return np.asarray(shares[self.groups.groups])
+
+    def shares(self) -> Reals:
+        """Return the share of each class in the next draw, with replacement."""
+        mass = np.where(self.classes.counts > 0, np.maximum(self.weights.mass, 0.0) * self.factors(), 0.0)
+        return np.asarray(mass / mass.sum())
 
     def prepare(self, prototypes: Any, storage: Storage, stored: int) -> str | None:
         """Read prototypes, score and group what they change, and return why scores cannot be had, or None."""
-        if not len(self.classes):
+        reason = self._missing(prototypes, storage, stored)
+        if reason is not None and not self.prioritised:
+            return reason
+        return None if self.weights.fits(self.factors(), self.classes.counts) else NOT_FINITE
+
+    def _missing(self, prototypes: Any, storage: Storage, stored: int) -> str | None:
+        if not self.labelled:
             return NO_LABELS
         if "features" not in storage.parts:
             return NO_FEATURES
         self._refit(prototypes, storage, stored)
         if not self.groups.has_prototypes:
             return NO_PROTOTYPES
-        if np.count_nonzero(self.group_sizes()) == 1:
-            return ONE_GROUP
-        return None if self.weights.fits(self.factors(), self.classes.counts) else NOT_FINITE
+        return ONE_GROUP if np.count_nonzero(self.group_sizes()) == 1 else None
 
     def draw(self, size: int, seed: int, step: int, *, replace: bool) -> Drawn:
         """Draw slots, after `prepare` found nothing against it."""
-        factors = self.factors()
-        drawn = self.weights.draw(size, seed, step, factors, self.classes.counts, replace=replace)
-        shares = self.shares(factors)
-        codes = self.weights.codes[drawn.slots]
-        self.drawn += np.bincount(codes, minlength=len(shares))
-        self.expected += len(codes) * shares
+        shares = self.shares()
+        drawn = self.weights.draw(size, seed, step, self.factors(), self.classes.counts, replace=replace)
+        self.drawn += np.bincount(self.weights.codes[drawn.slots], minlength=len(shares))
+        self.expected += len(drawn.slots) * shares
         self.draws += 1
         return drawn
-
-    def shares(self, factors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the share of each class in a draw from all."""
-        mass = np.where(self.classes.counts > 0, self.weights.mass * factors, 0.0)
-        return np.asarray(mass / mass.sum())
 
     def _refit(self, prototypes: Any, storage: Storage, stored: int) -> None:
         every = self.options.refit_every
@@ -156,29 +170,28 @@ class Balance:
         if every is not None and self.draws % every and not unseen.any():
             return
         own = prototypes is None
-        versions = parameter_versions(self.groups.measure), parameter_versions(self.groups.rule)
-        if own and self.own_prototypes and versions == self.versions and not self._own_due(unseen, stored):
-            return
-        if own:
-            table = self.means.table(self.classes.counts)
-        else:
+        if not own:
             table = given_table(prototypes, self.classes.labels, self.classes.counts)
-        self._check_width(storage.parts["features"], table)
+        elif self.own_prototypes and not self._own_due(unseen, stored):
+            table = self.groups.table
+        else:
+            table = self.means.table(self.classes.counts)
+            self.written_since_fit = 0
+        _check_width(storage.parts["features"], table)
+        versions = parameter_versions(self.groups.measure), parameter_versions(self.groups.rule)
         changed = self.groups.changed(table)
         if versions[0] != self.versions[0]:
             changed[:] = True
         if changed.any() or versions != self.versions:
-            present = np.flatnonzero(self.classes.counts)
-            self.groups.fit(table, changed, self.classes.labels, present)
+            self.groups.fit(table, changed, self.classes.labels)
             self._rescore(changed, storage, stored)
         self.versions = versions
         self.own_prototypes = own
-        self.written_since_fit = 0
 
     def _own_due(self, unseen: npt.NDArray[np.bool_], stored: int) -> bool:
         if self.options.refit_every is not None:
             return self.written_since_fit > 0
-        return bool(unseen.any()) or self.written_since_fit * _RESCORED_PER_ITEM >= stored
+        return bool(unseen.any()) or self.written_since_fit * RESCORED_PER_ITEM >= stored
 
     def _rescore(self, changed: npt.NDArray[np.bool_], storage: Storage, stored: int) -> None:
         codes = self.weights.codes[:stored]
@@ -187,19 +200,11 @@ class Balance:
             return
         everything = len(slots) == stored
         features = storage.first("features", stored) if everything else storage.read("features", slots)
-        similarity = self._similarity(features, codes[slots])
-        own = self.extra[slots] / (similarity + self.options.eps)
-        self.weights.rescore(slots, own, stored)
+        self.scores[slots] = 1 / (self._similarity(features, codes[slots]) + self.options.eps)
+        self.weights.rescore(slots, self._own(slots), stored)
 
-    def _similarity(self, features: torch.Tensor, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    def _similarity(self, features: torch.Tensor, codes: npt.NDArray[np.int32]) -> Reals:
         return item_similarity(features, codes, self.groups.table, self.groups.measure)
-
-    @staticmethod
-    def _check_width(features: torch.Tensor, table: Table) -> None:
-        width = features.shape[1]
-        if table.shape[1] not in (0, width):
-            msg = f"prototypes must be as wide as the stored features, {width}, but are {table.shape[1]} wide"
-            raise ValueError(msg)
 
     # ------------------------------------------------------------------------------------------- state
 
@@ -211,43 +216,50 @@ class Balance:
             "counts": self.classes.counts,
             "sums": self.means.sums,
             "codes": self.weights.codes[:stored],
-            "own": self.weights.own[:stored],
+            "tree": tree["weights"][:stored],
             "applied": self.weights.applied,
             "mass": self.weights.mass,
-            "tree": tree["weights"][:stored],
-            "extra": self.extra[:stored],
+            "scores": self.scores[:stored],
+            "priorities": self.priorities[:stored],
+            "task_factors": self.task_factors[:stored],
             "drawn": self.drawn,
             "expected": self.expected,
             "table": self.groups.table,
             "similarity": self.groups.similarity,
             "groups": self.groups.groups,
         }
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
         return {
             "arrays": {name: torch.from_numpy(array.copy()) for name, array in arrays.items()},
+            "numbers": numbers | {"threshold": self.groups.threshold},
             "scale": tree["scale"],
-            "threshold": self.groups.threshold,
-            "draws": self.draws,
-            "own_prototypes": self.own_prototypes,
-            "written_since_fit": self.written_since_fit,
         }
 
-    def load(self, state: Mapping[str, Any], stored: int) -> None:
-        """Take over what `state` returned; trained modules are read anew at the next draw."""
+    def load(self, state: dict[str, Any], stored: int) -> None:
+        """Take over what `state` returned; modules are taken for those that it was made with."""
         arrays = {name: tensor.numpy().copy() for name, tensor in state["arrays"].items()}
         self.classes.load(arrays["labels"], arrays["counts"])
         self.means.sums = arrays["sums"]
-        weights = self.weights
-        weights.applied, weights.mass = arrays["applied"], arrays["mass"]
-        of_slots = np.zeros(self.size)
-        of_slots[:stored] = arrays["tree"]
-        tree = {"version": 1, "n": self.size, "weights": of_slots, "scale": state["scale"]}
-        weights.tree.load_state_dict(tree)
-        weights.codes[:stored], weights.own[:stored] = arrays["codes"], arrays["own"]
-        self.extra[:stored] = arrays["extra"]
+        for name in ("scores", "priorities", "task_factors"):
+            getattr(self, name)[:stored] = arrays[name]
         self.drawn, self.expected = arrays["drawn"], arrays["expected"]
-        groups = self.groups
-        groups.table, groups.similarity, groups.groups = (arrays[k] for k in ("table", "similarity", "groups"))
-        groups.threshold = state["threshold"]
-        self.draws, self.own_prototypes = state["draws"], state["own_prototypes"]
-        self.written_since_fit = state["written_since_fit"]
+        groups, weights = self.groups, self.weights
+        groups.table, groups.similarity, groups.groups = (
+            arrays[k] for k in ("table", "similarity", "groups")
+        )
+        groups.threshold = state["numbers"]["threshold"]
+        for name in _NUMBERS:
+            setattr(self, name, state["numbers"][name])
+        own = self._own(np.arange(stored))
+        weights.load(arrays["codes"], own, arrays["applied"], arrays["mass"], arrays["tree"], state["scale"])
         self.versions = (parameter_versions(groups.measure), parameter_versions(groups.rule))
+
+
+_NUMBERS = ("highest", "prioritised", "labelled", "draws", "own_prototypes", "written_since_fit")
+
+
+def _check_width(features: torch.Tensor, table: Table) -> None:
+    width = features.shape[1]
+    if table.shape[1] not in (0, width):
+        msg = f"prototypes must be as wide as the stored features, {width}, but are {table.shape[1]} wide"
+        raise ValueError(msg)

@@ -1,14 +1,21 @@
 """How arguments come into the buffer: checked, and named where something is wrong."""
 
+import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from .._validation import IndexArray, check_number, index_array
+from .._validation import IndexArray, index_array
+from ._arrays import check_shape, reals
 from ._storage import as_tensor
 
-__all__ = ["Items", "check_device", "check_threshold", "read_items", "slot_array"]
+__all__ = ["Items", "check_device", "priority_array", "read_items", "slot_array", "task_factors"]
+
+MOST_PRIORITY = 1e100
+"""Scores stay far from the end of float64 up to here."""
 
 
 class Items(NamedTuple):
@@ -36,13 +43,6 @@ def check_device(device: str | torch.device) -> torch.device:
         msg = f"device must be there, such as {', '.join(there)}, but is {str(device)!r}: {reason}"
         raise ValueError(msg) from error
     return found
-
-
-def check_threshold(threshold: Any) -> Any:
-    """Return a rule for the threshold: a number, something callable, or None."""
-    if threshold is None or callable(threshold):
-        return threshold
-    return float(check_number("adaptive_threshold", threshold))
 
 
 def read_items(
@@ -90,6 +90,8 @@ def _check_features(features: torch.Tensor, num_feats: int | None) -> None:
     if not features.is_floating_point():
         msg = f"features must be floats, but the dtype is {features.dtype}"
         raise TypeError(msg)
+    if math.isfinite(float(features.sum())):  # the one pass without a temporary; a sum may overflow, though
+        return
     finite = torch.isfinite(features)
     if not bool(finite.all()):
         row, column = (int(k) for k in (~finite).nonzero()[0])
@@ -115,3 +117,39 @@ def slot_array(indices: Any, stored: int) -> IndexArray:
         msg = f"indices must lie in [0, {stored}), the stored items, but indices[{at}] = {int(slots[at])}"
         raise IndexError(msg)
     return slots
+
+
+def priority_array(priorities: Any, count: int) -> npt.NDArray[np.float64]:
+    """Return priorities as float64, one a slot.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no real numbers, or one is negative, not finite or above `MOST_PRIORITY`.
+    """
+    values = reals("priorities", priorities)
+    check_shape("priorities", values.shape, (count,), "one an index")
+    wrong = ~((values >= 0) & (values <= MOST_PRIORITY))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        msg = f"priorities must be >= 0 and at most {MOST_PRIORITY:g}, but priorities[{at}] = {values[at]}"
+        raise ValueError(msg)
+    return values
+
+
+def task_factors(items: Items, factors: Mapping[int, float]) -> npt.NDArray[np.float64]:
+    """Return the factor of each item by its task label, 1 for tasks that have none.
+
+    Raises
+    ------
+    ValueError
+        If there are factors, but no task labels.
+    """
+    count = len(items.parts["examples"])
+    if not factors:
+        return np.ones(count)
+    if items.tasks is None:
+        msg = "task_labels must be one integer an example where there are task_weights, but are none"
+        raise ValueError(msg)
+    tasks, at = np.unique(items.tasks, return_inverse=True)
+    return np.array([factors.get(task, 1.0) for task in tasks.tolist()], dtype=np.float64)[at]

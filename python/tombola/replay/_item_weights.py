@@ -1,4 +1,4 @@
-"""The weight of every slot in two parts: what is the item's own, and a factor that all items of a class share.
+"""The weight of every slot in two parts: what is its own, and a factor that all items of a class share.
 
 A draw takes a slot in proportion to ``own * factor[class]``. Factors change with every item that comes in, so
 the tree holds ``own * applied[class]`` with the factors of some earlier time, and draws from it are thinned:
@@ -10,7 +10,8 @@ moved that far apart.
 Without replacement, slots that came are set to 0 until the draw is done: successive sampling, as the tree's.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,9 +67,17 @@ class ItemWeights:
         self.tree.update(slots, own * self.applied[codes])
 
     def rescore(self, slots: IndexArray, own: Reals, stored: int) -> None:
-        """Set the own weights of slots among the first `stored`."""
-        self.own[slots] = own
-        self.mass = np.bincount(self.codes[:stored], weights=self.own[:stored], minlength=len(self.mass))
+        """Set the own weights of slots among the first `stored`; equal ones where a slot comes twice."""
+        classes = len(self.mass)
+        if len(slots) * 8 < stored:
+            distinct, first = np.unique(slots, return_index=True)
+            change = own[first] - self.own[distinct]
+            self.mass += np.bincount(self.codes[distinct], weights=change, minlength=classes)
+            self.own[slots] = own
+        else:  # sums made anew: what was rounded is gone
+            self.own[slots] = own
+            sums = np.bincount(self.codes[:stored], weights=self.own[:stored], minlength=classes)
+            self.mass = np.asarray(sums, dtype=np.float64)
         self.tree.update(slots, own * self.applied[self.codes[slots]])
 
     def draw(
@@ -89,8 +98,7 @@ class ItemWeights:
         ratios = self._settle(factors, there)
         largest = float(ratios[there].max())
         keep = np.where(there, ratios / largest, 0.0)
-        shares = np.where(there, self.mass * self.applied, 0.0)
-        accepted = max(float((shares * keep).sum() / shares.sum()), 1 / SPREAD)
+        accepted = float((counts * keep).sum() / counts.sum())  # about; what is exact does not hang on it
         found: list[IndexArray] = []
         need = size if replace else min(size, self.tree.n_positive)
         first = step
@@ -126,10 +134,21 @@ class ItemWeights:
         return ratios
 
     def fits(self, factors: Reals, counts: IndexArray) -> bool:
-        """Return whether factors and weights are such that a tree can hold them."""
-        there = counts > 0
-        used = factors[there]
-        if not (np.isfinite(used).all() and (used > 0).all() and np.isfinite(self.mass[there]).all()):
+        """Return whether factors and weights are such that a tree can hold them, and some can be drawn."""
+        used = factors[counts > 0]
+        if not (self.tree.n_positive and np.isfinite(used).all() and (used > 0).all()):
             return False
-        heaviest = float(self.mass[there].max()) * float(used.max())
-        return 0.0 < heaviest < _MOST_WEIGHT
+        heaviest = float(np.abs(self.mass).max()) * float(used.max())
+        return heaviest < _MOST_WEIGHT
+
+    def load(
+        self, codes: Codes, own: Reals, applied: Reals, mass: Reals, weights: Reals, scale: Mapping[str, Any]
+    ) -> None:
+        """Take over the first slots, and the tree as it was: `weights` are those in it, `scale` its own."""
+        stored = len(codes)
+        self.codes[:stored], self.own[:stored] = codes, own
+        self.applied, self.mass = applied, mass
+        of_slots = np.zeros(len(self.codes))
+        of_slots[:stored] = weights
+        state = {**self.tree.state_dict(), "weights": of_slots, "scale": scale}
+        self.tree.load_state_dict(state)

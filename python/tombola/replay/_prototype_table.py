@@ -78,7 +78,9 @@ def _from_mapping(prototypes: Mapping[Any, Any], labels: IndexArray) -> Table:
 def _from_array(prototypes: Any, labels: IndexArray, counts: IndexArray) -> Table:
     values = _values(prototypes)
     if values.ndim != 2:
-        expected = "op_prototypes must be a table of shape (classes, width), or a mapping from label to vector"
+        expected = (
+            "op_prototypes must be a table of shape (classes, width), or a mapping from label to vector"
+        )
         msg = f"{expected}, but its shape is {values.shape}"
         raise ValueError(msg)
     known = (labels >= 0) & (labels < len(values))
@@ -86,7 +88,8 @@ def _from_array(prototypes: Any, labels: IndexArray, counts: IndexArray) -> Tabl
     if len(unknown):
         label = int(labels[unknown[0]])
         cure = "a mapping from label to vector, or a row of NaN, says that a prototype is missing"
-        msg = f"op_prototypes must have a row for each label, but has {len(values)} and label {label} is stored; {cure}"
+        came = f"has {len(values)} and label {label} is stored"
+        msg = f"op_prototypes must have a row for each label, but {came}; {cure}"
         raise IndexError(msg)
     table = np.full((len(labels), values.shape[1]), np.nan)
     table[known] = values[labels[known]]

@@ -5,6 +5,7 @@ component of these links, and groups are numbered in the order of their smallest
 prototype is a group of its own. O(changed classes * classes * width) when prototypes change.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -16,7 +17,14 @@ from .._validation import IndexArray
 from ._prototype_table import Table
 from .importance import prototype_similarity
 
-__all__ = ["MISSING", "Measure", "SemanticGroups", "linked_groups", "parameter_versions"]
+__all__ = [
+    "MISSING",
+    "Measure",
+    "SemanticGroups",
+    "item_similarity",
+    "linked_groups",
+    "parameter_versions",
+]
 
 Measure: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Takes two tensors of shape (n, width) and returns the similarity of each pair of rows, in [0, 1]."""
@@ -54,24 +62,26 @@ def item_similarity(
     for start in range(0, len(there), step):
         rows = torch.from_numpy(there[start : start + step])
         chosen = features[rows.to(features.device)].float()
-        out[there[start : start + step]] = _measured(measure, chosen, prototypes[torch.from_numpy(labels)[rows]])
+        out[there[start : start + step]] = _measured(
+            measure, chosen, prototypes[torch.from_numpy(labels)[rows]]
+        )
     return out
 
 
 def _measured(measure: Measure, first: torch.Tensor, second: torch.Tensor) -> npt.NDArray[np.float64]:
-    parameter = next(iter(measure.parameters()), None) if isinstance(measure, torch.nn.Module) else None
-    if parameter is not None:
-        first, second = first.to(parameter.device), second.to(parameter.device)
+    device = _device_of(measure)
     with torch.no_grad():
-        found = measure(first, second.to(first.device)).detach().cpu().double().numpy()
+        found = measure(first.to(device), second.to(device)).detach().cpu().double().numpy()
     if found.shape != (len(first),):
-        msg = f"semantic_similarity must return one number a pair, ({len(first)},), but returned {found.shape}"
+        msg = (
+            f"semantic_similarity must return one number a pair, ({len(first)},), but returned {found.shape}"
+        )
         raise ValueError(msg)
     outside = np.isfinite(found) & ((found < -1e-6) | (found > 1 + 1e-6))
     if outside.any():
         msg = f"semantic_similarity must return numbers in [0, 1], but returned {found[np.argmax(outside)]}"
         raise ValueError(msg)
-    return np.clip(found, 0.0, 1.0)
+    return np.asarray(np.clip(found, 0.0, 1.0))
 
 
 def linked_groups(similarity: Table, threshold: float, labels: IndexArray) -> IndexArray:
@@ -110,10 +120,12 @@ class SemanticGroups:
     threshold : number, callable or None
         The threshold itself; what makes it from a tensor of the similarities of all pairs of classes; or
         None for a quantile of these.
-    quantile : float
+    quantile : float, optional
+        By default ``1 - 1 / classes``: about one pair in two classes is linked. With more links than that
+        even links at random would join most classes in one component (Erdos and Renyi, 1960).
     """
 
-    def __init__(self, measure: Measure | None, threshold: Any, quantile: float) -> None:
+    def __init__(self, measure: Measure | None, threshold: Any, quantile: float | None) -> None:
         self.measure = measure
         self.rule = threshold
         self.quantile = quantile
@@ -144,22 +156,22 @@ class SemanticGroups:
         if table.shape != self.table.shape:
             return np.ones(len(table), dtype=np.bool_)
         same = (table == self.table) | (np.isnan(table) & np.isnan(self.table))
-        return ~same.all(axis=1)
+        return np.asarray(~same.all(axis=1))
 
-    def fit(self, table: Table, changed: npt.NDArray[np.bool_], labels: IndexArray, stored: IndexArray) -> None:
-        """Take over prototypes; `stored` are the codes of which items are stored, which set the threshold."""
+    def fit(self, table: Table, changed: npt.NDArray[np.bool_], labels: IndexArray) -> None:
+        """Take over prototypes, of which some changed, and group the classes anew."""
         self.table = table
         at = np.flatnonzero(changed)
         if len(at):
             rows = self._pairs(at)
             self.similarity[at] = rows
             self.similarity[:, at] = rows.T
-        self.threshold = self._threshold(stored)
+        self.threshold = self._threshold()
         self.groups = linked_groups(self.similarity, self.threshold, labels)
 
     def _pairs(self, rows: IndexArray) -> Table:
         """Return the similarity of some classes to all; NaN where one has no prototype."""
-        there = ~np.isnan(self.table).any(axis=1) if self.table.shape[1] else np.zeros(len(self.table), bool)
+        there = np.asarray(~np.isnan(self.table[:, :1]).all(axis=1))
         if self.measure is None:
             lengths = np.sqrt(np.square(self.table).sum(axis=1))
             with np.errstate(invalid="ignore", divide="ignore"):
@@ -178,22 +190,28 @@ class SemanticGroups:
         found[~there[rows]] = np.nan
         return found
 
-    def _threshold(self, stored: IndexArray) -> float:
+    def _threshold(self) -> float:
         if isinstance(self.rule, int | float):
             return float(self.rule)
-        first, second = np.triu_indices(len(stored), 1)
-        pairs = self.similarity[stored[first], stored[second]]
+        pairs = self.similarity[np.triu_indices(len(self.similarity), 1)]
         pairs = pairs[np.isfinite(pairs)]
         if not len(pairs):
             return 1.0
         if self.rule is None:
-            return float(np.quantile(pairs, self.quantile))
+            classes = np.count_nonzero(np.isfinite(self.similarity).any(axis=1))
+            return float(np.quantile(pairs, 1 - 1 / classes if self.quantile is None else self.quantile))
         with torch.no_grad():
             given = torch.from_numpy(pairs).float()
-            parameter = next(iter(self.rule.parameters()), None) if hasattr(self.rule, "parameters") else None
-            given = given if parameter is None else given.to(parameter.device)
-            found = float(self.rule(given))
-        if not np.isfinite(found):
+            found = float(self.rule(given.to(_device_of(self.rule))))
+        if not math.isfinite(found):
             msg = f"adaptive_threshold must return a finite number, but returned {found}"
             raise ValueError(msg)
         return found
+
+
+def _device_of(module: object) -> torch.device:
+    """Return where the parameters of a module are; the CPU for what has none."""
+    if isinstance(module, torch.nn.Module):
+        for parameter in module.parameters():
+            return parameter.device
+    return torch.device("cpu")

@@ -1,95 +1,176 @@
 """A replay buffer that draws far and rare items more often: reservoir-filled, balanced over semantic groups.
 
-An item is drawn in proportion to ``1 / (similarity + eps) * (groups / group size) ** balance_weight``, the
-similarity being that of its features to the prototype of its class. Adding b items is O(b log b), a balanced
-draw of m O(m log size), whatever the buffer's size; what a change of prototypes costs is said below.
+An item is drawn in proportion to ``1 / (similarity + eps) * (groups / group size) ** balance_weight``, its
+similarity that of its features and the prototype of its class. Adding b items is O(b log size), a balanced
+draw of m items O(m log size); what a change of prototypes costs is said in the class.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from .. import _core
-from .._validation import IndexArray, check_bool, check_integer, check_number
-from ..sum_tree import correction_weights
-from ._balance import Balance, BalanceOptions
-from ._buffer_input import Items, check_device, check_threshold, read_items, slot_array
+from .._validation import check_bool, check_integer, check_number
+from ._balance import Balance
+from ._buffer_input import priority_array, read_items, slot_array, task_factors
+from ._buffer_options import BufferOptions, check_state
 from ._reservoir import arrivals
-from ._semantic_groups import Measure, SemanticGroups
-from ._storage import Storage
+from ._semantic_groups import Measure
+from ._stored_items import Batch, StoredItems, Transform
+from .buffer_report import BufferReport, make_report
 from .schedule import BalanceSchedule
 
 __all__ = ["BalancedBuffer"]
 
-Transform = Callable[[torch.Tensor], torch.Tensor]
-
-_RETURNED = ("examples", "labels", "logits", "task_labels")
 _VERSION = 1
 _logger = logging.getLogger("tombola")
 
 
-class BalancedBuffer:
+class BalancedBuffer(StoredItems):
+    """Items of a stream, a uniform sample of all seen so far, and draws from them.
+
+    Parameters
+    ----------
+    buffer_size : int
+        Most items that are kept, >= 1. Memory for all is taken when the first ones come.
+    device : str or torch.device
+        Where examples, labels, logits, features and task labels are kept and given out. Scores are kept and
+        draws are made on the CPU.
+    semantic_similarity : callable, optional
+        Takes two tensors of shape (n, width) and returns the similarity of each pair of rows, in [0, 1], such
+        as `SemanticSimilarity`. By default ``(1 + cosine) / 2``.
+    adaptive_threshold : number or callable, optional
+        Classes whose prototypes are more alike than this are linked, and linked classes are one semantic
+        group. A number of [0, 1], or what makes it from a tensor of the similarities of all pairs of classes,
+        such as `AdaptiveThreshold`. By default a quantile of these, so that threshold and number of groups
+        follow the data.
+    num_feats : int, optional
+        Width of features, which is checked; by default that of the first ones.
+    use_balanced_sampling : bool, keyword-only
+        False: `get_balanced_data` draws uniformly. May be set at any time.
+    balance_weight : number or BalanceSchedule, keyword-only
+        0 leaves groups out, 1 draws each group about equally often. A schedule is called with the number of
+        balanced draws so far. May be set at any time.
+    threshold_quantile : number, keyword-only, optional
+        In [0, 1]; by default ``1 - 1 / classes``, which links about as many pairs as there are halves of
+        classes. With more links than that even random ones would join most classes.
+    task_weights : mapping of int to number, keyword-only, optional
+        Task label to a factor >= 0 on the score of its items; 1 for those not named.
+    refit_every : int, keyword-only, optional
+        Prototypes and modules are looked at in every so many balanced draws, and once a class is new. By
+        default in each, and the buffer's own prototypes once an eighth of its items is new.
+    eps : number, keyword-only
+        > 0, added to similarities.
+    replace : bool, keyword-only
+        True: draws are independent, and as many as asked for. By default no item comes twice in a draw, which
+        then has at most as many as are stored.
+    seed : int, keyword-only
+        In ``[0, 2**63)``; picks which items are kept and drawn.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no such value, or the device isn't there.
+
+    Notes
+    -----
+    **Filling** is reservoir sampling (algorithm R, Vitter 1985): after t items each of them is stored with
+    probability ``min(1, buffer_size / t)``. It depends on seed and position in the stream only, not on how
+    the stream is cut into batches.
+
+    **Prototypes** are given to `get_balanced_data`, or else are the means of the features that are stored of
+    each class. A class without one has similarity 0.5 and is a group of its own. Where prototypes (or the
+    parameters of a module) have changed since the last draw, items of these classes are scored anew in one
+    pass of `prototype_similarity` over their features; else a draw costs O(m log size).
+
+    **Uniform draws** take the place of balanced ones where scores can't be had: no integer labels, features
+    or prototypes, one group only, or scores that are not finite. The reason is logged once.
+
+    **Priorities**: after `update_priorities` each item's score is multiplied by its priority, and parts of
+    the score that cannot be had are left out rather than drawn uniformly for.
+
+    **Threads**: each method takes a lock for as long as it runs, so threads may share a buffer; in which
+    order their calls come decides what they get. The same history and seed give the same content everywhere,
+    and the same draws wherever scores are equal to the last bit.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tombola import BalancedBuffer
+    >>> buffer = BalancedBuffer(100, seed=1)
+    >>> labels = torch.arange(1000) % 100 // 90  # nine in ten are of class 0
+    >>> examples = torch.arange(1000, dtype=torch.float32)
+    >>> features = torch.nn.functional.one_hot(labels, 2).float()
+    >>> buffer.add_data(examples, labels, features=features)
+    >>> len(buffer), buffer.num_seen_examples
+    (100, 1000)
+    >>> buffer.group_counts
+    {0: 91, 1: 9}
+    >>> examples, labels, slots = buffer.get_balanced_data(10, return_index=True)
+    >>> int(labels.sum())  # of the rare class
+    5
+    """
+
     def __init__(
         self,
         buffer_size: int,
         device: str | torch.device = "cpu",
         semantic_similarity: Measure | None = None,
-        adaptive_threshold: Any = None,
+        adaptive_threshold: float | Callable[[torch.Tensor], Any] | None = None,
         num_feats: int | None = None,
         *,
         use_balanced_sampling: bool = True,
         balance_weight: float | BalanceSchedule = 1.0,
-        threshold_quantile: float = 0.9,
+        threshold_quantile: float | None = None,
         task_weights: Mapping[int, float] | None = None,
         refit_every: int | None = None,
         eps: float = 1e-6,
         replace: bool = False,
         seed: int = 0,
     ) -> None:
-        self.buffer_size = check_integer("buffer_size", buffer_size, minimum=1, limit=2**31)
-        self.device = check_device(device)
-        if not isinstance(balance_weight, BalanceSchedule):
-            balance_weight = float(check_number("balance_weight", balance_weight))
-        if semantic_similarity is not None and not callable(semantic_similarity):
-            msg = f"semantic_similarity must be callable, but is {semantic_similarity!r}"
-            raise TypeError(msg)
-        self.num_feats = None if num_feats is None else check_integer("num_feats", num_feats, minimum=1)
+        super().__init__(buffer_size, device, seed, replace=replace)
         self.use_balanced_sampling = check_bool("use_balanced_sampling", use_balanced_sampling)
-        self.replace = check_bool("replace", replace)
-        self.seed = check_integer("seed", seed)
-        self.task_weights = {
-            check_integer("a task label", task, minimum=-(2**63)): float(check_number(f"task_weights[{task}]", w))
-            for task, w in (task_weights or {}).items()
-        }
-        every = None if refit_every is None else check_integer("refit_every", refit_every, minimum=1)
-        epsilon = float(check_number("eps", eps, above=True))
-        self._options = BalanceOptions(balance_weight, epsilon, every)
-        quantile = float(check_number("threshold_quantile", threshold_quantile))
-        if quantile > 1:
-            msg = f"threshold_quantile must be at most 1, but is {quantile}"
-            raise ValueError(msg)
-        self._rules = (semantic_similarity, check_threshold(adaptive_threshold), quantile)
-        self.num_seen_examples = 0
-        self._steps = 0
+        self._options = BufferOptions(
+            semantic_similarity=semantic_similarity,
+            adaptive_threshold=adaptive_threshold,
+            num_feats=num_feats,
+            balance_weight=balance_weight,
+            threshold_quantile=threshold_quantile,
+            task_weights=task_weights,
+            refit_every=refit_every,
+            eps=eps,
+            replace=replace,
+        )
         self._said: set[str] = set()
-        self._lock = threading.RLock()
-        self._storage = Storage(self.buffer_size, self.device)
-        self._balance = self._new_balance()
+        self._balance = Balance(self.buffer_size, self._options)
 
-    def _new_balance(self) -> Balance:
-        return Balance(self.buffer_size, self._options, SemanticGroups(*self._rules))
+    @property
+    def balance_weight(self) -> float | BalanceSchedule:
+        """How strongly groups are balanced."""
+        return self._options.balance_weight
 
-    def __len__(self) -> int:
-        return min(self.num_seen_examples, self.buffer_size)
+    @balance_weight.setter
+    def balance_weight(self, weight: float | BalanceSchedule) -> None:
+        with self._lock:
+            self._options = self._balance.options = self._options.with_weight(weight)
 
-    def is_empty(self) -> bool:
-        """Return whether nothing was added yet."""
-        return self.num_seen_examples == 0
+    @property
+    def group_counts(self) -> dict[int, int]:
+        """How many items of each semantic group are stored: group number to count, without empty ones."""
+        with self._lock:
+            sizes = self._balance.group_sizes() if self._balance.labelled else np.empty(0, dtype=np.int64)
+            return {group: size for group, size in enumerate(sizes.tolist()) if size}
+
+    @property
+    def groups(self) -> dict[int, int]:
+        """The semantic group of each class: label to group number, as of the last balanced draw."""
+        with self._lock:
+            if not self._balance.labelled:
+                return {}
+            labels, groups = self._balance.classes.labels, self._balance.groups.groups
+            return dict(sorted(zip(labels.tolist(), groups.tolist(), strict=True)))
 
     def add_data(
         self,
@@ -99,49 +180,41 @@ class BalancedBuffer:
         features: Any = None,
         task_labels: Any = None,
     ) -> None:
+        """Offer the next items of the stream to the reservoir.
+
+        Parameters
+        ----------
+        examples, labels, logits, features, task_labels : torch.Tensor or array-like, shape (b, ...)
+            The first call fixes which of them there are, their dtypes and shapes. Classes are known by labels
+            of one integer each. Features have the shape (b, width) and are floats, also of half precision;
+            they are scored in float32.
+
+        Raises
+        ------
+        TypeError
+            If a dtype is another than that of the first items, or no number at all.
+        ValueError
+            If shapes or numbers of items do not fit, something is missing or new, or features are not finite
+            (the first one is named). Nothing has changed then.
+        """
         with self._lock:
-            items = read_items(examples, labels, logits, features, task_labels, self.num_feats)
+            items = read_items(examples, labels, logits, features, task_labels, self._options.num_feats)
             self._storage.check(items.parts)
-            extra = self._extra(items)
-            seen, count = self.num_seen_examples, len(items.parts["examples"])
-            rows, slots = arrivals(self.seed, seen, count, self.buffer_size)
-            chosen = torch.from_numpy(rows)
-            feats = items.parts.get("features")
-            feats = None if feats is None else feats[chosen.to(feats.device)]
-            classes = items.classes
-            new = None if classes is None else self._balance.judge(classes[rows], feats, extra[rows])
+            factors = task_factors(items, self._options.factor_of_task)
+            count, stored = len(items.parts["examples"]), len(self)
+            rows, slots = arrivals(self.seed, self.num_seen_examples, count, self.buffer_size)
+            kept = items.parts.get("features")
+            if kept is not None and len(rows) < count:
+                kept = kept.index_select(0, torch.from_numpy(rows).to(kept.device))
+            classes = np.zeros(count, dtype=np.int64) if items.classes is None else items.classes
+            new = self._balance.judge(classes[rows], kept, factors[rows])
             self._storage.allocate(items.parts)
-            stored = min(seen, self.buffer_size)
             old = slots[slots < stored]
-            if new is not None:
-                before = None if feats is None else self._storage.read("features", old)
-                self._balance.replace(old, before)
+            self._balance.labelled = items.classes is not None
+            self._balance.replace(old, None if kept is None else self._storage.read("features", old))
             self._storage.write(slots, items.parts, rows)
-            if new is not None:
-                self._balance.put(slots, new, feats)
+            self._balance.put(slots, new, kept)
             self.num_seen_examples += count
-
-    def _extra(self, items: Items) -> npt.NDArray[np.float64]:
-        count = len(items.parts["examples"])
-        if not self.task_weights:
-            return np.ones(count)
-        if items.tasks is None:
-            msg = "task_labels must be one integer an example where there are task_weights, but are missing"
-            raise ValueError(msg)
-        tasks, at = np.unique(items.tasks, return_inverse=True)
-        return np.array([self.task_weights.get(task, 1.0) for task in tasks.tolist()])[at]
-
-    def get_data(
-        self,
-        size: int,
-        transform: Transform | None = None,
-        *,
-        return_index: bool = False,
-        return_weights: bool = False,
-    ) -> tuple[torch.Tensor, ...]:
-        with self._lock:
-            slots = self._uniform(check_integer("size", size))
-            return self._give(slots, transform, return_index, np.ones(len(slots)) if return_weights else None)
 
     def get_balanced_data(
         self,
@@ -152,91 +225,97 @@ class BalancedBuffer:
         return_index: bool = False,
         return_weights: bool = False,
         beta: float = 1.0,
-    ) -> tuple[torch.Tensor, ...]:
+    ) -> Batch:
+        """Return items drawn in proportion to their scores.
+
+        Parameters
+        ----------
+        minibatch_size : int
+            Items to draw; without replacement as many come as are stored, and of a score > 0, where that is
+            less.
+        transform : callable, optional
+            Applied to each example; the results are stacked.
+        op_prototypes : optional
+            Class prototypes: a tensor or array with that of label k in row k, a row of NaN where it is
+            missing; a mapping from label to vector, in which labels may be missing; an object with one of
+            these as its attribute ``prototypes``; or a function without arguments that returns one of these.
+            By default the means of the stored features.
+        return_index : bool, keyword-only
+            Append the slots, int64, for `get_data_by_index` and `update_priorities`.
+        return_weights : bool, keyword-only
+            Append ``(n p)^-beta`` of each item, over the largest of them: `correction_weights`, which make up
+            for how often an item is drawn. Without replacement p is that of the first draw.
+        beta : number, keyword-only
+            1 corrects wholly, 0 not at all.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            ``(examples, labels, logits, task_labels)`` without those never added, then slots, then weights.
+            All are copies, on the buffer's device.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the buffer is empty, or prototypes are no such thing, or of another width than the features.
+        IndexError
+            If a table of prototypes has no row for the label of a stored item.
+        """
         power = float(check_number("beta", beta))
         size = check_integer("minibatch_size", minibatch_size)
-        if not self.use_balanced_sampling:
-            return self.get_data(size, transform, return_index=return_index, return_weights=return_weights)
         with self._lock:
             self._check_filled()
-            reason = self._balance.prepare(op_prototypes, self._storage, len(self))
-            if reason is not None:
+            reason = None
+            if self.use_balanced_sampling:
+                reason = self._balance.prepare(op_prototypes, self._storage, len(self))
+            if not self.use_balanced_sampling or reason is not None:
                 self._say(reason)
-                return self.get_data(size, transform, return_index=return_index, return_weights=return_weights)
-            many = size if self.replace else min(size, len(self))
-            drawn = self._balance.draw(many, self.seed, self._steps, replace=self.replace)
+                return self.get_data(
+                    size, transform, return_index=return_index, return_weights=return_weights
+                )
+            many, replace = self._how_many(size), self._replace
+            drawn = self._balance.draw(many, self.seed, self._steps, replace=replace)
             self._steps += max(1, drawn.steps)
             corrections = None
             if return_weights:
-                corrections = np.ones(0)
-                if len(drawn.weights):
-                    relative = drawn.weights.min() / drawn.weights
-                    corrections = relative**power
+                lightest = drawn.weights.min(initial=np.inf)
+                corrections = np.asarray((lightest / drawn.weights) ** power)
             return self._give(drawn.slots, transform, return_index, corrections)
 
-    def get_all_data(self, transform: Transform | None = None) -> tuple[torch.Tensor, ...]:
+    def update_priorities(self, indices: Any, priorities: Any) -> None:
+        """Set factors on the scores of some slots, such as losses: prioritised replay.
+
+        Items that come in later get the largest priority so far, 1 at least (Schaul et al., "Prioritized
+        experience replay", ICLR 2016). O(b log size).
+
+        Parameters
+        ----------
+        indices : array-like of int, shape (b,)
+            Slots; where one comes twice the last priority holds.
+        priorities : array-like, shape (b,)
+            Finite and >= 0, at most 1e100; what has 0 is not drawn.
+        """
         with self._lock:
-            return self._give(np.arange(len(self)), transform, False, None)
+            slots = slot_array(indices, len(self))
+            self._balance.prioritise(slots, priority_array(priorities, len(slots)), len(self))
 
-    def get_data_by_index(self, indices: Any, transform: Transform | None = None) -> tuple[torch.Tensor, ...]:
+    def report(self) -> BufferReport:
+        """Return groups, scores and draws so far: a dict that prints as a table, and draws itself."""
         with self._lock:
-            return self._give(slot_array(indices, len(self)), transform, False, None)
-
-    def _uniform(self, size: int) -> IndexArray:
-        self._check_filled()
-        many = size if self.replace else min(size, len(self))
-        slots = _core.uniform_draws(self.seed, self._steps, len(self), many, replace=self.replace)
-        self._steps += 1
-        return slots
-
-    def _give(
-        self,
-        slots: IndexArray,
-        transform: Transform | None,
-        return_index: bool,
-        corrections: npt.NDArray[np.float64] | None,
-    ) -> tuple[torch.Tensor, ...]:
-        self._check_filled()
-        given = [self._storage.read(name, slots) for name in _RETURNED if name in self._storage.parts]
-        if transform is not None and len(slots):
-            given[0] = torch.stack([transform(example) for example in given[0]]).to(self.device)
-        if return_index:
-            given.append(torch.from_numpy(slots).to(self.device))
-        if corrections is not None:
-            given.append(torch.from_numpy(corrections).to(torch.get_default_dtype()).to(self.device))
-        return tuple(given)
-
-    def _check_filled(self) -> None:
-        if self.is_empty():
-            msg = "the buffer is empty: add_data first"
-            raise ValueError(msg)
-
-    def _say(self, reason: str) -> None:
-        if reason not in self._said:
-            self._said.add(reason)
-            _logger.warning("BalancedBuffer draws uniformly for now: %s", reason)
-
-    @property
-    def group_counts(self) -> dict[int, int]:
-        """How many items of each semantic group are stored."""
-        sizes = self._balance.group_sizes().astype(np.int64).tolist() if len(self._balance.classes) else []
-        return {group: size for group, size in enumerate(sizes) if size}
+            return make_report(self._balance, len(self), self.num_seen_examples, self._uniform_draws)
 
     def empty(self) -> None:
-        """Start anew: items, dtypes, shapes and scores are forgotten; draws go on in their own sequence."""
+        """Start anew: items, their dtypes and shapes and all scores are forgotten. Draws don't repeat."""
         with self._lock:
             self.num_seen_examples = 0
             self._storage.empty()
-            self._balance = self._new_balance()
-
-    def to(self, device: str | torch.device) -> "BalancedBuffer":
-        """Move stored items to a device that is there, and return the buffer."""
-        with self._lock:
-            self.device = check_device(device)
-            self._storage.to(self.device)
-        return self
+            self._balance = Balance(self.buffer_size, self._options)
 
     def state_dict(self) -> dict[str, Any]:
+        """Return content, scores and position in all random sequences: tensors, numbers and strings, copied.
+
+        ``torch.load(..., weights_only=True)`` reads it. Parameters of modules are not part of it.
+        """
         with self._lock:
             return {
                 "version": _VERSION,
@@ -244,40 +323,32 @@ class BalancedBuffer:
                 "seed": self.seed,
                 "num_seen_examples": self.num_seen_examples,
                 "steps": self._steps,
+                "uniform_draws": self._uniform_draws,
                 "items": self._storage.state(len(self)),
                 "balance": self._balance.state(len(self)),
             }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on exactly as the buffer would have whose state this is; load the state of modules first.
+
+        Raises
+        ------
+        ValueError
+            If it is of another version, or of a buffer with other options; the first one is named.
+        """
         with self._lock:
-            if state.get("version") != _VERSION:
-                msg = f"expected the state of a BalancedBuffer, version {_VERSION}, but got {state.get('version')}"
-                raise ValueError(msg)
-            for name, own in self._described().items():
-                if state["options"].get(name) != own:
-                    came = state["options"].get(name)
-                    msg = f"the state must be of a buffer with {name} = {own}, as this one, but there it is {came}"
-                    raise ValueError(msg)
+            check_state(state, _VERSION, self._described())
             self.seed = state["seed"]
             self.num_seen_examples = state["num_seen_examples"]
-            self._steps = state["steps"]
+            self._steps, self._uniform_draws = state["steps"], state["uniform_draws"]
             self._storage.load(state["items"])
-            self._balance = self._new_balance()
+            self._balance = Balance(self.buffer_size, self._options)
             self._balance.load(state["balance"], len(self))
 
     def _described(self) -> dict[str, Any]:
-        """Return the options that a state must share, as plain values."""
-        measure, rule, quantile = self._rules
-        return {
-            "buffer_size": self.buffer_size,
-            "num_feats": self.num_feats,
-            "use_balanced_sampling": self.use_balanced_sampling,
-            "balance_weight": str(self._options.balance_weight),
-            "semantic_similarity": "cosine" if measure is None else type(measure).__name__,
-            "adaptive_threshold": rule if rule is None or isinstance(rule, float) else type(rule).__name__,
-            "threshold_quantile": quantile,
-            "task_weights": str(sorted(self.task_weights.items())),
-            "refit_every": self._options.refit_every,
-            "eps": self._options.eps,
-            "replace": self.replace,
-        }
+        return {"buffer_size": self.buffer_size, **self._options.described()}
+
+    def _say(self, reason: str | None) -> None:
+        if reason is not None and reason not in self._said:
+            self._said.add(reason)
+            _logger.warning("BalancedBuffer draws uniformly as long as %s", reason)

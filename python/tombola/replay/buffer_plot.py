@@ -1,0 +1,88 @@
+"""A buffer's report as one picture: groups, drawn beside expected shares, scores. Drawn without a display."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .buffer_report import BufferReport
+
+__all__ = ["plot_report"]
+
+STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#E5E5E5",
+    "legend.frameon": False,
+}
+# Okabe and Ito (2008): colour-blind readers tell them apart.
+STORED, DRAWN, EXPECTED = "#999999", "#0072B2", "#D55E00"
+_MOST_GROUPS = 30
+
+
+def plot_report(report: "BufferReport", path: Path) -> None:
+    """Write the picture of a report; beyond 30 groups, of the 30 largest."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(13, 4), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(1, 3)
+        rows = sorted(report["group_table"].items(), key=lambda item: -item[1]["items"])[:_MOST_GROUPS]
+        _draw_groups(axes[0], rows)
+        _draw_shares(axes[1], rows)
+        _draw_scores(axes[2], report)
+        figure.savefig(path, dpi=150)
+
+
+def _draw_groups(axes: "Axes", rows: list[tuple[int, dict[str, Any]]]) -> None:
+    axes.bar(range(len(rows)), [row["items"] for _, row in rows], color=STORED)
+    _name_groups(axes, rows)
+    axes.set_ylabel("items stored")
+    axes.set_title("Semantic groups, largest first")
+
+
+def _draw_shares(axes: "Axes", rows: list[tuple[int, dict[str, Any]]]) -> None:
+    places = np.arange(len(rows))
+    so_far = bool(rows) and not np.isnan(rows[0][1]["drawn"])
+    axes.bar(places, [row["stored"] for _, row in rows], 0.85, color=STORED, alpha=0.4, label="stored")
+    if so_far:
+        axes.bar(places, [row["drawn"] for _, row in rows], 0.5, color=DRAWN, label="drawn")
+    expected = [row["expected" if so_far else "next"] for _, row in rows]
+    axes.plot(places, expected, "_", color=EXPECTED, markersize=14, markeredgewidth=2, label="expected")
+    _name_groups(axes, rows)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.set_title("Share of draws" if so_far else "Share of the next draw")
+    if rows:
+        axes.legend()
+
+
+def _draw_scores(axes: "Axes", report: "BufferReport") -> None:
+    histogram = report["score_histogram"]
+    if histogram["counts"]:
+        axes.stairs(
+            histogram["counts"], 10 ** np.array(histogram["edges"]), fill=True, color=DRAWN, alpha=0.7
+        )
+        axes.set_xscale("log")
+        axes.axvline(1.0, color=EXPECTED, linestyle="--", linewidth=1)
+    axes.set_xlabel("score over its mean (dashed)")
+    axes.set_ylabel("items")
+    axes.set_title("Scores")
+
+
+def _name_groups(axes: "Axes", rows: list[tuple[int, dict[str, Any]]]) -> None:
+    axes.set_xticks(range(len(rows)), [str(group) for group, _ in rows])
+    axes.tick_params(axis="x", labelsize=10 if len(rows) <= 15 else 6)
+    axes.set_xlabel("group")
+    axes.grid(visible=False, axis="x")

@@ -1,0 +1,142 @@
+"""What a buffer holds and has drawn: its groups, its scores, and what was drawn beside what was expected.
+
+One pass over the weights of the stored items.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._balance import Balance
+
+__all__ = ["BufferReport", "make_report"]
+
+_SHOWN_GROUPS = 20
+_SHOWN_LABELS = 6
+_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+_BINS = 30
+
+
+class BufferReport(dict[str, Any]):
+    """A report on a `BalancedBuffer`; prints as a table.
+
+    Keys: ``stored``, ``seen``, ``classes``, ``groups``, ``threshold``, ``balance_weight``;
+    ``balanced_draws`` and ``uniform_draws``, in minibatches; ``score_quantiles``, level to score over mean;
+    ``score_histogram``, ``counts`` between ``edges`` of log10 of that; and ``group_table``, for each group that
+    holds items a dict of ``labels``, ``items``, ``stored`` (its share of all items), ``next`` (its share of the
+    next draw) and, of all balanced draws so far, ``drawn`` and ``expected``, NaN before the first. Expected
+    shares are those of independent draws; without replacement heavy items come less often than that.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+    def plot(self, path: str | Path) -> None:
+        """Write groups, drawn beside expected shares, and scores as one picture; needs matplotlib.
+
+        Parameters
+        ----------
+        path : str or Path
+            The suffix says the format, such as ``.png``.
+        """
+        from .buffer_plot import plot_report
+
+        plot_report(self, Path(path))
+
+
+def make_report(balance: Balance, stored: int, seen: int, uniform_draws: int) -> BufferReport:
+    """Return the report on a buffer's balance."""
+    sizes = balance.group_sizes() if balance.labelled else np.empty(0, dtype=np.int64)
+    groups = np.flatnonzero(sizes)
+    report = BufferReport(
+        stored=stored,
+        seen=seen,
+        classes=int(np.count_nonzero(balance.classes.counts)) if balance.labelled else 0,
+        groups=len(groups),
+        threshold=float(balance.groups.threshold),
+        balance_weight=balance.options.power(balance.draws),
+        balanced_draws=balance.draws,
+        uniform_draws=uniform_draws,
+    )
+    report.update(_scores(balance, stored))
+    report["group_table"] = _group_table(balance, groups, sizes)
+    return report
+
+
+def _scores(balance: Balance, stored: int) -> dict[str, Any]:
+    """Return the distribution of scores over the mean score."""
+    weights = balance.weights
+    factors = balance.factors()
+    scores = weights.own[:stored] * factors[weights.codes[:stored]] if stored else np.empty(0)
+    mean = float(scores.mean()) if stored else 0.0
+    if not 0 < mean < np.inf:
+        return {"score_quantiles": {}, "score_histogram": {"edges": [], "counts": []}}
+    scores = scores / mean
+    positive = scores[scores > 0]
+    counts, edges = np.histogram(np.log10(positive), bins=_BINS)
+    levels = np.quantile(scores, _QUANTILES)
+    return {
+        "score_quantiles": dict(zip(_QUANTILES, levels.tolist(), strict=True)),
+        "score_histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
+    }
+
+
+def _group_table(
+    balance: Balance, groups: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
+) -> dict[int, dict[str, Any]]:
+    if not len(groups):
+        return {}
+    of_class, present = balance.groups.groups, balance.classes.counts > 0
+
+    def by_group(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        sums = np.bincount(of_class, weights=values, minlength=len(sizes))
+        total = float(sums.sum())
+        return sums / total if total > 0 else np.full(len(sizes), np.nan)
+
+    columns = {
+        "stored": by_group(balance.classes.counts.astype(np.float64)),
+        "next": by_group(balance.shares()),
+        "drawn": by_group(balance.drawn),
+        "expected": by_group(balance.expected),
+    }
+    table = {}
+    for group in groups.tolist():
+        labels = np.sort(balance.classes.labels[(of_class == group) & present])
+        shares = {name: float(values[group]) for name, values in columns.items()}
+        table[group] = {"labels": labels.tolist(), "items": int(sizes[group]), **shares}
+    return table
+
+
+def _lines(report: BufferReport) -> list[str]:
+    table = [
+        ("items stored", f"{report['stored']:,} of {report['seen']:,} seen"),
+        ("classes", f"{report['classes']:,}"),
+        ("semantic groups", f"{report['groups']:,}"),
+        ("threshold of similarity", f"{report['threshold']:.4g}"),
+        ("balance weight", f"{report['balance_weight']:.4g}"),
+        ("balanced draws", f"{report['balanced_draws']:,}"),
+        ("uniform draws", f"{report['uniform_draws']:,}"),
+    ]
+    for level, score in report["score_quantiles"].items():
+        table.append((f"score over mean, {level:.0%}", f"{score:.4g}"))
+    width = max(len(name) for name, _ in table)
+    lines = [f"{name:<{width}}  {text}" for name, text in table]
+    groups = sorted(report["group_table"].items(), key=lambda item: -item[1]["items"])
+    if not groups:
+        return lines
+    lines.append(f"{'group':>5} {'items':>9} {'stored':>8} {'next':>8} {'drawn':>8} {'expected':>8}  labels")
+    for group, row in groups[:_SHOWN_GROUPS]:
+        shares = " ".join(_share(row[name]) for name in ("stored", "next", "drawn", "expected"))
+        labels = ", ".join(map(str, row["labels"][:_SHOWN_LABELS]))
+        more = len(row["labels"]) - _SHOWN_LABELS
+        labels += f" and {more} more" if more > 0 else ""
+        lines.append(f"{group:>5} {row['items']:>9,} {shares}  {labels}")
+    if len(groups) > _SHOWN_GROUPS:
+        lines.append(f"... and {len(groups) - _SHOWN_GROUPS:,} more")
+    return lines
+
+
+def _share(value: float) -> str:
+    return f"{'-':>8}" if np.isnan(value) else f"{value:8.2%}"
