@@ -1,0 +1,1 @@
+"""Class-incremental learning by experience replay: draws of the buffer uniform or balanced."""

@@ -1,0 +1,81 @@
+"""The continual example's two scripts in a quick form: what they print and write; bad input in one line."""
+
+from pathlib import Path
+
+import compare_balanced_sampling
+import continual_digits
+import pytest
+
+from tests.examples.running import PNG, read_json, run_script
+
+FAST = ("--quick", "--epochs", 1, "--buffer_size", 20)
+
+
+def test_a_run_writes_what_it_prints(tmp_path: Path) -> None:
+    text = run_script("continual_digits.py", *FAST, "--experiment_id", "first", "-o", tmp_path)
+    record = read_json(tmp_path / "first.json")
+    assert record["experiment_id"] == "first"
+    assert record["options"]["learner"]["use_balanced_sampling"] is True
+    assert record["options"]["learner"]["buffer_size"] == 20 == sum(record["stored"])
+    assert f"final accuracy: {record['final_accuracy']:.1%}" in text
+    assert f"forgetting: {record['forgetting']:.1%}" in text
+    assert (tmp_path / "first.png").read_bytes().startswith(PNG)
+    assert len(record["tasks"]) == 5
+    assert "task 4, classes" in (tmp_path / "first.log").read_text(encoding="utf-8")
+
+
+def test_both_data_sets_are_compared(tmp_path: Path) -> None:
+    command = ("compare_balanced_sampling.py", *FAST, "--no-variants", "--balance_weights", 0)
+    text = run_script(*command, "--experiment_id", "both", "-o", tmp_path)
+    results = read_json(tmp_path / "both.json")
+    for dataset in ("digits", "superclasses"):
+        ways = results["datasets"][dataset]["ways"]
+        assert list(ways) == ["uniform", "balanced", "balanced, weight 0"]
+        found = results["datasets"][dataset]["less_uniform"]["balanced"]["final accuracy"]
+        pairs = zip(ways["balanced"]["final accuracy"], ways["uniform"]["final accuracy"], strict=True)
+        assert found["by_seed"] == [one - other for one, other in pairs]
+        assert f"{dataset}: mean ± standard error of 2 seeds" in text
+        for slug, way in (("uniform", "uniform"), ("balanced-weight-0", "balanced, weight 0")):
+            for seed in (0, 1):
+                record = read_json(tmp_path / "both" / f"{dataset}-{slug}-{seed}.json")
+                assert record["options"]["learner"]["seed"] == seed
+                assert record["final_accuracy"] == ways[way]["final accuracy"][seed]
+    assert (tmp_path / "both.png").read_bytes().startswith(PNG)
+
+
+def leave(script: str, arguments: str, output: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    main = continual_digits.main if script == "run" else compare_balanced_sampling.main
+    with pytest.raises(SystemExit) as left:
+        main([*arguments.split(), "-o", str(output)])
+    assert left.value.code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("run", "--buffer_size 0", "argument --buffer_size: expected a whole number >= 1, but got '0'"),
+        ("run", "--balance_weight -1", "argument --balance_weight: expected a finite number >= 0, but got"),
+        ("run", "--sim_lr nan", "argument --sim_lr: expected a finite number > 0, but got 'nan'"),
+        ("run", "--sm_weight x", "argument --sm_weight: expected a finite number >= 0, but got 'x'"),
+        ("run", "--threshold_quantile 2", "argument --threshold_quantile: expected a share in (0, 1]"),
+        ("run", "--experiment_id ../x", "argument --experiment_id: expected letters, digits, '.', '_' and"),
+        ("run", "--dataset mnist", "argument --dataset: invalid choice: 'mnist'"),
+        ("run", "--quick --lr 1e30", "features must stay finite, but found"),
+        ("compare", "--repeats 0", "argument --repeats: expected a whole number >= 1, but got '0'"),
+        ("compare", "--balance_weights 1 inf", "argument --balance_weights: expected a finite number >= 0"),
+        ("compare", "--datasets digits cifar", "argument --datasets: invalid choice: 'cifar'"),
+        ("compare", "--quick --lr 1e30", "features must stay finite, but found"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(
+    script: str, arguments: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert leave(script, arguments, tmp_path, capsys).startswith(f"error: {message}")
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "file"
+    file.write_text("", encoding="utf-8")
+    line = leave("run", "--quick", file / "below", capsys)
+    assert line == f"error: {file / 'below'}: Not a directory"
