@@ -1,5 +1,6 @@
 """A small training that draws random numbers everywhere, described once for the tests that interrupt it."""
 
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -87,6 +88,7 @@ def mean_error(model: nn.Module, batch: Any) -> torch.Tensor:
 
 
 def make_model(width: int = 16) -> nn.Sequential:
+    random.seed(3)
     torch.manual_seed(3)
     np.random.seed(3)  # noqa: NPY002
     return nn.Sequential(nn.Linear(WIDTH, width), nn.ReLU(), nn.Dropout(0.2), nn.Linear(width, 1))
