@@ -51,7 +51,7 @@ LAYERS = (
     ),
     Layer("replay.buffer_plot", "replay", "numpy matplotlib"),
     Layer("replay", f"{ENGINE} replay", "numpy torch numba llvmlite"),
-    Layer("training", f"{ENGINE} position sources.base training", "numpy torch"),
+    Layer("training", f"{ENGINE} position sources.base training", "numpy torch rich"),
     Layer("__init__", BELOW_TRAINING, ""),
     Layer(
         "experiments", f"__init__ {BELOW_TRAINING} training experiments", "numpy torch h5py matplotlib rich"
