@@ -14,10 +14,10 @@ PER_ITEM, LEAST = 100, 10_000
 BATCH, DRAW, WIDTH, CLASSES = 10_000, 256, 64, 100
 LOOP = "loop over items"
 
-ADD = Work("BalancedBuffer.add_data, 10^4 of 3x32x32 uint8 and 64 float32", "ns/item", target=5000.0)
-BALANCED = Work("BalancedBuffer.get_balanced_data of 256", "ns/item", target=7812.5)
-UNIFORM = Work("BalancedBuffer.get_data of 256", "ns/item")
-CHANGED = Work("get_balanced_data of 256, all prototypes changed", "ns/stored item")
+ADD = Work("BalancedBuffer.add_data, 10^4 of 3x32x32 uint8 and 64 float32", target=5000.0)
+BALANCED = Work("BalancedBuffer.get_balanced_data of 256", target=7812.5)
+UNIFORM = Work("BalancedBuffer.get_data of 256")
+CHANGED = Work("get_balanced_data of 256, all prototypes changed, per stored item")
 
 
 class Stream:
