@@ -121,9 +121,20 @@ def test_changed_prototypes(buffer: BalancedBuffer, stream: Stream, measure: Mea
     measure(CHANGED, OURS, run, n=len(buffer), indices=len(buffer))
 
 
-def test_loop(stream: Stream, measure: Measure) -> None:
-    loop = LoopBuffer(LEAST)
+@pytest.fixture(scope="module")
+def loop(stream: Stream) -> LoopBuffer:
+    """The peer, full."""
+    full = LoopBuffer(LEAST)
+    stream.add_to(full)
+    return full
+
+
+def test_add_by_loop(stream: Stream, loop: LoopBuffer, measure: Measure) -> None:
     measure(ADD, LOOP, lambda: stream.add_to(loop), n=LEAST, indices=BATCH)
+    assert len(loop.items) == LEAST
+
+
+def test_balanced_draws_by_loop(stream: Stream, loop: LoopBuffer, measure: Measure) -> None:
     features = torch.stack([item[2] for item in loop.items])
     labels = torch.stack([item[1] for item in loop.items])
     expected = importance_scores(features, labels, stream.centres, labels)
