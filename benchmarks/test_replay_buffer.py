@@ -14,10 +14,10 @@ PER_ITEM, LEAST = 100, 10_000
 BATCH, DRAW, WIDTH, CLASSES = 10_000, 256, 64, 100
 LOOP = "loop over items"
 
-ADD = Work("BalancedBuffer.add_data, 10^4 of 3x32x32 uint8 and 64 float32", "ns/item", target=5000.0)
-BALANCED = Work("BalancedBuffer.get_balanced_data of 256", "ns/item", target=7812.5)
-UNIFORM = Work("BalancedBuffer.get_data of 256", "ns/item")
-CHANGED = Work("get_balanced_data of 256, all prototypes changed", "ns/stored item")
+ADD = Work("BalancedBuffer.add_data, 10^4 of 3x32x32 uint8 and 64 float32", target=5000.0)
+BALANCED = Work("BalancedBuffer.get_balanced_data of 256", target=7812.5)
+UNIFORM = Work("BalancedBuffer.get_data of 256")
+CHANGED = Work("get_balanced_data of 256, all prototypes changed, per stored item")
 
 
 class Stream:
@@ -121,9 +121,20 @@ def test_changed_prototypes(buffer: BalancedBuffer, stream: Stream, measure: Mea
     measure(CHANGED, OURS, run, n=len(buffer), indices=len(buffer))
 
 
-def test_loop(stream: Stream, measure: Measure) -> None:
-    loop = LoopBuffer(LEAST)
+@pytest.fixture(scope="module")
+def loop(stream: Stream) -> LoopBuffer:
+    """The peer, full."""
+    full = LoopBuffer(LEAST)
+    stream.add_to(full)
+    return full
+
+
+def test_add_by_loop(stream: Stream, loop: LoopBuffer, measure: Measure) -> None:
     measure(ADD, LOOP, lambda: stream.add_to(loop), n=LEAST, indices=BATCH)
+    assert len(loop.items) == LEAST
+
+
+def test_balanced_draws_by_loop(stream: Stream, loop: LoopBuffer, measure: Measure) -> None:
     features = torch.stack([item[2] for item in loop.items])
     labels = torch.stack([item[1] for item in loop.items])
     expected = importance_scores(features, labels, stream.centres, labels)

@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -241,11 +242,12 @@ def test_devices() -> None:
     buffer = filled(device=torch.device("cpu"))
     assert buffer.to("cpu") is buffer
     absent = "cuda:77"
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: BalancedBuffer(5, absent),
         lambda: buffer.to(absent),
         lambda: BalancedBuffer(5, "qpu"),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(ValueError, match=r"device must be there, such as cpu.*, but is '(cuda:77|qpu)'"):
             call()
     assert buffer.device == torch.device("cpu")

@@ -74,10 +74,10 @@ def test_own_prototypes_are_due_after_an_eighth_and_for_new_classes() -> None:
 
 
 def test_unchanged_prototypes_are_not_scored_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tombola.replay import _balance
+    from tombola.replay import _balance, _semantic_groups
 
     scored: list[int] = []
-    original = _balance.item_similarity
+    original = _semantic_groups.item_similarity
 
     def counted(features: Any, codes: Any, *rest: Any) -> Any:
         scored.append(len(codes))

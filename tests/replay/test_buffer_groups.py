@@ -156,4 +156,4 @@ def test_half_features_are_scored_in_float32() -> None:
         buffer.add_data(**data)
         buffer.get_balanced_data(5, op_prototypes=CENTRES)
         scores.append(weights_of(buffer))
-    np.testing.assert_array_equal(*scores)
+    np.testing.assert_array_equal(scores[0], scores[1])

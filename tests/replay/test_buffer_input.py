@@ -1,5 +1,6 @@
 """What a buffer refuses: items that do not fit, options and arguments that cannot be."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,12 @@ def test_large_features_whose_sum_overflows_are_finite() -> None:
 def test_an_empty_buffer_says_so() -> None:
     buffer = BalancedBuffer(5)
     assert buffer.is_empty()
-    for call in (lambda: buffer.get_data(3), lambda: buffer.get_balanced_data(3), buffer.get_all_data):
+    calls: list[Callable[[], object]] = [
+        lambda: buffer.get_data(3),
+        lambda: buffer.get_balanced_data(3),
+        buffer.get_all_data,
+    ]
+    for call in calls:
         with pytest.raises(ValueError, match="must hold an item or more, but is empty: add_data comes first"):
             call()
 

@@ -44,7 +44,7 @@ def test_training_the_similarity() -> None:
     for _ in range(60):
         optimizer.zero_grad()
         loss = similarity.loss(features, labels)
-        loss.backward()
+        torch.autograd.backward(loss)
         assert all(bool(torch.isfinite(p.grad).all()) for p in similarity.parameters() if p.grad is not None)
         optimizer.step()
         losses.append(loss.item())
@@ -55,7 +55,7 @@ def test_training_the_similarity() -> None:
 def test_a_batch_without_pairs_has_no_loss(labels: list[int]) -> None:
     similarity = SemanticSimilarity(2)
     loss = similarity.loss(torch.ones(len(labels), 2), torch.tensor(labels, dtype=torch.int64))
-    loss.backward()
+    torch.autograd.backward(loss)
     assert loss.item() == 0.0
 
 
@@ -75,7 +75,7 @@ def test_the_threshold_learns_to_tell_pairs() -> None:
     optimizer = torch.optim.SGD(threshold.parameters(), lr=0.3)
     for _ in range(200):
         optimizer.zero_grad()
-        threshold.loss(similarity, same).backward()
+        torch.autograd.backward(threshold.loss(similarity, same))
         optimizer.step()
     assert 0.5 < threshold(similarity).item() < 0.7
     loss = threshold.loss(similarity, same)

@@ -99,7 +99,7 @@ def test_balanced_draws_follow_the_scores(effort: int) -> None:
     buffer = BalancedBuffer(60, replace=True, seed=effort)
     buffer.add_data(**batch(0, 60))
     buffer.get_balanced_data(1, op_prototypes=CENTRES)
-    buffer.add_data(**batch(1, 90, [0, 1, 2]))
+    buffer.add_data(**batch(1, 25, [0, 1, 2]))
     slots = buffer.get_balanced_data(200_000 * effort, op_prototypes=CENTRES, return_index=True)[-1]
     ratios = buffer._balance.factors() / buffer._balance.weights.applied
     assert np.ptp(ratios[buffer._balance.classes.counts > 0]) > 0.1

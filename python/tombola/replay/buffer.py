@@ -106,10 +106,10 @@ class BalancedBuffer(StoredItems):
     >>> len(buffer), buffer.num_seen_examples
     (100, 1000)
     >>> buffer.group_counts
-    {0: 91, 1: 9}
+    {0: 88, 1: 12}
     >>> examples, labels, slots = buffer.get_balanced_data(10, return_index=True)
     >>> int(labels.sum())  # of the rare class
-    5
+    4
     """
 
     def __init__(
