@@ -134,9 +134,10 @@ class Balance:
         return np.asarray(shares[self.groups.groups])
 
     def shares(self) -> Reals:
-        """Return the share of each class in the next draw, with replacement."""
+        """Return the share of each class in the next draw, with replacement; NaN without scores."""
         mass = np.where(self.classes.counts > 0, np.maximum(self.weights.mass, 0.0) * self.factors(), 0.0)
-        return np.asarray(mass / mass.sum())
+        total = float(mass.sum())
+        return np.asarray(mass / total) if 0 < total < np.inf else np.full(len(mass), np.nan)
 
     def prepare(self, prototypes: Any, storage: Storage, stored: int) -> str | None:
         """Read prototypes, score and group what they change, and return why scores cannot be had, or None."""

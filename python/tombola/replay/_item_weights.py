@@ -64,7 +64,7 @@ class ItemWeights:
         self.own[slots] = own
         fresh = counts == np.bincount(codes, minlength=classes)  # nothing else is stored of these
         self.applied[fresh] = np.where(np.isfinite(factors[fresh]), factors[fresh], 1.0)
-        self.tree.update(slots, own * self.applied[codes])
+        self.tree.update(slots, _drawable(own * self.applied[codes]))
 
     def rescore(self, slots: IndexArray, own: Reals, stored: int) -> None:
         """Set the own weights of slots among the first `stored`; equal ones where a slot comes twice."""
@@ -78,7 +78,7 @@ class ItemWeights:
             self.own[slots] = own
             sums = np.bincount(self.codes[:stored], weights=self.own[:stored], minlength=classes)
             self.mass = np.asarray(sums, dtype=np.float64)
-        self.tree.update(slots, own * self.applied[self.codes[slots]])
+        self.tree.update(slots, _drawable(own * self.applied[self.codes[slots]]))
 
     def draw(
         self, size: int, seed: int, step: int, factors: Reals, counts: IndexArray, *, replace: bool
@@ -129,14 +129,16 @@ class ItemWeights:
             ratios = np.where(there, factors / self.applied, 1.0)
         if not ratios[there].max() <= SPREAD * ratios[there].min():
             self.applied = np.where(there, factors, 1.0)
-            self.tree.fill(self.own * self.applied[self.codes])
+            self.tree.fill(_drawable(self.own * self.applied[self.codes]))
             ratios = np.ones(len(factors))
         return ratios
 
     def fits(self, factors: Reals, counts: IndexArray) -> bool:
         """Return whether factors and weights are such that a tree can hold them, and some can be drawn."""
         used = factors[counts > 0]
-        if not (self.tree.n_positive and np.isfinite(used).all() and (used > 0).all()):
+        if not (np.isfinite(self.mass).all() and np.isfinite(used).all() and (used > 0).all()):
+            return False
+        if not self.tree.n_positive:
             return False
         heaviest = float(np.abs(self.mass).max()) * float(used.max())
         return heaviest < _MOST_WEIGHT
@@ -152,3 +154,8 @@ class ItemWeights:
         of_slots[:stored] = weights
         state = {**self.tree.state_dict(), "weights": of_slots, "scale": scale}
         self.tree.load_state_dict(state)
+
+
+def _drawable(weights: Reals) -> Reals:
+    """Return weights as a tree takes them: 0 where they are not finite, for then none is drawn by them."""
+    return np.where(weights < _MOST_WEIGHT, weights, 0.0)

@@ -88,12 +88,11 @@ class BalancedBuffer(StoredItems):
     **Uniform draws** take the place of balanced ones where scores can't be had: no integer labels, features
     or prototypes, one group only, or scores that are not finite. The reason is logged once.
 
-    **Priorities**: after `update_priorities` each item's score is multiplied by its priority, and parts of
-    the score that cannot be had are left out rather than drawn uniformly for.
+    **Priorities** multiply scores after `update_priorities`; what cannot be had is then left out of scores.
 
-    **Threads**: each method takes a lock for as long as it runs, so threads may share a buffer; in which
-    order their calls come decides what they get. The same history and seed give the same content everywhere,
-    and the same draws wherever scores are equal to the last bit.
+    **Threads**: each method takes a lock while it runs, so threads may share a buffer; the order of calls
+    decides what they get. The same seed and history give the same content everywhere, and the same draws
+    wherever scores are equal to the last bit.
 
     Examples
     --------
@@ -160,8 +159,8 @@ class BalancedBuffer(StoredItems):
     def group_counts(self) -> dict[int, int]:
         """How many items of each semantic group are stored: group number to count, without empty ones."""
         with self._lock:
-            sizes = self._balance.group_sizes() if self._balance.labelled else np.empty(0, dtype=np.int64)
-            return {group: size for group, size in enumerate(sizes.tolist()) if size}
+            sizes = self._balance.group_sizes().tolist() if self._balance.labelled else []
+            return {group: size for group, size in enumerate(sizes) if size}
 
     @property
     def groups(self) -> dict[int, int]:
@@ -268,25 +267,23 @@ class BalancedBuffer(StoredItems):
             reason = None
             if self.use_balanced_sampling:
                 reason = self._balance.prepare(op_prototypes, self._storage, len(self))
-            if not self.use_balanced_sampling or reason is not None:
                 self._say(reason)
+            if not self.use_balanced_sampling or reason is not None:
                 return self.get_data(
                     size, transform, return_index=return_index, return_weights=return_weights
                 )
-            many, replace = self._how_many(size), self._replace
-            drawn = self._balance.draw(many, self.seed, self._steps, replace=replace)
+            many = self._how_many(size)
+            drawn = self._balance.draw(many, self.seed, self._steps, replace=self._replace)
             self._steps += max(1, drawn.steps)
             corrections = None
             if return_weights:
-                lightest = drawn.weights.min(initial=np.inf)
-                corrections = np.asarray((lightest / drawn.weights) ** power)
+                corrections = (drawn.weights.min(initial=np.inf) / drawn.weights) ** power
             return self._give(drawn.slots, transform, return_index, corrections)
 
     def update_priorities(self, indices: Any, priorities: Any) -> None:
         """Set factors on the scores of some slots, such as losses: prioritised replay.
 
-        Items that come in later get the largest priority so far, 1 at least (Schaul et al., "Prioritized
-        experience replay", ICLR 2016). O(b log size).
+        Later items get the largest so far, 1 at least (Schaul et al., ICLR 2016). O(b log size).
 
         Parameters
         ----------
@@ -300,12 +297,12 @@ class BalancedBuffer(StoredItems):
             self._balance.prioritise(slots, priority_array(priorities, len(slots)), len(self))
 
     def report(self) -> BufferReport:
-        """Return groups, scores and draws so far: a dict that prints as a table, and draws itself."""
+        """Return groups, scores and draws so far: a dict that prints as a table; it has `plot`."""
         with self._lock:
             return make_report(self._balance, len(self), self.num_seen_examples, self._uniform_draws)
 
     def empty(self) -> None:
-        """Start anew: items, their dtypes and shapes and all scores are forgotten. Draws don't repeat."""
+        """Start anew: items, dtypes, shapes and scores are forgotten; draws don't repeat."""
         with self._lock:
             self.num_seen_examples = 0
             self._storage.empty()
@@ -331,10 +328,7 @@ class BalancedBuffer(StoredItems):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on exactly as the buffer would have whose state this is; load the state of modules first.
 
-        Raises
-        ------
-        ValueError
-            If it is of another version, or of a buffer with other options; the first one is named.
+        ValueError names what differs, where it is of another version or of a buffer with other options.
         """
         with self._lock:
             check_state(state, _VERSION, self._described())
@@ -346,7 +340,7 @@ class BalancedBuffer(StoredItems):
             self._balance.load(state["balance"], len(self))
 
     def _described(self) -> dict[str, Any]:
-        return {"buffer_size": self.buffer_size, **self._options.described()}
+        return {"buffer_size": self.buffer_size} | self._options.described()
 
     def _say(self, reason: str | None) -> None:
         if reason is not None and reason not in self._said:

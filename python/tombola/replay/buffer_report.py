@@ -24,10 +24,10 @@ class BufferReport(dict[str, Any]):
 
     Keys: ``stored``, ``seen``, ``classes``, ``groups``, ``threshold``, ``balance_weight``;
     ``balanced_draws`` and ``uniform_draws``, in minibatches; ``score_quantiles``, level to score over mean;
-    ``score_histogram``, ``counts`` between ``edges`` of log10 of that; and ``group_table``, for each group that
-    holds items a dict of ``labels``, ``items``, ``stored`` (its share of all items), ``next`` (its share of the
-    next draw) and, of all balanced draws so far, ``drawn`` and ``expected``, NaN before the first. Expected
-    shares are those of independent draws; without replacement heavy items come less often than that.
+    ``score_histogram``, ``counts`` between ``edges`` of log10 of that; and ``group_table``, for each group
+    that holds items a dict of ``labels``, ``items``, ``stored`` (its share of all items), ``next`` (its share
+    of the next draw) and, of all balanced draws so far, ``drawn`` and ``expected``, NaN before the first.
+    Expected shares are those of independent draws; without replacement heavy items come less often.
     """
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ def _scores(balance: Balance, stored: int) -> dict[str, Any]:
     weights = balance.weights
     factors = balance.factors()
     scores = weights.own[:stored] * factors[weights.codes[:stored]] if stored else np.empty(0)
-    mean = float(scores.mean()) if stored else 0.0
+    mean = float(scores.mean()) if stored and np.isfinite(scores).all() else 0.0
     if not 0 < mean < np.inf:
         return {"score_quantiles": {}, "score_histogram": {"edges": [], "counts": []}}
     scores = scores / mean
