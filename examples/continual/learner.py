@@ -58,7 +58,7 @@ class ContinualLearner(nn.Module):
             num_feats=num_feats,
             use_balanced_sampling=options.use_balanced_sampling,
             balance_weight=options.balance_weight,
-            threshold_quantile=options.threshold_quantile,
+            threshold_quantile=options.threshold_quantile if options.threshold == "quantile" else None,
             seed=options.seed,
         )
         learned = [*self.backbone.parameters(), *self.head.parameters()]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from continual.comparison import BALANCED, UNIFORM, make_ways, paired
+from continual.comparison import BALANCED, UNIFORM, Way, make_ways, paired
 from continual.data import ContinualData, SuperclassDesign, load_data, make_superclasses
 from continual.learner import ContinualLearner
 from continual.metrics import DrawWatch, final_accuracy, forgetting, semantic_consistency, unevenness
@@ -194,6 +194,14 @@ def test_a_run_is_decided_by_its_options() -> None:
     assert one.losses[0] == pytest.approx(uniform.losses[0], rel=0.5)
     assert sum(one.stored) == 40
     assert [len(row) for row in one.accuracies] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("way", make_ways([0.5]), ids=lambda way: way.slug)
+def test_every_way_runs(way: Way) -> None:
+    record = run(way.apply(RunOptions(quick=True, epochs=1, learner=SMALL), seed=1))
+    assert sum(record.drawn[-1]) > 0
+    assert 0 <= record.final_accuracy <= 1
+    assert record.options.learner.seed == 1
 
 
 def test_a_loss_that_is_not_finite() -> None:
