@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MultiTaskLinear", "MultiTaskMlp", "typical_row"]
+__all__ = ["MultiTaskLinear", "MultiTaskMlp", "sum_of_losses", "typical_row"]
 
 
 class MultiTaskLinear(nn.Module):
@@ -53,7 +53,7 @@ class MultiTaskLinear(nn.Module):
 
     def loss(self, x: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Return the sum over labels of the mean cross-entropy; `targets` are int64 codes, shape (rows,)."""
-        return _sum_of_losses(self(x), targets)
+        return sum_of_losses(self(x), targets)
 
 
 class MultiTaskMlp(nn.Module):
@@ -87,7 +87,8 @@ class MultiTaskMlp(nn.Module):
     ) -> None:
         super().__init__()
         self.register_buffer("centre", centre)
-        self.spread = spread
+        # A row's features make up a typical length of 1 together; layers expect that of each.
+        self.spread = spread / n_features**0.5
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise((n_features, *hidden)):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
@@ -96,17 +97,16 @@ class MultiTaskMlp(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Return each label's logits, as `MultiTaskLinear` does."""
-        # A row's features sum up to a typical length of 1; layers are made for features of that size.
-        scale = self.spread / x.shape[1] ** 0.5
-        logits: dict[str, Tensor] = self.heads(self.trunk((x - self.centre) / scale))
+        logits: dict[str, Tensor] = self.heads(self.trunk((x - self.centre) / self.spread))
         return logits
 
     def loss(self, x: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Return the sum over labels of the mean cross-entropy."""
-        return _sum_of_losses(self(x), targets)
+        return sum_of_losses(self(x), targets)
 
 
-def _sum_of_losses(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+def sum_of_losses(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum over labels of the mean cross-entropy; `targets` are int64 codes, shape (rows,)."""
     losses = [nn.functional.cross_entropy(values, targets[name]) for name, values in logits.items()]
     return torch.stack(losses).sum()
 
