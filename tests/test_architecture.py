@@ -50,7 +50,7 @@ LAYERS = (
         "numpy torch",
     ),
     Layer("replay", f"{ENGINE} replay", "numpy torch numba llvmlite"),
-    Layer("training", f"{ENGINE} position sources.base training", "numpy torch"),
+    Layer("training", f"{ENGINE} position sources.base training", "numpy torch rich"),
     Layer("__init__", BELOW_TRAINING, ""),
     Layer(
         "experiments", f"__init__ {BELOW_TRAINING} training experiments", "numpy torch h5py matplotlib rich"

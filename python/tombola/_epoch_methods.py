@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, SupportsIndex
 
 from ._epochs import Epochs
+from .position import Position
 
 __all__ = ["EpochMethods"]
 
@@ -29,6 +30,18 @@ class EpochMethods:
     def state_dict(self) -> dict[str, Any]:
         """Return what is consumed, by the iterator that advanced last, as a small dict that JSON can hold."""
         return self._epochs.state_dict()
+
+    def state_at(self, position: Position) -> dict[str, Any]:
+        """Return the state in which `position` is consumed, wherever the iterators are.
+
+        For those who count themselves what they have consumed, as worker processes read ahead.
+
+        Raises
+        ------
+        ValueError
+            If the epoch is not as long.
+        """
+        return self._epochs.state_at(position)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the coming pass go on where `state` was saved.

@@ -129,6 +129,11 @@ class Epochs:
         """Return the state of the iterator that advanced last, or of the coming pass."""
         return self.describe(self.start if self.latest is None else self.latest.position())
 
+    def state_at(self, position: Position) -> dict[str, Any]:
+        """Return the state in which `position` is consumed; ValueError where the epoch is not as long."""
+        self._schedule(position.epoch).remaining(position)
+        return self.describe(position)
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the coming pass start where `state` says."""
         self.start = self.read(state)

@@ -1,0 +1,26 @@
+"""Mini-epoch training: chunks of shards, checkpoints that survive anything, exact resume.
+
+`MiniEpochTrainer` trains one pass over each chunk of the shards, which are shuffled anew each full epoch, and
+saves and validates after each. Any dataset fits: `make_loader` gives the batches of a `Chunk`. Importing this
+imports torch; rich and TensorBoard are imported when first used.
+"""
+
+from .checkpoints import load_checkpoint
+from .chunks import Bytes, Chunk, Rows
+from .errors import CheckpointError, ShardError, TrainingError
+from .result import INTERRUPTED_EXIT_CODE, StopReason, TrainingResult
+from .trainer import MiniEpochTrainer
+
+__all__ = [
+    "INTERRUPTED_EXIT_CODE",
+    "Bytes",
+    "CheckpointError",
+    "Chunk",
+    "MiniEpochTrainer",
+    "Rows",
+    "ShardError",
+    "StopReason",
+    "TrainingError",
+    "TrainingResult",
+    "load_checkpoint",
+]

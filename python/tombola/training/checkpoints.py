@@ -1,0 +1,183 @@
+"""The folder of checkpoints: names, order, saving, finding the newest whole one, leaving old ones out.
+
+Files are ``checkpoint_epoch{epoch}_chunk{chunk_start}.pt``, saved when that mini epoch is trained, and
+``..._batch{b}.pt``, saved within it after b batches; in this order the later one is the newer. They hold
+tensors, numbers, texts, lists and dicts only, so ``torch.load(weights_only=True)`` reads them. torch does not
+look at the checksums in its files, so they are looked at here: a damaged file is found, not loaded.
+
+A file that is not to be taken for the newest any more is set aside under another name, never deleted.
+"""
+
+import logging
+import math
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from .errors import CheckpointError
+from .files import is_full_disk, remove_leftovers, write_whole
+
+__all__ = ["CheckpointFolder", "Place", "load_checkpoint"]
+
+FORMAT = "tombola.training"
+VERSION = 1
+
+_logger = logging.getLogger("tombola.training")
+_NAME = re.compile(r"checkpoint_epoch(\d+)_chunk(\d+)(?:_batch(\d+))?\.pt")
+
+
+class Place(NamedTuple):
+    """Where in training a checkpoint was saved; later ones compare greater."""
+
+    epoch: int
+    chunk_start: int
+    batch: float = math.inf
+    """Infinite where the chunk is trained."""
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        within = "" if math.isinf(self.batch) else f"_batch{self.batch:.0f}"
+        return f"checkpoint_epoch{self.epoch}_chunk{self.chunk_start}{within}.pt"
+
+    @classmethod
+    def of(cls, path: Path) -> "Place | None":
+        """Return what a file's name says; None where it is no checkpoint's."""
+        match = _NAME.fullmatch(path.name)
+        if match is None:
+            return None
+        epoch, start, batch = match.groups()
+        return cls(int(epoch), int(start), math.inf if batch is None else int(batch))
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Return what a checkpoint file holds, tensors on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read, is damaged, or is no checkpoint of this format.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            msg = f"{path} is damaged: the checksum of {damaged} does not match"
+            raise CheckpointError(msg)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except Exception as error:  # torch raises many kinds for files that are cut short or none of its own
+        msg = f"{path} cannot be read: {error}"
+        raise CheckpointError(msg) from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        msg = f"{path} must be a checkpoint of tombola.training, but holds something else"
+        raise CheckpointError(msg)
+    if state.get("version") != VERSION:
+        msg = f"{path} must be of format version {VERSION}, but is of {state.get('version')!r}"
+        raise CheckpointError(msg)
+    return state
+
+
+class CheckpointFolder:
+    """The folder that one training saves into.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    keep_last : int or None
+        How many of the newest files are kept; None keeps all.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder cannot be made or written.
+    """
+
+    def __init__(self, folder: Path, *, keep_last: int | None) -> None:
+        self.folder, self._keep_last = folder, keep_last
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(folder / ".writable", lambda file: file.write(b""))
+            (folder / ".writable").unlink()
+        except OSError as error:
+            msg = f"the folder of checkpoints, {folder}, must be writable, but: {error}"
+            raise CheckpointError(msg) from error
+        for name in remove_leftovers(folder):
+            _logger.info("removed %s, which a run left behind when it was ended", name)
+
+    def places(self) -> list[Place]:
+        """Return the places of all files, oldest first."""
+        return sorted(place for path in self.folder.iterdir() if (place := Place.of(path)) is not None)
+
+    def path(self, place: Place) -> Path:
+        """Return the file of a place."""
+        return self.folder / place.name
+
+    def newest(self, refuse: Callable[[dict[str, Any]], str | None]) -> tuple[Path, dict[str, Any]] | None:
+        """Return the newest file that is whole and not refused; those after it are set aside.
+
+        Parameters
+        ----------
+        refuse : callable
+            Given what a file holds, says why training cannot go on from it, or None.
+        """
+        for place in reversed(self.places()):
+            path = self.path(place)
+            try:
+                state = load_checkpoint(path)
+            except CheckpointError as error:
+                _logger.warning("skipped the checkpoint %s, the one before it is used: %s", path.name, error)
+                self._set_aside(path, "damaged")
+                continue
+            why = refuse(state)
+            if why is None:
+                return path, state
+            _logger.warning("skipped the checkpoint %s, the one before it is used: %s", path.name, why)
+            self._set_aside(path, "unused")
+        return None
+
+    def set_aside_after(self, place: Place) -> None:
+        """Set the files aside that are newer than a place from which training goes on."""
+        for later in self.places():
+            if later > place:
+                _logger.warning("set %s aside: training goes on from %s", later.name, place.name)
+                self._set_aside(self.path(later), "unused")
+
+    def save(self, place: Place, state: dict[str, Any]) -> Path:
+        """Write a checkpoint, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If the disk is full.
+        CheckpointError
+            If it cannot be written for another reason.
+        """
+        path = self.path(place)
+        content = {"format": FORMAT, "version": VERSION, **state}
+        try:
+            write_whole(path, lambda file: torch.save(content, file))
+        except OSError as error:
+            if is_full_disk(error):
+                raise
+            msg = f"the checkpoint {path} cannot be written: {error}"
+            raise CheckpointError(msg) from error
+        return path
+
+    def prune(self, best: str | None) -> None:
+        """Delete what is neither among the newest nor the best."""
+        if self._keep_last is None:
+            return
+        for place in self.places()[: -self._keep_last]:
+            if place.name != best:
+                self.path(place).unlink(missing_ok=True)
+
+    def _set_aside(self, path: Path, why: str) -> None:
+        path.replace(path.with_name(f"{path.name}.{why}"))

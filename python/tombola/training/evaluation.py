@@ -1,0 +1,141 @@
+"""Validation: the loss and the metrics over a separate set, the best value so far, and when to stop.
+
+Rule: the model is in evaluation mode without gradients and outside of DistributedDataParallel; random numbers
+come from a stream of their own, the same at each validation, and training goes on with its own. Each rank
+validates on what it is given; losses and counts are added up, torchmetrics adds up its own.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from . import random_state
+from .chunks import derived_seed
+from .course import Course, Sums
+from .errors import TrainingError
+from .options import TrainerOptions
+from .parts import unwrapped
+from .ranks import Ranks
+from .steps import Stepper
+
+__all__ = ["Evaluator", "is_better"]
+
+PREFIX = "validation_"
+_PURPOSE = 0x76616C  # "val": sets the seed of validation apart from those of chunks
+
+
+def is_better(value: float, best: float | None, mode: str) -> bool:
+    """Tell whether a value improves on the best; NaN never does."""
+    if math.isnan(value):
+        return False
+    return best is None or (value < best if mode == "min" else value > best)
+
+
+class Evaluator:
+    """Validates and keeps account of the best value.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    stepper : Stepper
+        Gives the loss of a batch.
+    options : TrainerOptions
+    ranks : Ranks
+    interrupted : callable
+        Whether a signal has come; a validation is then broken off.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        stepper: Stepper,
+        options: TrainerOptions,
+        ranks: Ranks,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self._model, self._stepper, self._options = unwrapped(model), stepper, options
+        self._ranks, self._interrupted = ranks, interrupted
+
+    @property
+    def monitor(self) -> str:
+        """The value that decides; without validation, of training where nothing else was asked for."""
+        options = self._options
+        is_default = options.monitor == f"{PREFIX}loss"
+        return "train_loss" if options.validation is None and is_default else options.monitor
+
+    def validate(self) -> dict[str, Any] | None:
+        """Return loss and metrics over the validation set, None if a signal broke it off."""
+        validation = self._options.validation
+        if validation is None:
+            return {}
+        metrics, update = self._options.metrics, self._options.update_metrics
+        states = random_state.capture()
+        random_state.seed_all(derived_seed(self._options.seed, _PURPOSE))
+        was_training = self._model.training
+        self._model.eval()
+        try:
+            for metric in metrics.values():
+                metric.reset()
+            sums, is_over = self._run(validation() if callable(validation) else validation, metrics, update)
+            if not is_over:
+                return None
+            total = Sums()
+            for part in self._ranks.gather(sums):
+                total.include(part)
+            if not total.counts:
+                msg = "validation must give at least one batch, but gave none"
+                raise TrainingError(msg)
+            values: dict[str, Any] = total.means(PREFIX)
+            for name, metric in metrics.items():
+                values[PREFIX + name] = _plain(metric.compute())
+            return values
+        finally:
+            self._model.train(was_training)
+            random_state.restore(states)
+
+    def _run(self, batches: Any, metrics: Mapping[str, Any], update: Any) -> tuple[Sums, bool]:
+        outputs: list[Any] = []
+        sums = Sums()
+        with torch.no_grad():
+            for batch in batches:
+                if self._ranks.is_alone and self._interrupted():
+                    return sums, False
+                moved, output = self._stepper.evaluate(self._model, batch)
+                self._stepper.note(output, outputs.append)
+                if update is not None:
+                    update(metrics, moved, output)
+                if len(outputs) == self._options.log_every:
+                    self._stepper.add(outputs, sums)
+        self._stepper.add(outputs, sums)
+        return sums, True
+
+    def judge(self, record: Mapping[str, Any], course: Course, name: str | None) -> None:
+        """Compare the monitored value of a record with the best; `name` is that of its checkpoint."""
+        if self.monitor not in record:
+            numbers = [key for key, value in record.items() if isinstance(value, float)]
+            msg = f"monitor must be one of {', '.join(numbers)}, but is {self.monitor!r}"
+            raise TrainingError(msg)
+        value = record[self.monitor]
+        value = math.nan if value is None else float(value)
+        if is_better(value, course.best_value, self._options.mode):
+            course.best_value, course.best_name, course.since_best = value, name, 0
+        else:
+            course.since_best += 1
+
+    def is_patience_over(self, course: Course) -> bool:
+        """Tell whether as many validations as `patience` have passed without an improvement."""
+        return self._options.patience is not None and course.since_best >= self._options.patience
+
+
+def _plain(value: Any) -> Any:
+    """Return what a metric gives as numbers, lists and dicts of them."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if not isinstance(value, torch.Tensor):
+        return float(value)
+    listed: Any = value.double().tolist()
+    return listed

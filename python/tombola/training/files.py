@@ -1,0 +1,86 @@
+"""Files that are whole or not there, whatever happens while they are written.
+
+Rule: write to a hidden temporary name in the target's folder, flush, fsync, rename over the target, fsync the
+folder. A rename within a folder is atomic (POSIX), so after a crash or a power cut the target is the old file
+or the new one. What killed runs left behind under temporary names is removed by `remove_leftovers`.
+"""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+__all__ = ["is_full_disk", "remove_leftovers", "write_whole"]
+
+_ENDING = ".partial"
+
+
+class _Watched:
+    """A file whose write errors are kept: torch's writer replaces them by its own."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def write_whole(path: Path, write: Callable[[Any], object]) -> None:
+    """Let `write` write to a binary file that becomes `path`.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; `path` is then as it was, and no temporary file is left.
+    """
+    temporary = path.with_name(f".{path.name}{_ENDING}")
+    try:
+        with temporary.open("wb") as file:
+            watched = _Watched(file)
+            try:
+                write(watched)
+            except Exception as error:
+                if watched.error is not None:
+                    raise watched.error from error
+                raise
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let renames in a folder last; nothing where folders cannot be opened, as on Windows."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> list[str]:
+    """Remove temporary files that killed runs left in a folder; their names are returned."""
+    found = sorted(folder.glob(f".*{_ENDING}"))
+    for path in found:
+        path.unlink(missing_ok=True)
+    return [path.name for path in found]
+
+
+def is_full_disk(error: OSError) -> bool:
+    """Tell whether there is no space left, or no quota."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
