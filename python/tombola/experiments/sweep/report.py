@@ -20,11 +20,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.gridspec import GridSpec
 
-__all__ = ["sweep_table", "write_sweep"]
+__all__ = ["describe_search", "sweep_table", "write_sweep"]
 
 COLOURS: dict[State, str] = {"complete": "#0072B2", "pruned": "#E69F00", "failed": "#D55E00"}
 SHOWN = 20
 """Rows of the table on the terminal."""
+
+
+def describe_search(plan: SweepPlan) -> list[str]:
+    """Say in a few lines what is tried."""
+    lines = []
+    for key, values in plan.search.items():
+        if isinstance(values, Range):
+            text = f"{values.low:g} to {values.high:g}{', by its logarithm' if values.log else ''}"
+        else:
+            text = ", ".join(map(str, values))
+        lines.append(f"{key + ':':<15} {text}")
+    goal = "smallest" if plan.base.mode == "min" else "largest"
+    lines.append(f"{plan.trials} trials for the {goal} {plan.base.figure}, pruner {plan.pruner}, in {plan.output}")
+    return lines
 
 
 def searched_keys(plan: SweepPlan) -> list[str]:
@@ -51,13 +65,13 @@ def sweep_table(outcome: SweepOutcome, plan: SweepPlan) -> Table:
     keys = searched_keys(plan)
     for key in keys:
         table.add_column(escape(key), justify="right")
-    for name in (escape(plan.base.monitor), "mini epochs", "rows", "seconds"):
+    for name in (escape(plan.base.figure), "mini epochs", "batches", "seconds"):
         table.add_column(name, justify="right")
     table.add_column("state")
     for trial in ranked(outcome, plan)[:SHOWN]:
         value = "" if trial.value is None else f"{trial.value:.4f}"
         cells = [str(trial.index), *(_text(trial.parameters[key]) for key in keys), value]
-        cells += [f"{trial.mini_epochs:,}", f"{trial.rows:,}", f"{trial.seconds:.1f}", trial.state]
+        cells += [f"{trial.mini_epochs:,}", f"{trial.batches:,}", f"{trial.seconds:.1f}", trial.state]
         table.add_row(*cells, style="bold" if trial is outcome.best else None)
     return table
 
@@ -92,12 +106,12 @@ def _row(trial: TrialResult, plan: SweepPlan) -> dict[str, object]:
     return {
         "trial": trial.index,
         "state": trial.state,
-        plan.base.monitor: "" if trial.value is None else trial.value,
+        plan.base.figure: "" if trial.value is None else trial.value,
         **fixed,
         **plan.fixed(),
         **trial.parameters,
         "mini_epochs": trial.mini_epochs,
-        "rows": trial.rows,
+        "batches": trial.batches,
         "seconds": trial.seconds,
         "error": trial.error,
     }
@@ -122,7 +136,7 @@ def plot_sweep(path: Path, outcome: SweepOutcome, plan: SweepPlan) -> None:
         handles, names = wide.get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=len(names))
         n = len(outcome.trials)
-        title = f"{n} trial{'' if n == 1 else 's'}: {plan.base.monitor}"
+        title = f"{n} trial{'' if n == 1 else 's'}: {plan.base.figure}"
         figure.suptitle(title, fontsize=14, fontweight="bold")
         figure.savefig(temporary, dpi=130)
 
@@ -144,7 +158,7 @@ def _draw_courses(axes: "Axes", outcome: SweepOutcome, plan: SweepPlan) -> None:
         axes.plot(100 * shares, values, "o-", markersize=4, linewidth=2.2, color=INK, label=label)
     axes.set_xlim(left=0)
     axes.set_xlabel("share of the training, % (a dot for each mini epoch)")
-    axes.set_ylabel(plan.base.monitor)
+    axes.set_ylabel(plan.base.figure)
     axes.set_title("Course of each trial")
     _spread_out(axes, [value for trial in outcome.trials for _, value in trial.curve], plan)
 
@@ -189,7 +203,7 @@ def _draw_options(
             )
         axes.set_title(key)
         if at % columns == 0:
-            axes.set_ylabel(f"best {plan.base.monitor}")
+            axes.set_ylabel(f"best {plan.base.figure}")
     if first is not None:
         _spread_out(first, [trial.value for trial in tried if trial.value is not None], plan)
 

@@ -28,7 +28,7 @@ from tombola.sources import H5adError
 from tombola.training import TrainingError
 
 from ..train.config import TrainConfig
-from ..train.run import run_training
+from ..train.run import CHECKPOINTS, run_training
 from .config import Range, SweepPlan, Value
 
 __all__ = ["SweepOutcome", "TrialResult", "run_sweep"]
@@ -63,8 +63,8 @@ class TrialResult:
         The best monitored figure of its mini epochs.
     mini_epochs : int
         Trained.
-    rows : int
-        Trained on, repeats included.
+    batches : int
+        Trained on.
     seconds : float
         Of the process that finished it.
     curve : tuple of (float, float)
@@ -78,7 +78,7 @@ class TrialResult:
     parameters: Mapping[str, Value]
     value: float | None
     mini_epochs: int
-    rows: int
+    batches: int
     seconds: float
     curve: tuple[tuple[float, float], ...]
     error: str = ""
@@ -222,26 +222,35 @@ def _suggest(trial: optuna.Trial, plan: SweepPlan) -> dict[str, Value]:
 
 
 class _Report:
-    """Tells Optuna of mini epochs, and ends the trial where it says so."""
+    """Tells Optuna of mini epochs, and ends the trial where Optuna says so.
+
+    A trial that goes on after a kill tells of the mini epochs before it, too.
+    """
 
     def __init__(self, trial: optuna.Trial, config: TrainConfig) -> None:
         self._trial = trial
         self._config = config
         self.curve: list[tuple[float, float]] = []
         self.value: float | None = None
-        self._reported = 0
+        self.batches = self._reported = 0
+        history = config.output / CHECKPOINTS / "history.jsonl"
+        if history.exists():
+            for line in history.read_text(encoding="utf-8").splitlines():
+                self._add(json.loads(line))
 
     def __call__(self, record: Mapping[str, Any]) -> None:
-        self.add(record)
+        self._add(record)
         if self._trial.should_prune():
             raise _PrunedError
 
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Take a mini epoch's figure, also one of before the process was killed."""
-        value = record[self._config.monitor]
-        share = (record["epoch"] + (record["chunk_index"] + 1) / record["n_chunks"]) / self._config.epochs
+    def _add(self, record: Mapping[str, Any]) -> None:
+        config, value = self._config, record[self._config.figure]
+        if record["kind"] != "mini_epoch" or record["batches"] <= self.batches or value is None:
+            return
+        self.batches = record["batches"]
+        share = (record["epoch"] + (record["chunk"] + 1) / record["n_chunks"]) / config.epochs
         self.curve.append((share, value))
-        better = max if self._config.mode == "max" else min
+        better = max if config.mode == "max" else min
         self.value = value if self.value is None else better(self.value, value)
         for step in range(self._reported + 1, int(share * STEPS + 1e-9) + 1):
             self._trial.report(self.value, step)
@@ -257,7 +266,7 @@ def _try(study: optuna.Study, trial: optuna.Trial, plan: SweepPlan, index: int) 
     state: State = "complete"
     error = ""
     try:
-        run = run_training(config, resume="if_any", on_mini_epoch=report, on_earlier=report.add, progress=False)
+        run = run_training(config, resume="if_any", on_mini_epoch=report)
         if run.result.exit_code:
             return None
     except _PrunedError:
@@ -268,7 +277,7 @@ def _try(study: optuna.Study, trial: optuna.Trial, plan: SweepPlan, index: int) 
     trial.set_user_attr("index", index)
     trial.set_user_attr("seconds", time.perf_counter() - start)
     trial.set_user_attr("curve", report.curve)
-    trial.set_user_attr("rows", report.rows)
+    trial.set_user_attr("batches", report.batches)
     told = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
     study.tell(trial, report.value if state == "complete" else None, state=told[state])
     return next(result for result in _results(study) if result.index == index)
@@ -287,7 +296,7 @@ def _results(study: optuna.Study) -> list[TrialResult]:
                 parameters=trial.params,
                 value=values[-1] if values else None,
                 mini_epochs=len(facts["curve"]),
-                rows=facts["rows"],
+                batches=facts["batches"],
                 seconds=facts["seconds"],
                 curve=tuple((share, value) for share, value in facts["curve"]),
                 error=facts.get("error", ""),

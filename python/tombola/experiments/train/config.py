@@ -205,7 +205,7 @@ class TrainConfig(StrictModel):
     weight_decay: Annotated[_Float, Field(description="a finite number >= 0")] = 0.0
     schedule: Annotated[_Schedule, Field(description=_one_of(_Schedule))] = "constant"
     monitor: Annotated[
-        str, Field(description="validation_loss, macro_f1_LABEL or accuracy_LABEL")
+        str, Field(description="validation_loss, validation_macro_f1_LABEL or the like")
     ] = "validation_loss"
     patience: Annotated[_Whole | None, Field(description=_COUNT)] = None
     checkpoint_every: Annotated[_Whole | None, Field(description=_COUNT)] = None
@@ -239,9 +239,15 @@ class TrainConfig(StrictModel):
     def monitored(self) -> tuple[str, ...]:
         """What `monitor` may name."""
         if not self.validates:
-            return ("validation_loss", "train_loss")
-        scores = [f"{score}_{label}" for label in self.labels for score in ("macro_f1", "accuracy")]
+            return ("validation_loss", "train_loss")  # the first is the default, and stands for the second
+        kinds = ("validation_macro_f1", "validation_accuracy")
+        scores = [f"{kind}_{label}" for label in self.labels for kind in kinds]
         return ("validation_loss", *scores, "train_loss")
+
+    @property
+    def figure(self) -> str:
+        """The figure of the history's records that says what is best."""
+        return self.monitor if self.validates else "train_loss"
 
     @property
     def mode(self) -> Literal["min", "max"]:

@@ -14,7 +14,6 @@ __all__ = ["plot_curve"]
 
 TRAIN, VALIDATION = "#0072B2", "#D55E00"
 LABELS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
-NO_CHUNKS: tuple[int, ...] = ()
 
 
 def plot_curve(
@@ -35,7 +34,7 @@ def plot_curve(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    scored = any(f"macro_f1_{label}" in record for record in history for label in labels)
+    scored = any(f"validation_macro_f1_{label}" in record for record in history for label in labels)
     with mpl.rc_context(STYLE), replacing(path) as temporary:
         figure = Figure(figsize=(12 if scored else 7, 4.4), layout="constrained")
         FigureCanvasAgg(figure)
@@ -45,7 +44,7 @@ def plot_curve(
         axes[0].set_ylabel("sum over labels of the mean cross-entropy")
         if scored:
             colours = {label: LABELS[at % len(LABELS)] for at, label in enumerate(labels)}
-            _draw(axes[1], history, {f"macro_f1_{label}": (label, colours[label]) for label in labels})
+            _draw(axes[1], history, {f"validation_macro_f1_{label}": (label, colours[label]) for label in labels})
             axes[1].set_ylim(0, 1)
             axes[1].set_title("Macro-F1 on the validation rows")
         figure.suptitle(title, fontsize=13, fontweight="bold")
@@ -65,3 +64,7 @@ def _draw(axes: "Axes", history: Sequence[Mapping[str, Any]], lines: Mapping[str
     axes.set_xlim(left=0)
     axes.set_xlabel("batches (a dot for each mini epoch)")
     axes.legend()
+
+
+def _ends_epoch(record: Mapping[str, Any]) -> bool:
+    return bool(record["kind"] == "mini_epoch" and record["chunk"] + 1 == record["n_chunks"])

@@ -4,7 +4,7 @@ Written to the output folder: ``config.yaml`` (what was trained, which `tombola 
 trainer ``checkpoints/`` with ``history.jsonl``; at the end ``curve.png``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,13 +136,13 @@ def run_training(
             validate_every=config.validate_every,
             metrics=make_scores(data.n_classes) if config.validates else None,
             update_metrics=update_scores if config.validates else None,
-            monitor=config.monitor,
+            monitor=config.figure,
             mode=config.mode,
             patience=config.patience,
             checkpoints=checkpoints,
             checkpoint_every=config.checkpoint_every,
             keep_last=config.keep_last,
-            resume=None if resume == "no" or (resume == "if_any" and not there) else _where(resume),
+            resume=_where(resume),
             config=config.model_dump(mode="json", exclude=FREE_ON_RESUME),
             on_missing_shard=config.on_missing_shard,
             on_bad_shard=config.on_bad_shard,
@@ -168,14 +168,17 @@ class _Shards:
 
     def __init__(self, config: TrainConfig, loaders: LoaderMaker) -> None:
         self._config, self._loaders = config, loaders
+        self._seen: set[Path] = set()
 
-    def __call__(self) -> Sequence[str]:
+    def __call__(self) -> Sequence[Path]:
         before = self._loaders.data
         found = set(find_files("files", self._config.files))
         gone = [path for path in before.train_paths if path not in found]
-        if found - set(before.paths) - set(before.skipped):
+        come = found - set(before.paths) - self._seen
+        self._seen |= come  # of those that cannot be read it was said once
+        if come:
             self._loaders.data = _same_classes(before, open_training_data(self._config))
-        return [str(path) for path in sorted({*self._loaders.data.train_paths, *gone})]
+        return sorted({*self._loaders.data.train_paths, *gone})
 
 
 def _same_classes(before: TrainingData, after: TrainingData) -> TrainingData:
@@ -190,8 +193,8 @@ def _same_classes(before: TrainingData, after: TrainingData) -> TrainingData:
     return after
 
 
-def _where(resume: Resume) -> str | Path:
-    return resume if isinstance(resume, Path) else "latest"
+def _where(resume: Resume) -> str | Path | None:
+    return resume if isinstance(resume, Path) else None if resume == "no" else "latest"
 
 
 def _chunk_size(config: TrainConfig, loaders: LoaderMaker) -> int | Rows | Bytes:
@@ -213,7 +216,3 @@ def _write_config(config: TrainConfig) -> None:
         text = yaml.safe_dump(config_values(config), sort_keys=False, allow_unicode=True)
         temporary.write_text(text, encoding="utf-8")
 
-
-def mini_epochs(history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the records of completed mini epochs."""
-    return list(history)
