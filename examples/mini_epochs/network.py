@@ -1,13 +1,14 @@
 """A small convolutional network with two heads, and the loss that leaves out policies that are missing."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .boards import BOARD, MISSING
 
-__all__ = ["BoardNetwork", "board_loss", "policy_accuracy"]
+__all__ = ["BoardNetwork", "board_losses"]
 
 
 class BoardNetwork(nn.Module):
@@ -39,17 +40,16 @@ class BoardNetwork(nn.Module):
         return logits, torch.tanh(self.value(features.mean(dim=(2, 3)))).squeeze(1)
 
 
-def board_loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-    """Return the cross-entropy of the policies that are there plus the squared error of all values."""
+def board_losses(model: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the loss, its two parts, and the policy logits.
+
+    The policy's part is the mean cross-entropy over the positions whose policy is there, 0 where none is; the
+    value's part is the mean squared error over all.
+    """
     logits, value = model(batch["boards"])
     there = batch["policy"] != MISSING
-    policy_loss = nn.functional.cross_entropy(logits[there], batch["policy"][there], reduction="sum")
-    return policy_loss / there.sum().clamp(min=1) + nn.functional.mse_loss(value, batch["value"])
-
-
-def policy_accuracy(model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[int, int]:
-    """Return how many of the policies that are there the network names first, and how many there are."""
-    logits, _ = model(batch["boards"])
-    there = batch["policy"] != MISSING
-    right = logits[there].argmax(dim=1) == batch["policy"][there]
-    return int(right.sum()), int(there.sum())
+    total = nn.functional.cross_entropy(logits[there], batch["policy"][there], reduction="sum")
+    policy_loss = total / there.sum().clamp(min=1)
+    value_loss = nn.functional.mse_loss(value, batch["value"])
+    parts = {"policy_loss": policy_loss, "value_loss": value_loss}
+    return {"loss": policy_loss + value_loss, **parts, "logits": logits}

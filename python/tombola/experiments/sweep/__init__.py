@@ -5,6 +5,6 @@ which can be killed and called again.
 """
 
 from .config import Range, SweepPlan, make_plan, read_sweep_config
-from .study import SweepOutcome, run_sweep
+from .study import SweepOutcome, TrialResult, run_sweep
 
-__all__ = ["Range", "SweepOutcome", "SweepPlan", "make_plan", "read_sweep_config", "run_sweep"]
+__all__ = ["Range", "SweepOutcome", "SweepPlan", "TrialResult", "make_plan", "read_sweep_config", "run_sweep"]

@@ -240,7 +240,8 @@ class _Report:
 
     def __call__(self, record: Mapping[str, Any]) -> None:
         self._add(record)
-        if self._trial.should_prune():
+        is_done = self.curve and self.curve[-1][0] >= 1.0  # there is nothing left to save
+        if not is_done and self._trial.should_prune():
             raise _PrunedError
 
     def _add(self, record: Mapping[str, Any]) -> None:

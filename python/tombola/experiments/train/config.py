@@ -114,6 +114,7 @@ def _one_of(names: object) -> str:
 _Whole = Annotated[int, BeforeValidator(_number), Field(ge=1)]
 _Float = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
 _Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
+_Share = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
 _Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several)]
 _Amount = Annotated[float | int, BeforeValidator(_amount)]
 _ErrorOrSkip = Literal["error", "skip"]
@@ -170,9 +171,7 @@ class TrainConfig(StrictModel):
         _Amount, Field(description="a share in (0, 1] or a whole number of rows above 1")
     ] = 1.0
     validation_files: Annotated[_Names, Field(description="a list of h5ad files, folders or patterns")] = ()
-    validation_fraction: Annotated[
-        float | None, BeforeValidator(_number), Field(ge=0, lt=1, description="a share in [0, 1)")
-    ] = None
+    validation_fraction: Annotated[_Share | None, Field(description="a share in [0, 1)")] = None
     validation_rows: Annotated[_Whole, Field(description=_COUNT)] = 100_000
     strategy: Annotated[StrategyName, Field(description=_one_of(StrategyName))] = "block_shuffling"
     block_size: Annotated[_Whole, Field(description=_COUNT)] = 16
@@ -199,7 +198,7 @@ class TrainConfig(StrictModel):
         Annotated[tuple[_Whole, ...], BeforeValidator(_several)],
         Field(min_length=1, description="a list of integers >= 1"),
     ] = (256,)
-    dropout: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1, description="in [0, 1)")] = 0.0
+    dropout: Annotated[_Share, Field(description="a share in [0, 1)")] = 0.0
     optimizer: Annotated[_Optimizer, Field(description=_one_of(_Optimizer))] = "sgd"
     learning_rate: Annotated[_Positive, Field(description="a finite number > 0")] = 1.0
     weight_decay: Annotated[_Float, Field(description="a finite number >= 0")] = 0.0
@@ -214,7 +213,10 @@ class TrainConfig(StrictModel):
     on_missing_shard: Annotated[_ErrorOrSkip, Field(description=_ERROR_OR_SKIP)] = "error"
     on_bad_shard: Annotated[_ErrorOrSkip, Field(description=_ERROR_OR_SKIP)] = "error"
     on_full_disk: Annotated[_FullDisk, Field(description=_one_of(_FullDisk))] = "stop"
-    device: Annotated[str | None, Field(min_length=1, description="a torch device, such as cpu or cuda")] = None
+    device: Annotated[
+        str | None,
+        Field(pattern=r"^(cpu|cuda|mps|xpu)(:[0-9]+)?$", description="cpu, cuda, cuda:N, mps or xpu"),
+    ] = None
     output: Annotated[Path, Field(description="a folder")] = Path("tombola-train")
 
     @model_validator(mode="after")
