@@ -76,9 +76,7 @@ def run(options: argparse.Namespace) -> None:
     left = sorted(path.name for path in killed.glob("*.pt"))
     print(f"killed by SIGKILL after {kill_after} batches; checkpoints: {', '.join(left)}")
     again, resumed = train(paths, settings, killed)
-    equal = all(
-        torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items()
-    )
+    equal = all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
     print(f"weights of the resumed training equal the undisturbed one's bit for bit: {equal}")
     picture, results = options.output / "training.png", options.output / "results.json"
     plot_training(picture, records, list(mini_epoch_records(resumed)), kill_after)

@@ -57,9 +57,7 @@ def plot_training(path: Path, undisturbed: Records, resumed: Records, killed_at:
             _draw(losses, undisturbed, f"{part}_loss", colour, part)
             _mark(losses, resumed, f"{part}_loss", colour, f"{part}, resumed")
         _draw(accuracy, undisturbed, "validation_policy_accuracy", COLOURS["validation"], "validation")
-        _mark(
-            accuracy, resumed, "validation_policy_accuracy", COLOURS["validation"], "validation, resumed"
-        )
+        _mark(accuracy, resumed, "validation_policy_accuracy", COLOURS["validation"], "validation, resumed")
         for axes in (losses, accuracy):
             axes.axvline(killed_at, color=KILLED, linewidth=1.5, label="killed inside a chunk")
             ends = [r["batches"] for r in undisturbed if r["chunk"] + 1 == r["n_chunks"]]
@@ -78,7 +76,12 @@ def plot_training(path: Path, undisturbed: Records, resumed: Records, killed_at:
 
 def _draw(axes: Any, records: Records, key: str, colour: str, label: str) -> None:
     axes.plot(
-        [r["batches"] for r in records], [r[key] for r in records], "-", color=colour, linewidth=1.6, label=label
+        [r["batches"] for r in records],
+        [r[key] for r in records],
+        "-",
+        color=colour,
+        linewidth=1.6,
+        label=label,
     )
 
 

@@ -53,7 +53,12 @@ class Settings:
 
 
 def train(
-    paths: Sequence[Path], settings: Settings, output: Path, *, die_after: int | None = None, progress: bool = True
+    paths: Sequence[Path],
+    settings: Settings,
+    output: Path,
+    *,
+    die_after: int | None = None,
+    progress: bool = True,
 ) -> tuple[BoardNetwork, TrainingResult]:
     """Train, or go on where checkpoints in `output` end.
 

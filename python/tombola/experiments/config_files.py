@@ -39,7 +39,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         If it cannot be read.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_DistinctKeys)  # noqa: S506 (a SafeLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_DistinctKeys)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         msg = f"{path}: no valid YAML: {error}"
         raise ValueError(msg) from None

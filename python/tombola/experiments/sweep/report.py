@@ -37,7 +37,9 @@ def describe_search(plan: SweepPlan) -> list[str]:
             text = ", ".join(map(str, values))
         lines.append(f"{key + ':':<15} {text}")
     goal = "smallest" if plan.base.mode == "min" else "largest"
-    lines.append(f"{plan.trials} trials for the {goal} {plan.base.figure}, pruner {plan.pruner}, in {plan.output}")
+    lines.append(
+        f"{plan.trials} trials for the {goal} {plan.base.figure}, pruner {plan.pruner}, in {plan.output}"
+    )
     return lines
 
 

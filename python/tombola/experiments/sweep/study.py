@@ -306,7 +306,9 @@ def _results(study: optuna.Study) -> list[TrialResult]:
     return results
 
 
-def _outcome(study: optuna.Study, plan: SweepPlan, retried: int, *, interrupted: bool = False) -> SweepOutcome:
+def _outcome(
+    study: optuna.Study, plan: SweepPlan, retried: int, *, interrupted: bool = False
+) -> SweepOutcome:
     trials = _results(study)
     complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
     sign = -1.0 if plan.base.mode == "max" else 1.0

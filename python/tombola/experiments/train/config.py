@@ -203,9 +203,9 @@ class TrainConfig(StrictModel):
     learning_rate: Annotated[_Positive, Field(description="a finite number > 0")] = 1.0
     weight_decay: Annotated[_Float, Field(description="a finite number >= 0")] = 0.0
     schedule: Annotated[_Schedule, Field(description=_one_of(_Schedule))] = "constant"
-    monitor: Annotated[
-        str, Field(description="validation_loss, validation_macro_f1_LABEL or the like")
-    ] = "validation_loss"
+    monitor: Annotated[str, Field(description="validation_loss, validation_macro_f1_LABEL or the like")] = (
+        "validation_loss"
+    )
     patience: Annotated[_Whole | None, Field(description=_COUNT)] = None
     checkpoint_every: Annotated[_Whole | None, Field(description=_COUNT)] = None
     validate_every: Annotated[_Whole | None, Field(description=_COUNT)] = None

@@ -39,12 +39,20 @@ def plot_curve(
         figure = Figure(figsize=(12 if scored else 7, 4.4), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(1, 2 if scored else 1, squeeze=False)[0]
-        _draw(axes[0], history, {"train_loss": ("training", TRAIN), "validation_loss": ("validation", VALIDATION)})
+        _draw(
+            axes[0],
+            history,
+            {"train_loss": ("training", TRAIN), "validation_loss": ("validation", VALIDATION)},
+        )
         axes[0].set_title("Loss")
         axes[0].set_ylabel("sum over labels of the mean cross-entropy")
         if scored:
             colours = {label: LABELS[at % len(LABELS)] for at, label in enumerate(labels)}
-            _draw(axes[1], history, {f"validation_macro_f1_{label}": (label, colours[label]) for label in labels})
+            _draw(
+                axes[1],
+                history,
+                {f"validation_macro_f1_{label}": (label, colours[label]) for label in labels},
+            )
             axes[1].set_ylim(0, 1)
             axes[1].set_title("Macro-F1 on the validation rows")
         figure.suptitle(title, fontsize=13, fontweight="bold")

@@ -137,7 +137,9 @@ class LoaderMaker:
             if self._config.log1p:
                 batch = log_normalise(batch)
             rows = batch["row"].numpy()
-            targets = {name: torch.from_numpy(values[rows].astype(np.int64)) for name, values in codes.items()}
+            targets = {
+                name: torch.from_numpy(values[rows].astype(np.int64)) for name, values in codes.items()
+            }
             return {**batch, "targets": targets}
 
         return transform

@@ -215,4 +215,3 @@ def _write_config(config: TrainConfig) -> None:
     with replacing(config.output / "config.yaml") as temporary:
         text = yaml.safe_dump(config_values(config), sort_keys=False, allow_unicode=True)
         temporary.write_text(text, encoding="utf-8")
-
