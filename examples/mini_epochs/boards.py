@@ -56,7 +56,8 @@ def ensure_shards(folder: Path, design: ShardDesign) -> list[Path]:
     for number, path in enumerate(paths):
         if not path.exists():
             partial = path.with_name(f".{path.stem}.partial.npz")
-            np.savez(partial, **_make_shard(design, number, influence))
+            boards, policy, value = _make_shard(design, number, influence)
+            np.savez(partial, boards=boards, policy=policy, value=value)
             partial.replace(path)
     return paths
 
@@ -71,7 +72,7 @@ def _influence() -> npt.NDArray[np.float32]:
 
 def _make_shard(
     design: ShardDesign, number: int, influence: npt.NDArray[np.float32]
-) -> dict[str, npt.NDArray[np.generic]]:
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16], npt.NDArray[np.float32]]:
     rng = np.random.default_rng([design.seed, number])
     n, points = design.positions, BOARD * BOARD
     stones = rng.integers(8, 60, n)
@@ -87,4 +88,4 @@ def _make_shard(
     policy = contested.argmax(axis=1).astype(np.int16)
     policy[(rng.random(n) < design.missing) | (contested.max(axis=1) <= 0)] = MISSING
     value = np.tanh((ours - theirs).mean(axis=1)).astype(np.float32)
-    return {"boards": boards.reshape(n, BOARD, BOARD), "policy": policy, "value": value}
+    return boards.reshape(n, BOARD, BOARD), policy, value

@@ -130,7 +130,7 @@ def test_one_process_at_a_time(config: Path, tmp_path: Path) -> None:
 
 
 def test_three_failures_in_a_row_end_it(config: Path, tmp_path: Path) -> None:
-    plan = read_sweep_config(config, {"output": tmp_path}, {"files": None} | {"total_data": 2})
+    plan = read_sweep_config(config, {"output": tmp_path}, {"total_data": 2})
     with pytest.raises(
         ValueError, match=r"^3 trials in a row failed; the last: label column 'drug' must have"
     ):

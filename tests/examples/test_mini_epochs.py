@@ -33,7 +33,7 @@ def test_images_are_the_distinct_ones_and_keep_their_targets() -> None:
     images = symmetric_images(Sample(board, 5 * BOARD + 2, 0.5))
     assert len({image.board.tobytes() for image in images}) == len(images) == 8
     for image in images:
-        # The transform that takes the stones to this image takes the policy's point, beside which no stone is.
+        # The policy's point lies to both stones as it did.
         assert image.policy is not None
         row, column = divmod(image.policy, BOARD)
         (one,), (other,) = np.argwhere(image.board == 1), np.argwhere(image.board == -1)

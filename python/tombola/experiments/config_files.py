@@ -55,7 +55,7 @@ class _DistinctKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[object] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 problem = f"the key {key!r} comes twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
@@ -105,8 +105,9 @@ def _first_problem(
     if problem["type"] == "value_error" and _own_words(problem["msg"]).startswith(key):
         return f"{place(key)}: {_own_words(problem['msg'])}"
     came = problem["input"]
-    item = f"[{problem['loc'][1]}]" if len(problem["loc"]) > 1 and isinstance(problem["loc"][1], int) else ""
-    return f"{place(key)}: {named} must be {allowed}, but {named + item if item else ''}{' ' if item else ''}is {came!r}"
+    inner = problem["loc"][1] if len(problem["loc"]) > 1 else None
+    item = f"{named}[{inner}] " if isinstance(inner, int) else ""
+    return f"{place(key)}: {named} must be {allowed}, but {item}is {came!r}"
 
 
 def _own_words(message: str) -> str:

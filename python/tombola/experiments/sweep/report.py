@@ -149,15 +149,15 @@ def _draw_courses(axes: "Axes", outcome: SweepOutcome, plan: SweepPlan) -> None:
         if not trial.curve or trial is outcome.best:
             continue
         shares, values = np.array(trial.curve).T
-        label = None if trial.state in named else trial.state
+        label: str | None = None if trial.state in named else trial.state
         named.add(trial.state)
         axes.plot(
             100 * shares, values, "o-", markersize=2.5, linewidth=1, color=COLOURS[trial.state], label=label
         )
     if outcome.best is not None:
         shares, values = np.array(outcome.best.curve).T
-        label = f"trial {outcome.best.index}, the best"
-        axes.plot(100 * shares, values, "o-", markersize=4, linewidth=2.2, color=INK, label=label)
+        best = f"trial {outcome.best.index}, the best"
+        axes.plot(100 * shares, values, "o-", markersize=4, linewidth=2.2, color=INK, label=best)
     axes.set_xlim(left=0)
     axes.set_xlabel("share of the training, % (a dot for each mini epoch)")
     axes.set_ylabel(plan.base.figure)
@@ -189,14 +189,14 @@ def _draw_options(
             axes.set_xticks(range(len(values)), [str(value) for value in values])
             if long:
                 axes.tick_params(axis="x", labelrotation=35)
-                for label in axes.get_xticklabels():
-                    label.set_horizontalalignment("right")
+                for tick in axes.get_xticklabels():
+                    tick.set_horizontalalignment("right")
             axes.set_xlim(-0.6, len(values) - 0.4)
         for trial in tried:
             best = trial is outcome.best
             axes.plot(
                 places[trial.index],
-                trial.value,
+                np.nan if trial.value is None else trial.value,
                 "D" if best else "o",
                 color=INK if best else COLOURS[trial.state],
                 markersize=7 if best else 5,

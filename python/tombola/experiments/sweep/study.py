@@ -213,7 +213,7 @@ def _suggest(trial: optuna.Trial, plan: SweepPlan) -> dict[str, Value]:
     for key, values in plan.search.items():
         if not isinstance(values, Range):
             if len(values) > 1:
-                parameters[key] = trial.suggest_categorical(key, values)
+                parameters[key] = values[values.index(trial.suggest_categorical(key, values))]
         elif isinstance(values.low, int) and isinstance(values.high, int):
             parameters[key] = trial.suggest_int(key, values.low, values.high, log=values.log)
         else:

@@ -17,7 +17,7 @@ PROBED_ROWS = 1_024
 
 
 def make_model(config: TrainConfig, loaders: LoaderMaker) -> Classifier:
-    """Return the classifier with weights drawn by the seed, its input centred and scaled by some training rows.
+    """Return the classifier, its weights drawn by the seed, its input scaled by some training rows.
 
     Raises
     ------

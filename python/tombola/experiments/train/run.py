@@ -108,7 +108,8 @@ def run_training(
     checkpoints.mkdir(parents=True, exist_ok=True)
     there = any(checkpoints.glob("checkpoint_*.pt"))
     if resume == "no" and there:
-        msg = f"{config.output} holds a training already: --resume goes on with it, another --output begins anew"
+        cure = "--resume goes on with it, another --output begins anew"
+        msg = f"{config.output} holds a training already: {cure}"
         raise ValueError(msg)
     if resume == "latest" and not there:
         msg = f"{checkpoints} holds no checkpoint to resume from; without --resume training begins"
