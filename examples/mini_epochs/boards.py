@@ -1,7 +1,7 @@
 """Make shards of positions of a board game: 13 x 13 points, each empty, ours or theirs.
 
 Every stone has an influence that falls off with distance. The value of a position is the difference of both
-sides' influence, squashed to (-1, 1); the policy target is the empty point that is most contested. Both follow
+sides' influence, squashed to (-1, 1); the policy target is the empty point most contested. Both follow
 the eight symmetries of the board. The policy is missing where no point is contested, and for some positions
 beside, as in records of which only the outcome is known; some positions are openings of few stones, which
 may be symmetric themselves.

@@ -23,7 +23,7 @@ Board = npt.NDArray[np.int8]
 
 
 class Sample(NamedTuple):
-    """A position and what to learn from it; `policy` is a point in [0, 169), or None where it is not known."""
+    """A position and what to learn from it; `policy` is a point in [0, 169), or None."""
 
     board: Board
     policy: int | None

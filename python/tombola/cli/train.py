@@ -47,7 +47,8 @@ def _setup(config: TrainConfig, data: TrainingData) -> list[str]:
     amount, unit = config.chunk
     n_files = len(data.train_paths)
     return [
-        f"files:      {n_files:,} to train on, {data.n_train:,} rows of {len(data.var_names):,} features{dropped}",
+        f"files:      {n_files:,} to train on, "
+        f"{data.n_train:,} rows of {len(data.var_names):,} features{dropped}",
         f"validation: {data.n_validation:,} rows" if config.validates else "validation: none",
         f"labels:     {labels}",
         f"batches:    {config.strategy}, {config.batch_size} rows, "

@@ -230,7 +230,7 @@ def _key_columns(config: TrainConfig) -> tuple[str, ...]:
 def _key(
     source: H5adSource, name: str, config: TrainConfig
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """Return a column that a strategy goes by, and which rows have it: weights as floats, others as integers."""
+    """Return a column that a strategy goes by, and which rows have it (weights are floats)."""
     values = source.obs[name]
     if name in source.categories:
         kind, is_there = "categories or text", values >= 0

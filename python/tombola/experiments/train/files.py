@@ -1,7 +1,6 @@
 """Find h5ad files by name, folder or pattern, in the order of their paths."""
 
 from collections.abc import Sequence
-from glob import glob
 from pathlib import Path
 
 __all__ = ["find_files"]
@@ -33,7 +32,10 @@ def find_files(key: str, names: Sequence[str]) -> list[Path]:
             some = sorted(path.glob("*.h5ad"))
             problem = "holds no *.h5ad files"
         elif any(sign in name for sign in _SIGNS) and not path.exists():
-            some = [Path(match) for match in glob(str(path), recursive=True) if Path(match).is_file()]
+            base = Path(path.anchor or ".")
+            some = [
+                match for match in base.glob(str(path.relative_to(path.anchor or "."))) if match.is_file()
+            ]
             problem = "matches no files"
         else:
             some = [path] if path.is_file() else []
