@@ -54,6 +54,16 @@ LAYERS = (
     Layer("training", f"{ENGINE} position sources.base training", "numpy torch rich"),
     Layer("__init__", BELOW_TRAINING, ""),
     Layer(
+        "experiments.sweep",
+        f"__init__ {BELOW_TRAINING} training experiments",
+        "numpy matplotlib rich pydantic yaml optuna",
+    ),
+    Layer(
+        "experiments.train experiments.config_files",
+        f"__init__ {BELOW_TRAINING} training experiments",
+        "numpy torch matplotlib pydantic yaml torchmetrics",
+    ),
+    Layer(
         "experiments", f"__init__ {BELOW_TRAINING} training experiments", "numpy torch h5py matplotlib rich"
     ),
     Layer(
@@ -215,6 +225,7 @@ def test_files_are_short() -> None:
 
 def test_import_is_light() -> None:
     heavy = {"torch", "h5py", "matplotlib", "pandas", "anndata", "scipy", "numba", "rich", "typer"}
+    heavy |= {"pydantic", "yaml", "torchmetrics", "optuna"}
     code = "import sys, tombola; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(result.stdout.split())

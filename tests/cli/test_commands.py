@@ -30,7 +30,7 @@ def test_version_and_help() -> None:
     runner = CliRunner()
     assert runner.invoke(app, ["--version"]).stdout == f"tombola {__version__}\n"
     text = runner.invoke(app, ["--help"]).stdout
-    for command in ("demo", "run", "inspect"):
+    for command in ("demo", "run", "inspect", "train", "sweep"):
         assert command in text
 
 
@@ -93,7 +93,7 @@ def test_the_real_file_is_learnt(data_dir: Path, tmp_path: Path) -> None:
         (["run", "{plate}", "-l", "drug", "--lr", "nan"], "learning_rate must be a finite number > 0"),
         (["run", "{text}", "-l", "drug"], "text.h5ad"),
         (["demo", "-s", "best"], "best"),
-        (["train"], "train"),
+        (["train"], "--config"),
         (["run", "{plate}"], "--labels"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The command `tombola`: demo, run and inspect.
+"""The command `tombola`: demo, run, inspect, train and sweep.
 
 Importing this costs little; torch, h5py and matplotlib are imported by the command that needs them.
 """

@@ -70,6 +70,10 @@ def _input_error(error: Exception) -> str | None:
         from tombola.sources import H5adError
 
         return str(error) if isinstance(error, H5adError) else None
+    if isinstance(error, RuntimeError) and "tombola.training" in sys.modules:
+        from tombola.training import TrainingError
+
+        return str(error) if isinstance(error, TrainingError) else None
     return None
 
 
@@ -205,6 +209,100 @@ def inspect(
     from .inspect import inspect_files
 
     inspect_files(paths, batch_size=batch_size)
+
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="YAML file; its keys are in the README.")]
+TotalData = Annotated[
+    str | None, typer.Option(metavar="AMOUNT", help="Share of the rows (at most 1), or number of rows.")
+]
+ChunkSize = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help='Of a mini epoch: files, or a budget: "50000 rows", "2 GB".'),
+]
+Epochs = Annotated[str | None, typer.Option(metavar="N", help="Full passes over all files.")]
+TrainOutput = Annotated[str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")]
+
+
+@app.command()
+def train(
+    config: Config,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    resume_from: Annotated[Path | None, typer.Option(metavar="FILE", help="Go on from this one.")] = None,
+    total_data: TotalData = None,
+    chunk_size: ChunkSize = None,
+    epochs: Epochs = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy",
+            "-s",
+            metavar="NAME",
+            help="streaming, streaming_shuffle, block_shuffling, block_weighted, class_balanced, "
+            "series_round_robin or bucketed.",
+        ),
+    ] = None,
+    batch_size: Annotated[str | None, typer.Option(metavar="N", help="Rows of a batch.")] = None,
+    fetch_factor: Annotated[str | None, typer.Option(metavar="N", help="Batches read at once.")] = None,
+    block_size: Annotated[str | None, typer.Option(metavar="N", help="Rows that stay together.")] = None,
+    learning_rate: Annotated[
+        str | None, typer.Option("--learning-rate", "--lr", metavar="RATE", help="Of the optimizer.")
+    ] = None,
+    checkpoint_every: Annotated[
+        str | None, typer.Option(metavar="N", help="Save after so many batches of a mini epoch, too.")
+    ] = None,
+    validate_every: Annotated[
+        str | None, typer.Option(metavar="N", help="Validate after so many batches, too.")
+    ] = None,
+    patience: Annotated[
+        str | None, typer.Option(metavar="N", help="Stop after so many validations without a better one.")
+    ] = None,
+    seed: Annotated[str | None, typer.Option(metavar="N", help="Of everything.")] = None,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="Of torch, such as cpu or cuda.")] = None,
+    output: TrainOutput = None,
+) -> None:
+    """Train a classifier of obs labels over many h5ad files, in mini epochs; options override the file.
+
+    SIGTERM and SIGUSR1 save and leave with exit code 75; --resume goes on exactly there.
+    """
+    from .train import train_files
+
+    overrides = {
+        "total_data": total_data,
+        "chunk_size": chunk_size,
+        "epochs": epochs,
+        "strategy": strategy,
+        "batch_size": batch_size,
+        "fetch_factor": fetch_factor,
+        "block_size": block_size,
+        "learning_rate": learning_rate,
+        "checkpoint_every": checkpoint_every,
+        "validate_every": validate_every,
+        "patience": patience,
+        "seed": seed,
+        "device": device,
+        "output": output,
+    }
+    raise typer.Exit(train_files(config, overrides, resume=resume, resume_from=resume_from))
+
+
+@app.command()
+def sweep(
+    config: Config,
+    trials: Annotated[str | None, typer.Option(metavar="N", help="Trials in all, earlier ones too.")] = None,
+    total_data: TotalData = None,
+    chunk_size: ChunkSize = None,
+    epochs: Epochs = None,
+    output: TrainOutput = None,
+    storage: Annotated[
+        str | None, typer.Option(metavar="URL", help="Of Optuna.", show_default="SQLite in the output folder")
+    ] = None,
+) -> None:
+    """Search the options of `tombola train` with Optuna; the same call goes on where one was killed."""
+    from .sweep import sweep_files
+
+    own = {"trials": trials, "output": output, "storage": storage}
+    of_training = {"total_data": total_data, "chunk_size": chunk_size, "epochs": epochs}
+    raise typer.Exit(sweep_files(config, own, of_training))
 
 
 def _split(names: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tombola import H5adSource, permutation
 
-__all__ = ["ExperimentData", "Label", "open_data"]
+__all__ = ["ExperimentData", "Label", "label_of", "open_data"]
 
 MAX_NUMBER_CLASSES = 1_000
 """A column of integers with more distinct values than this is a measurement, not a label."""
@@ -144,9 +144,9 @@ def open_data(
     held_out = {path.resolve() for path in holdout_files}
     together = list({path.resolve(): path for path in [*paths, *holdout_files]}.values())
     source = H5adSource(together, join="inner" if join == "inner" else "exact")
-    columns = tuple(_label(source, name) for name in _distinct(labels))
+    columns = tuple(label_of(source, name) for name in _distinct(labels))
     is_labelled = np.all([label.codes >= 0 for label in columns], axis=0)
-    lengths = [len(H5adSource(path)) for path in together]
+    lengths = np.diff(source.file_bounds)
     if holdout_fraction is None:
         is_test = np.repeat([path.resolve() in held_out for path in together], lengths)
     else:
@@ -158,7 +158,7 @@ def open_data(
         labels=columns,
         train_rows=np.flatnonzero(is_labelled & ~is_test),
         test_rows=np.flatnonzero(is_labelled & is_test),
-        file_bounds=np.cumsum([0, *lengths], dtype=np.int64),
+        file_bounds=source.file_bounds,
         n_dropped=int(np.count_nonzero(~is_labelled)),
     )
 
@@ -167,7 +167,16 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _label(source: H5adSource, name: str) -> Label:
+def label_of(source: H5adSource, name: str) -> Label:
+    """Read a label column of all files as class codes.
+
+    Raises
+    ------
+    ValueError
+        If it holds neither categories, text nor integers of few values.
+    KeyError
+        If it is not there.
+    """
     values = source.obs[name]
     if name in source.categories:
         return Label(name, tuple(map(str, source.categories[name])), values)

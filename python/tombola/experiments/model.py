@@ -1,4 +1,4 @@
-"""The linear model of the experiment: one linear layer, a head for each label column.
+"""The models of the experiments: one linear layer, a head for each label column, or an MLP below it.
 
 The heads share one weight matrix, cut by column, so a batch takes one matrix product. The loss is the sum
 of the heads' cross-entropies, unweighted: what a strategy feeds is what the model learns.
@@ -9,12 +9,13 @@ one number, the typical length of a row, so that one learning rate suits counts,
 values alike.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MultiTaskLinear"]
+__all__ = ["MultiTaskLinear", "MultiTaskMlp", "sum_of_losses", "typical_row"]
 
 
 class MultiTaskLinear(nn.Module):
@@ -52,6 +53,80 @@ class MultiTaskLinear(nn.Module):
 
     def loss(self, x: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Return the sum over labels of the mean cross-entropy; `targets` are int64 codes, shape (rows,)."""
-        logits = self(x)
-        losses = [nn.functional.cross_entropy(logits[name], targets[name]) for name in self.n_classes]
-        return torch.stack(losses).sum()
+        return sum_of_losses(self(x), targets)
+
+
+class MultiTaskMlp(nn.Module):
+    """Hidden layers with ReLU below `MultiTaskLinear`.
+
+    Parameters
+    ----------
+    n_features : int
+        Columns of the input.
+    n_classes : mapping of str to int
+        Classes of each label.
+    hidden : sequence of int
+        Width of each hidden layer.
+    dropout : float
+        Share of hidden units that a training step leaves out.
+    centre, spread
+        As in `MultiTaskLinear`.
+    """
+
+    centre: Tensor
+
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: Mapping[str, int],
+        *,
+        hidden: Sequence[int],
+        dropout: float = 0.0,
+        centre: Tensor,
+        spread: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("centre", centre)
+        # A row's features make up a typical length of 1 together; layers expect that of each.
+        self.spread = spread / n_features**0.5
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise((n_features, *hidden)):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
+        self.trunk = nn.Sequential(*layers)
+        self.heads = MultiTaskLinear(hidden[-1], n_classes, centre=torch.zeros(hidden[-1]))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Return each label's logits, as `MultiTaskLinear` does."""
+        logits: dict[str, Tensor] = self.heads(self.trunk((x - self.centre) / self.spread))
+        return logits
+
+    def loss(self, x: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Return the sum over labels of the mean cross-entropy."""
+        return sum_of_losses(self(x), targets)
+
+
+def sum_of_losses(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum over labels of the mean cross-entropy; `targets` are int64 codes, shape (rows,)."""
+    losses = [nn.functional.cross_entropy(values, targets[name]) for name, values in logits.items()]
+    return torch.stack(losses).sum()
+
+
+def typical_row(batches: Iterable[Tensor], n_features: int) -> tuple[Tensor, float]:
+    """Return the mean of rows and the root mean square of their distance from it, 1 where that is 0.
+
+    Parameters
+    ----------
+    batches : iterable of Tensor, each of shape (rows, n_features)
+        At least one row in all.
+    n_features : int
+    """
+    total = torch.zeros(n_features, dtype=torch.float64)
+    squares, n_rows = 0.0, 0
+    for batch in batches:
+        rows = batch.double()
+        total += rows.sum(dim=0)
+        squares += float(rows.square().sum())
+        n_rows += len(rows)
+    centre = total / n_rows
+    spread = max(0.0, squares / n_rows - float(centre.square().sum())) ** 0.5
+    return centre.float(), spread or 1.0

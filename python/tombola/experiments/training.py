@@ -23,10 +23,10 @@ from tombola.strategies.base import Strategy
 from .config import ExperimentConfig
 from .data import ExperimentData
 from .metrics import Scores, confusion_matrix, entropy_bits, score
-from .model import MultiTaskLinear
+from .model import MultiTaskLinear, typical_row
 from .strategies_table import StrategyOptions, make_strategy
 
-__all__ = ["RunResult", "count_steps", "run_strategy", "torch_threads"]
+__all__ = ["RunResult", "count_steps", "log_normalise", "run_strategy", "torch_threads"]
 
 CURVE_POINTS = 200
 TEST_BATCH = 256
@@ -239,16 +239,7 @@ def _typical_rows(data: ExperimentData, config: ExperimentConfig) -> tuple[torch
     step = max(1, len(data.train_rows) // PROBED_ROWS)
     probe = Streaming(indices=data.train_rows[::step])
     loader = Loader(data.source, probe, TEST_BATCH, fetch_factor=4, batch_transform=_transform(config))
-    total = torch.zeros(data.source.n_vars, dtype=torch.float64)
-    squares, n_rows = 0.0, 0
-    for batch in loader:
-        rows = batch["X"].double()
-        total += rows.sum(dim=0)
-        squares += float(rows.square().sum())
-        n_rows += len(rows)
-    centre = total / n_rows
-    spread = max(0.0, squares / n_rows - float(centre.square().sum())) ** 0.5
-    return centre.float(), spread or 1.0
+    return typical_row((batch["X"] for batch in loader), data.source.n_vars)
 
 
 def _rate(progress: float) -> float:
@@ -257,10 +248,11 @@ def _rate(progress: float) -> float:
 
 
 def _transform(config: ExperimentConfig) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
-    return _log_normalise if config.log1p else None
+    return log_normalise if config.log1p else None
 
 
-def _log_normalise(batch: dict[str, Any]) -> dict[str, Any]:
+def log_normalise(batch: dict[str, Any]) -> dict[str, Any]:
+    """Return the batch with rows of ``X`` scaled to the sum 10,000, and log(1 + x) of that."""
     totals = batch["X"].sum(dim=1, keepdim=True).clamp(min=1.0)
     return {**batch, "X": torch.log1p(batch["X"] * (TARGET_SUM / totals))}
 

@@ -59,6 +59,8 @@ class H5adSource:
     paths : tuple of Path
     var_names : list of str
     n_vars : int
+    file_bounds : ndarray of int64, shape (n_files + 1,)
+        File f holds the rows from ``file_bounds[f]`` to ``file_bounds[f + 1]``.
     obs : mapping
         Every column of obs by name, as a whole: numbers, or int64 codes into `categories[name]`, -1 where
         missing. Text is given as codes too. The arrays are read-only.
@@ -145,6 +147,11 @@ class H5adSource:
     def n_vars(self) -> int:
         """Number of columns of X."""
         return len(self.var_names)
+
+    @property
+    def file_bounds(self) -> IndexArray:
+        """Row at which each file begins, and the number of rows."""
+        return self._offsets.copy()
 
     @property
     def obs(self) -> Mapping[str, npt.NDArray[Any]]:

@@ -1,0 +1,107 @@
+"""The command `tombola train`: mini-epoch training over h5ad files as train.yaml says, options over it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from tombola.experiments.train import TrainConfig, TrainingData, TrainingRun, read_train_config, run_training
+from tombola.training import StopReason
+
+from .console import stdout_console, warn
+
+__all__ = ["train_files"]
+
+
+def train_files(path: Path, overrides: Mapping[str, Any], *, resume: bool, resume_from: Path | None) -> int:
+    """Train, print what came of it and return the exit code: 75 where a signal stopped it, else 0.
+
+    Raises
+    ------
+    ValueError, KeyError, OSError, TrainingError
+        If the configuration, a file or a checkpoint does not do.
+    """
+    config = read_train_config(path, {key: value for key, value in overrides.items() if value is not None})
+    console = stdout_console()
+
+    def say(data: TrainingData) -> None:
+        warn(data.skipped)
+        for line in _setup(config, data):
+            console.print(line, soft_wrap=True, markup=False)
+
+    run = run_training(
+        config,
+        resume=resume_from or ("latest" if resume else "no"),
+        progress="auto",
+        on_data=say,
+    )
+    _print_result(config, run)
+    return run.result.exit_code
+
+
+def _setup(config: TrainConfig, data: TrainingData) -> list[str]:
+    labels = ", ".join(f"{name} ({n} classes)" for name, n in data.n_classes.items())
+    dropped = f"; {data.n_dropped:,} rows without a label or key left out" if data.n_dropped else ""
+    amount, unit = config.chunk
+    n_files = len(data.train_paths)
+    return [
+        f"files:      {n_files:,} to train on, "
+        f"{data.n_train:,} rows of {len(data.var_names):,} features{dropped}",
+        f"validation: {data.n_validation:,} rows" if config.validates else "validation: none",
+        f"labels:     {labels}",
+        f"batches:    {config.strategy}, {config.batch_size} rows, "
+        f"windows of {config.batch_size * config.fetch_factor:,} rows",
+        f"mini epoch: {amount:,} {unit}; {config.epochs} full epoch{'' if config.epochs == 1 else 's'}",
+        f"training:   {config.model} model, {config.optimizer}, learning rate {config.learning_rate:g}, "
+        f"seed {config.seed}",
+        f"output:     {config.output}",
+    ]
+
+
+def _print_result(config: TrainConfig, run: TrainingRun) -> None:
+    console = stdout_console()
+    result = run.result
+    warn([f"left out {entry['shard']}: {entry['why']}" for entry in result.skipped])
+    shown = [record for record in result.history if record["kind"] == "mini_epoch"]
+    if shown:
+        console.print(_table(config, shown, list(run.data.n_classes)))
+    reasons = {
+        StopReason.FINISHED: "all mini epochs are done",
+        StopReason.EARLY_STOPPING: f"{config.monitor} has not improved for {config.patience} validations",
+        StopReason.SIGNAL: "stopped by a signal; --resume goes on",
+        StopReason.MAX_BATCHES: "the number of batches is reached",
+    }
+    best = "" if result.best_value is None else f"; best {config.figure} {result.best_value:.4f}"
+    lines = [f"\nstopped:     {reasons[result.reason]}, {result.batches:,} batches{best}"]
+    lines += [f"history:     {config.output / 'checkpoints' / 'history.jsonl'}"]
+    if result.last_checkpoint is not None:
+        lines.append(f"checkpoint:  {result.last_checkpoint}")
+    if result.best_checkpoint is not None:
+        lines.append(f"the best:    {result.best_checkpoint}")
+    if run.curve is not None:
+        lines.append(f"picture:     {run.curve}")
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False)
+
+
+SHOWN = 10
+"""Mini epochs in the table; of more, the last ones."""
+
+
+def _table(config: TrainConfig, records: list[dict[str, Any]], labels: list[str]) -> Table:
+    title = "mini epochs" if len(records) <= SHOWN else f"the last {SHOWN} of {len(records):,} mini epochs"
+    table = Table(title=title, title_justify="left")
+    columns = {"train_loss": "train loss"}
+    if config.validates:
+        columns["validation_loss"] = "validation loss"
+        columns |= {f"validation_macro_f1_{label}": f"macro-F1 {label}" for label in labels}
+        columns |= {f"validation_accuracy_{label}": f"accuracy {label}" for label in labels}
+    for name in ("epoch", "chunk", "batches", *columns.values(), "batches/s"):
+        table.add_column(escape(name), justify="right")
+    for record in records[-SHOWN:]:
+        values = ["" if record.get(key) is None else f"{record[key]:.4f}" for key in columns]
+        place = [str(record["epoch"] + 1), f"{record['chunk'] + 1} of {record['n_chunks']}"]
+        table.add_row(*place, f"{record['batches']:,}", *values, f"{record['batches_per_second']:,.0f}")
+    return table

@@ -1,0 +1,120 @@
+"""Configuration from a YAML file, with options over it, checked by pydantic before anything is done.
+
+Every key of a model says in its description what is allowed; what is wrong is said in one line that names the
+place (file or option), the key, what is allowed and what came.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+__all__ = ["StrictModel", "check_model", "option_name", "read_mapping"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class StrictModel(BaseModel):
+    """A frozen model without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def option_name(key: str) -> str:
+    """Return the command line's option for a key: ``--batch-size`` for ``batch_size``."""
+    return f"--{key.replace('_', '-')}"
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file that maps keys to values.
+
+    Raises
+    ------
+    ValueError
+        If it is no YAML, or no mapping, or holds a key twice.
+    OSError
+        If it cannot be read.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_DistinctKeys)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        msg = f"{path}: no valid YAML: {error}"
+        raise ValueError(msg) from None
+    if not isinstance(content, dict):
+        msg = f"{path}: expected keys with values, but found {type(content).__name__}"
+        raise ValueError(msg)
+    return {str(key): value for key, value in content.items()}
+
+
+class _DistinctKeys(yaml.SafeLoader):
+    """Refuses a key that comes twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                problem = f"the key {key!r} comes twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def check_model(
+    model: type[Model], values: Mapping[str, Any], place: Callable[[str], str], *, inside: str = ""
+) -> Model:
+    """Return the model of these values.
+
+    Parameters
+    ----------
+    model : type
+        Its fields' descriptions say what is allowed, such as "an integer >= 1".
+    values : mapping
+    place : callable
+        Where a key was given: a file or an option, for the message.
+    inside : str
+        Name of the mapping that holds the keys, where they are not the outermost.
+
+    Raises
+    ------
+    ValueError
+        If a key is unknown or missing, or a value is none of those allowed.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise ValueError(_first_problem(model, error, place, inside)) from None
+
+
+def _first_problem(
+    model: type[BaseModel], error: ValidationError, place: Callable[[str], str], inside: str
+) -> str:
+    problem = error.errors(include_url=False)[0]
+    if not problem["loc"]:
+        return f"{place('')}: {_own_words(problem['msg'])}"
+    key = str(problem["loc"][0])
+    named = f"{inside}.{key}" if inside else key
+    if problem["type"] == "extra_forbidden":
+        return f"{place(key)}: unknown key {named!r}; {_known_keys(model, key)}"
+    allowed = model.model_fields[key].description
+    if problem["type"] == "missing":
+        return f"{place(key)}: the key {named!r} is missing; it must be {allowed}"
+    if problem["type"] == "value_error" and _own_words(problem["msg"]).startswith(key):
+        return f"{place(key)}: {_own_words(problem['msg'])}"
+    came = problem["input"]
+    inner = problem["loc"][1] if len(problem["loc"]) > 1 else None
+    item = f"{named}[{inner}] " if isinstance(inner, int) else ""
+    return f"{place(key)}: {named} must be {allowed}, but {item}is {came!r}"
+
+
+def _own_words(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def _known_keys(model: type[BaseModel], key: str) -> str:
+    close = difflib.get_close_matches(key, model.model_fields, n=1)
+    known = f"known are {', '.join(model.model_fields)}"
+    return f"{close[0]!r} is meant, perhaps; {known}" if close else known

@@ -1,0 +1,244 @@
+"""What `tombola sweep` is told: the keys of sweep.yaml, and the values of train.yaml's keys to search.
+
+A search is a list of values, one value (which fixes it), or a range ``{low: 0.01, high: 10, log: true}``.
+Every value is checked as the key of train.yaml that it is.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from ..config_files import StrictModel, check_model, option_name, read_mapping
+from ..train.config import TrainConfig, check_train_config, resolve_paths
+
+__all__ = ["FIXED", "Range", "Search", "SweepPlan", "make_plan", "read_sweep_config"]
+
+Value: TypeAlias = str | int | float | bool
+
+FIXED = (
+    "files",
+    "labels",
+    "validation_files",
+    "validation_fraction",
+    "validation_rows",
+    "monitor",
+    "hidden",
+    "classes",
+    "output",
+)
+"""Keys that all trials share: what they are measured by, and lists."""
+
+
+class Range(StrictModel):
+    """Numbers from `low` to `high`, both included; integers where both are."""
+
+    low: Annotated[int | float, Field(allow_inf_nan=False, description="a finite number")]
+    high: Annotated[int | float, Field(allow_inf_nan=False, description="a finite number")]
+    log: Annotated[bool, Field(description="true or false")] = False
+
+
+Search: TypeAlias = Mapping[str, tuple[Value, ...] | Range]
+
+
+def _not_bool(value: object) -> object:
+    if isinstance(value, bool):
+        msg = "a number is needed"
+        raise ValueError(msg)
+    return value
+
+
+_Pruner = Literal["median", "none"]
+
+
+class _SweepFile(StrictModel):
+    train: Annotated[str | dict[str, Any], Field(description="a path of a train.yaml, or its keys")]
+    search: Annotated[
+        dict[str, Any],
+        Field(min_length=1, description="a mapping of keys of train.yaml to values or to {low, high, log}"),
+    ]
+    trials: Annotated[int, BeforeValidator(_not_bool), Field(ge=1, description="an integer >= 1")] = 20
+    pruner: Annotated[_Pruner, Field(description="one of median, none")] = "median"
+    seed: Annotated[
+        int, BeforeValidator(_not_bool), Field(ge=0, lt=2**32, description="an integer in [0, 2**32)")
+    ] = 0
+    storage: Annotated[str | None, Field(min_length=1, description="a storage URL of Optuna")] = None
+    output: Annotated[Path, Field(description="a folder")] = Path("tombola-sweep")
+
+
+@dataclass(frozen=True, eq=False)
+class SweepPlan:
+    """What to try.
+
+    Parameters
+    ----------
+    base : TrainConfig
+        What is not searched.
+    search : mapping
+        Key of `TrainConfig` to the values to choose from, or to a range.
+    trials : int
+        How many; those of an earlier call that finished count.
+    output : Path
+        Folder of the study, the trials and the results.
+    pruner : {"median", "none"}
+        Whether trials that are worse than the median of earlier ones at the same share of training end.
+    seed : int
+        Of the choice; data, weights and order go by the configuration's.
+    storage : str, optional
+        A storage URL of Optuna; by default SQLite in `output`.
+    """
+
+    base: TrainConfig
+    search: Search
+    trials: int = 20
+    output: Path = Path("tombola-sweep")
+    pruner: Literal["median", "none"] = "median"
+    seed: int = 0
+    storage: str | None = None
+
+    def fixed(self) -> dict[str, Value]:
+        """Return what is searched among one value only."""
+        return {
+            key: values[0]
+            for key, values in self.search.items()
+            if not isinstance(values, Range) and len(values) == 1
+        }
+
+    def config(self, parameters: Mapping[str, Value], output: Path) -> TrainConfig:
+        """Return a trial's configuration."""
+        return check_train_config(
+            {**self.base.model_dump(), **self.fixed(), **parameters, "output": output}, "sweep"
+        )
+
+
+def read_sweep_config(
+    path: Path,
+    overrides: Mapping[str, Any] | None = None,
+    train_overrides: Mapping[str, Any] | None = None,
+) -> SweepPlan:
+    """Read sweep.yaml, with options over it.
+
+    Parameters
+    ----------
+    path : Path
+    overrides : mapping, optional
+        Values of its own keys.
+    train_overrides : mapping, optional
+        Values of keys of train.yaml, which are then not searched.
+
+    Raises
+    ------
+    ValueError
+        If a key or a value, here or in the training's configuration, is not allowed; the message names it.
+    OSError
+        If a file cannot be read.
+    """
+    given = dict(overrides or {})
+    values = resolve_paths(read_mapping(path), path.parent)
+    file = check_model(
+        _SweepFile,
+        {**values, **given},
+        lambda key: f"option {option_name(key)}" if key in given else str(path),
+    )
+    if isinstance(file.train, str):
+        origin: Path = path.parent / file.train
+        train = resolve_paths(read_mapping(origin), origin.parent)
+    else:
+        origin, train = path, resolve_paths(file.train, path.parent)
+    fixed = dict(train_overrides or {})
+    search = {key: value for key, value in file.search.items() if key not in fixed}
+    return make_plan(
+        {**train, **_firsts(search)},
+        search,
+        origin=path,
+        train_origin=origin,
+        train_overrides=fixed,
+        trials=file.trials,
+        pruner=file.pruner,
+        seed=file.seed,
+        storage=file.storage,
+        output=file.output,
+    )
+
+
+def make_plan(
+    train: Mapping[str, Any],
+    search: Mapping[str, Any],
+    *,
+    origin: object = "sweep",
+    train_origin: object = "train",
+    train_overrides: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> SweepPlan:
+    """Check the values and return what to try.
+
+    Parameters
+    ----------
+    train : mapping
+        Keys of train.yaml.
+    search : mapping
+        Key to a value, a list of values or a mapping of low, high and log.
+    origin, train_origin : object
+        Where search and training are described, for errors.
+    train_overrides : mapping, optional
+        Options over the training's keys.
+    **options
+        As in `SweepPlan`.
+
+    Raises
+    ------
+    ValueError
+        If a key or a value is not allowed.
+    """
+    base = check_train_config(train, train_origin, train_overrides)
+    checked: dict[str, tuple[Value, ...] | Range] = {}
+    for key, given in search.items():
+        if key not in TrainConfig.model_fields or key in FIXED:
+            searchable = [name for name in TrainConfig.model_fields if name not in FIXED]
+            msg = f"{origin}: {key!r} cannot be searched; what can is {', '.join(searchable)}"
+            raise ValueError(msg)
+        checked[key] = _checked(key, given, base, origin)
+    return dataclasses.replace(SweepPlan(base, checked), **options)
+
+
+def _firsts(search: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the first value of each list: the base must hold without what the search gives it."""
+    return {
+        key: value[0] if isinstance(value, list) else value
+        for key, value in search.items()
+        if key in TrainConfig.model_fields and not isinstance(value, dict) and value != []
+    }
+
+
+def _checked(key: str, given: Any, base: TrainConfig, origin: object) -> tuple[Value, ...] | Range:
+    place = f"{origin}: search"
+    if isinstance(given, Mapping):
+        limits = check_model(Range, given, lambda _: place, inside=key)
+        if not limits.low < limits.high or (limits.log and limits.low <= 0):
+            expected = "0 < low < high" if limits.log else "low < high"
+            msg = f"{place}: {key} must have {expected}, but low is {limits.low:g} and high {limits.high:g}"
+            raise ValueError(msg)
+        if not isinstance(getattr(base, key), int | float) or isinstance(getattr(base, key), bool):
+            msg = f"{place}: {key} holds no numbers: give a list of values, not a range"
+            raise ValueError(msg)
+        ends = tuple(_value(key, value, base, place) for value in (limits.low, limits.high))
+        whole = all(isinstance(end, int) for end in ends)
+        kind = int if whole else float
+        return Range(low=kind(limits.low), high=kind(limits.high), log=limits.log)
+    values = list(given) if isinstance(given, list | tuple) else [given]
+    if not values:
+        msg = f"{place}: {key} must be a value, a list of values or {{low, high, log}}, but is []"
+        raise ValueError(msg)
+    return tuple(dict.fromkeys(_value(key, value, base, place) for value in values))
+
+
+def _value(key: str, value: Any, base: TrainConfig, place: str) -> Value:
+    if not isinstance(value, str | int | float):
+        msg = f"{place}: {key} must be numbers, text or true and false, but holds {value!r}"
+        raise ValueError(msg)
+    config = check_model(TrainConfig, {**base.model_dump(), key: value}, lambda _: place)
+    checked: Value = getattr(config, key)
+    return checked

@@ -1,0 +1,322 @@
+"""What `tombola train` is told: the keys of train.yaml, what each may be, and what must fit together.
+
+Options of the command line override the file. Paths in the file are relative to the file's folder, paths in
+options to the working directory.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from ..config_files import StrictModel, check_model, option_name, read_mapping
+
+__all__ = [
+    "STRATEGY_KEYS",
+    "ChunkBudget",
+    "StrategyName",
+    "TrainConfig",
+    "check_train_config",
+    "parse_chunk_size",
+    "read_train_config",
+]
+
+StrategyName = Literal[
+    "streaming",
+    "streaming_shuffle",
+    "block_shuffling",
+    "block_weighted",
+    "class_balanced",
+    "series_round_robin",
+    "bucketed",
+]
+STRATEGY_KEYS: Mapping[str, str] = {
+    "block_weighted": "weights",
+    "series_round_robin": "series",
+    "bucketed": "buckets",
+}
+"""The key that a strategy cannot do without."""
+
+_UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "bytes": 1}
+_CHUNK = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+_PATH_KEYS = ("files", "validation_files", "output")
+
+
+class ChunkBudget(NamedTuple):
+    """How much a mini epoch holds: so many files, or as many as fit a budget of rows or bytes."""
+
+    amount: int
+    unit: Literal["files", "rows", "bytes"]
+
+
+def parse_chunk_size(value: object) -> ChunkBudget:
+    """Return what a chunk size says: 20, "50000 rows" or "2 GB" (units kB, MB, GB, TB and bytes, decimal).
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or not above 0.
+
+    Examples
+    --------
+    >>> parse_chunk_size(20), parse_chunk_size("1.5 GB")
+    (ChunkBudget(amount=20, unit='files'), ChunkBudget(amount=1500000000, unit='bytes'))
+    """
+    text = str(value).strip()
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        if text.isdecimal() and int(text) >= 1:
+            return ChunkBudget(int(text), "files")
+        found = _CHUNK.fullmatch(text)
+        if found is not None:
+            number, unit = float(re.sub("[_,]", "", found[1])), found[2].lower()
+            if unit in ("rows", "files") and number >= 1 and number.is_integer():
+                return ChunkBudget(int(number), "rows" if unit == "rows" else "files")
+            if unit in _UNITS and number * _UNITS[unit] >= 1:
+                return ChunkBudget(round(number * _UNITS[unit]), "bytes")
+    msg = "no chunk size"
+    raise ValueError(msg)
+
+
+def _checked_chunk_size(value: object) -> object:
+    parse_chunk_size(value)
+    return int(str(value)) if str(value).strip().isdecimal() else value
+
+
+def _amount(value: object) -> float | int:
+    """Return a share as float, a number of rows as int."""
+    number = float(str(value)) if isinstance(value, int | float | str) and value is not True else math.nan
+    if 0.0 < number <= 1.0:
+        return number
+    if number > 1.0 and number.is_integer():
+        return int(number)
+    msg = "no amount"
+    raise ValueError(msg)
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str | Path | int) and not isinstance(value, bool) else value
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        msg = "a number is needed"
+        raise ValueError(msg)
+    return value
+
+
+def _one_of(names: object) -> str:
+    return f"one of {', '.join(get_args(names))}"
+
+
+_Whole = Annotated[int, BeforeValidator(_number), Field(ge=1)]
+_Float = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
+_Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
+_Share = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
+_Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several)]
+_Amount = Annotated[float | int, BeforeValidator(_amount)]
+_ErrorOrSkip = Literal["error", "skip"]
+_COLUMN = "the name of an obs column"
+_NAMES = "a list of obs columns, or one"
+_COUNT = "an integer >= 1"
+_Model = Literal["linear", "mlp"]
+_Optimizer = Literal["sgd", "adam", "adamw"]
+_Schedule = Literal["constant", "cosine"]
+_Join = Literal["exact", "inner"]
+_FullDisk = Literal["stop", "continue"]
+_ERROR_OR_SKIP = _one_of(_ErrorOrSkip)
+
+
+class TrainConfig(StrictModel):
+    """All keys of train.yaml; `files` and `labels` are required.
+
+    Parameters
+    ----------
+    files, validation_files : list of str
+        h5ad files, folders of them, or patterns with ``*``.
+    labels : list of str
+        obs columns to learn: categories, text, or integers of few values.
+    x, join, log1p
+        The matrix, what to do where var names differ, and whether to log-normalise raw counts.
+    total_data : float or int
+        Train on this share of the rows (at most 1) or on so many (above 1). Rows of a smaller amount are
+        among those of a larger one.
+    validation_fraction, validation_rows
+        Instead of files, a share of the rows of every file; validate on at most so many rows.
+    strategy, block_size, fetch_factor, batch_size, drop_last, min_count_baseline, n_buckets
+        As in the engine; `weights`, `classes`, `series` and `buckets` name the obs columns that a strategy
+        goes by (`classes` are the labels, where not given).
+    chunk_size : int or str
+        Of a mini epoch: files, or a budget such as "50000 rows" or "2 GB".
+    epochs, seed
+        Full passes over all files, and the seed of everything.
+    model, hidden, dropout, optimizer, learning_rate, weight_decay, schedule
+        The classifier and how it learns.
+    monitor, patience
+        What is best, and after how many mini epochs without a better one to stop.
+    checkpoint_every, validate_every, keep_last
+        Batches between checkpoints and between validations within a mini epoch; checkpoints to keep.
+    on_missing_shard, on_bad_shard, on_full_disk, device, output
+        What to do in trouble, where to compute and where to write.
+    """
+
+    files: Annotated[_Names, Field(min_length=1, description="a list of h5ad files, folders or patterns")]
+    labels: Annotated[_Names, Field(min_length=1, description=_NAMES)]
+    x: Annotated[str, Field(description="X, layers/NAME, raw/X or obsm/NAME")] = "X"
+    join: Annotated[_Join, Field(description=_one_of(_Join))] = "exact"
+    log1p: Annotated[bool, Field(description="true or false")] = False
+    total_data: Annotated[
+        _Amount, Field(description="a share in (0, 1] or a whole number of rows above 1")
+    ] = 1.0
+    validation_files: Annotated[_Names, Field(description="a list of h5ad files, folders or patterns")] = ()
+    validation_fraction: Annotated[_Share | None, Field(description="a share in [0, 1)")] = None
+    validation_rows: Annotated[_Whole, Field(description=_COUNT)] = 100_000
+    strategy: Annotated[StrategyName, Field(description=_one_of(StrategyName))] = "block_shuffling"
+    block_size: Annotated[_Whole, Field(description=_COUNT)] = 16
+    batch_size: Annotated[_Whole, Field(description=_COUNT)] = 64
+    fetch_factor: Annotated[_Whole, Field(description=_COUNT)] = 64
+    drop_last: Annotated[bool, Field(description="true or false")] = False
+    weights: Annotated[str | None, Field(min_length=1, description=_COLUMN)] = None
+    classes: Annotated[_Names, Field(description=_NAMES)] = ()
+    series: Annotated[str | None, Field(min_length=1, description=_COLUMN)] = None
+    buckets: Annotated[str | None, Field(min_length=1, description=_COLUMN)] = None
+    n_buckets: Annotated[_Whole | None, Field(description=_COUNT)] = None
+    min_count_baseline: Annotated[_Float, Field(description="a finite number >= 0")] = 0.0
+    chunk_size: Annotated[
+        int | str,
+        BeforeValidator(_checked_chunk_size),
+        Field(description='a whole number of files >= 1, or a budget such as "50000 rows" or "2 GB"'),
+    ] = 20
+    epochs: Annotated[_Whole, Field(description=_COUNT)] = 1
+    seed: Annotated[
+        int, BeforeValidator(_number), Field(ge=0, lt=2**63, description="an integer in [0, 2**63)")
+    ] = 0
+    model: Annotated[_Model, Field(description=_one_of(_Model))] = "linear"
+    hidden: Annotated[
+        Annotated[tuple[_Whole, ...], BeforeValidator(_several)],
+        Field(min_length=1, description="a list of integers >= 1"),
+    ] = (256,)
+    dropout: Annotated[_Share, Field(description="a share in [0, 1)")] = 0.0
+    optimizer: Annotated[_Optimizer, Field(description=_one_of(_Optimizer))] = "sgd"
+    learning_rate: Annotated[_Positive, Field(description="a finite number > 0")] = 1.0
+    weight_decay: Annotated[_Float, Field(description="a finite number >= 0")] = 0.0
+    schedule: Annotated[_Schedule, Field(description=_one_of(_Schedule))] = "constant"
+    monitor: Annotated[str, Field(description="validation_loss, validation_macro_f1_LABEL or the like")] = (
+        "validation_loss"
+    )
+    patience: Annotated[_Whole | None, Field(description=_COUNT)] = None
+    checkpoint_every: Annotated[_Whole | None, Field(description=_COUNT)] = None
+    validate_every: Annotated[_Whole | None, Field(description=_COUNT)] = None
+    keep_last: Annotated[_Whole, Field(description=_COUNT)] = 3
+    on_missing_shard: Annotated[_ErrorOrSkip, Field(description=_ERROR_OR_SKIP)] = "error"
+    on_bad_shard: Annotated[_ErrorOrSkip, Field(description=_ERROR_OR_SKIP)] = "error"
+    on_full_disk: Annotated[_FullDisk, Field(description=_one_of(_FullDisk))] = "stop"
+    device: Annotated[
+        str | None,
+        Field(pattern=r"^(cpu|cuda|mps|xpu)(:[0-9]+)?$", description="cpu, cuda, cuda:N, mps or xpu"),
+    ] = None
+    output: Annotated[Path, Field(description="a folder")] = Path("tombola-train")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "TrainConfig":
+        needed = STRATEGY_KEYS.get(self.strategy)
+        if needed is not None and getattr(self, needed) is None:
+            msg = f"strategy {self.strategy} goes by an obs column: the key {needed!r} must name it"
+            raise ValueError(msg)
+        if self.validation_files and self.validation_fraction is not None:
+            msg = "validation_files and validation_fraction exclude each other"
+            raise ValueError(msg)
+        allowed = self.monitored
+        if self.monitor not in allowed:
+            msg = f"monitor must be one of {', '.join(allowed)}, but is {self.monitor!r}"
+            raise ValueError(msg)
+        if not self.validates and (self.patience is not None or self.validate_every is not None):
+            msg = "patience and validate_every need validation: validation_fraction must be above 0"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def monitored(self) -> tuple[str, ...]:
+        """What `monitor` may name."""
+        if not self.validates:
+            return ("validation_loss", "train_loss")  # the first is the default, and stands for the second
+        kinds = ("validation_macro_f1", "validation_accuracy")
+        scores = [f"{kind}_{label}" for label in self.labels for kind in kinds]
+        return ("validation_loss", *scores, "train_loss")
+
+    @property
+    def figure(self) -> str:
+        """The figure of the history's records that says what is best."""
+        return self.monitor if self.validates else "train_loss"
+
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Whether less or more of the monitored figure is better."""
+        return "min" if self.monitor.endswith("loss") else "max"
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are rows to validate on."""
+        return bool(self.validation_files) or self.validation_fraction != 0.0
+
+    @property
+    def fraction(self) -> float:
+        """Share of every file's rows that validate; by default a tenth, where no files are given."""
+        if self.validation_files:
+            return 0.0
+        return 0.1 if self.validation_fraction is None else self.validation_fraction
+
+    @property
+    def chunk(self) -> ChunkBudget:
+        """The size of a mini epoch."""
+        return parse_chunk_size(self.chunk_size)
+
+    @property
+    def class_columns(self) -> tuple[str, ...]:
+        """Columns whose combinations `class_balanced` balances."""
+        return self.classes or self.labels
+
+
+def read_train_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
+    """Read train.yaml, with options over it.
+
+    Parameters
+    ----------
+    path : Path
+    overrides : mapping, optional
+        Values by key that replace the file's.
+
+    Raises
+    ------
+    ValueError
+        If the file is no YAML mapping, or a key or a value is not allowed; the message names it.
+    OSError
+        If the file cannot be read.
+    """
+    return check_train_config(resolve_paths(read_mapping(path), path.parent), path, overrides)
+
+
+def check_train_config(
+    values: Mapping[str, Any], origin: object, overrides: Mapping[str, Any] | None = None
+) -> TrainConfig:
+    """Return the configuration of these values, with options over them; `origin` is named in errors."""
+    given = dict(overrides or {})
+
+    def place(key: str) -> str:
+        return f"option {option_name(key)}" if key in given else str(origin)
+
+    return check_model(TrainConfig, {**values, **given}, place)
+
+
+def resolve_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the values with relative paths taken from `folder`."""
+    resolved = dict(values)
+    for key in _PATH_KEYS:
+        value = resolved.get(key)
+        if isinstance(value, str):
+            resolved[key] = str(folder / value)
+        elif isinstance(value, list):
+            resolved[key] = [str(folder / item) if isinstance(item, str) else item for item in value]
+    return resolved

@@ -1,0 +1,145 @@
+"""One chunk's strategy and loader, and the loader of the validation rows.
+
+Rule: a chunk is a source of its own over its files, in the order of their names, so its batches depend on
+these files only; rows are chosen by `indices`. Classes, keys and the columns of X are those of all files.
+Strategies that balance or draw by weight do so within the chunk. Complexity: O(rows of the chunk).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from tombola import (
+    BlockShuffling,
+    BlockWeightedSampling,
+    Bucketed,
+    ClassBalancedSampling,
+    H5adSource,
+    Loader,
+    SeriesRoundRobin,
+    Streaming,
+)
+from tombola.strategies.base import Strategy
+from tombola.training import Chunk
+
+from ..training import log_normalise
+from .config import TrainConfig
+from .data import IndexArray, TrainingData
+
+__all__ = ["Batch", "LoaderMaker", "make_strategy"]
+
+Batch: TypeAlias = dict[str, Any]
+
+VALIDATION_BATCH = 256
+VALIDATION_WINDOW = 16
+
+
+def make_strategy(config: TrainConfig, data: TrainingData, local: IndexArray, whole: IndexArray) -> Strategy:
+    """Return the strategy over some rows, numbered within their files (`local`) and within all (`whole`)."""
+    keys = {name: values[whole] for name, values in data.keys.items()}
+    block_size, name = config.block_size, config.strategy
+    if name in ("streaming", "streaming_shuffle"):
+        return Streaming(shuffle=name == "streaming_shuffle", indices=local)
+    if name == "block_shuffling":
+        return BlockShuffling(block_size=block_size, indices=local)
+    if name == "block_weighted":
+        return BlockWeightedSampling(next(iter(keys.values())), block_size=block_size, indices=local)
+    if name == "class_balanced":
+        return ClassBalancedSampling(
+            list(keys.values()),
+            block_size=block_size,
+            min_count_baseline=config.min_count_baseline,
+            indices=local,
+        )
+    if name == "series_round_robin":
+        return SeriesRoundRobin(next(iter(keys.values())), indices=local)
+    return Bucketed(next(iter(keys.values())), n_buckets=config.n_buckets, indices=local)
+
+
+class LoaderMaker:
+    """Makes loaders; a batch is a dict with ``X``, ``row`` and, under ``targets``, the class codes by label.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    data : TrainingData
+    """
+
+    def __init__(self, config: TrainConfig, data: TrainingData) -> None:
+        self._config = config
+        self.data = data
+
+    def __call__(self, chunk: Chunk) -> Loader:
+        """Return the loader of one mini epoch."""
+        paths = sorted(Path(shard) for shard in chunk.shards)
+        local, whole = self.data.rows_of(paths, self.data.is_train)
+        return self._loader(
+            paths,
+            make_strategy(self._config, self.data, local, whole),
+            self._config.batch_size,
+            self._config.fetch_factor,
+            drop_last=self._config.drop_last,
+            seed=chunk.seed,
+            rank=chunk.rank,
+            world_size=chunk.world_size,
+        )
+
+    def validation(self) -> Iterable[Batch]:
+        """Return a loader of the validation rows, in order."""
+        paths = self.data.files_of(self.data.is_validation)
+        local, _ = self.data.rows_of(paths, self.data.is_validation)
+        return self._in_order(paths, local)
+
+    def probe(self, n_rows: int) -> Iterable[Batch]:
+        """Return a loader of at most `n_rows` training rows, evenly spaced."""
+        chosen = np.zeros(len(self.data.is_train), dtype=bool)
+        rows = np.flatnonzero(self.data.is_train)
+        chosen[rows[:: -(-len(rows) // n_rows)]] = True
+        paths = self.data.files_of(chosen)
+        return self._in_order(paths, self.data.rows_of(paths, chosen)[0])
+
+    def _in_order(self, paths: Sequence[Path], rows: IndexArray) -> Loader:
+        return self._loader(
+            paths, Streaming(indices=rows), VALIDATION_BATCH, VALIDATION_WINDOW, rank=0, world_size=1
+        )
+
+    def _loader(
+        self, paths: Sequence[Path], strategy: Strategy, batch_size: int, fetch_factor: int, **options: Any
+    ) -> Loader:
+        source = H5adSource(paths, x=self._config.x, join=self._config.join)
+        return Loader(
+            source,
+            strategy,
+            batch_size,
+            fetch_factor,
+            batch_transform=self._transform(paths, source),
+            **options,
+        )
+
+    def _transform(self, paths: Sequence[Path], source: H5adSource) -> Callable[[Batch], Batch]:
+        """Return what turns rows of X into a batch to learn from."""
+        spans = [self.data.span(path) for path in paths]
+        codes = {
+            task.name: np.concatenate([task.codes[start:stop] for start, stop in spans])
+            for task in self.data.tasks
+        }
+        columns: torch.Tensor | None = None
+        if tuple(source.var_names) != self.data.var_names:  # these files share more than all files do
+            place = {name: at for at, name in enumerate(source.var_names)}
+            columns = torch.tensor([place[name] for name in self.data.var_names])
+
+        def transform(batch: Batch) -> Batch:
+            if columns is not None:
+                batch = {**batch, "X": batch["X"][:, columns]}
+            if self._config.log1p:
+                batch = log_normalise(batch)
+            rows = batch["row"].numpy()
+            targets = {
+                name: torch.from_numpy(values[rows].astype(np.int64)) for name, values in codes.items()
+            }
+            return {**batch, "targets": targets}
+
+        return transform

@@ -1,0 +1,218 @@
+"""Train as a configuration says: the place where files, strategy, classifier and trainer are wired together.
+
+Written to the output folder: ``config.yaml`` (what was trained, which `tombola train` reads), and by the
+trainer ``checkpoints/`` with ``history.jsonl``; at the end ``curve.png``.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from tombola.training import Bytes, MiniEpochTrainer, Rows, TrainingResult
+
+from ..atomic import replacing
+from ..training import torch_threads
+from .config import TrainConfig
+from .curve import plot_curve
+from .data import TrainingData, open_training_data
+from .files import find_files
+from .loaders import LoaderMaker
+from .models import make_model, make_optimizer, make_scheduler
+from .scores import classifier_step, make_scores, update_scores
+
+__all__ = ["Resume", "TrainingRun", "config_values", "run_training"]
+
+CHECKPOINTS = "checkpoints"
+Resume = Literal["no", "latest", "if_any"] | Path
+OnMiniEpoch = Callable[[dict[str, Any]], object]
+
+FREE_ON_RESUME = {
+    "files",
+    "validation_files",
+    "output",
+    "epochs",
+    "patience",
+    "keep_last",
+    "checkpoint_every",
+    "validate_every",
+    "on_missing_shard",
+    "on_bad_shard",
+    "on_full_disk",
+    "device",
+}
+"""Keys that may change when training goes on; with the others the batches would."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """What came of a training.
+
+    Parameters
+    ----------
+    result : TrainingResult
+    data : TrainingData
+    curve : Path or None
+        The picture, where a mini epoch was completed.
+    """
+
+    result: TrainingResult
+    data: TrainingData
+    curve: Path | None
+
+
+def config_values(config: TrainConfig) -> dict[str, Any]:
+    """Return the configuration as train.yaml has it, with absolute paths."""
+    values: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
+    for key in ("files", "validation_files"):
+        values[key] = [str(Path(name).expanduser().absolute()) for name in values[key]]
+    values["output"] = str(config.output.absolute())
+    return values
+
+
+def run_training(
+    config: TrainConfig,
+    *,
+    resume: Resume = "no",
+    progress: Literal["auto", "rich", "plain", "none"] = "none",
+    on_data: Callable[[TrainingData], object] | None = None,
+    on_mini_epoch: OnMiniEpoch | None = None,
+) -> TrainingRun:
+    """Train, or go on training.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    resume : {"no", "latest", "if_any"} or Path
+        Begin (the output folder must then hold no checkpoints), go on from the newest checkpoint, go on if
+        there is one, or from this one.
+    progress : {"auto", "rich", "plain", "none"}
+    on_data : callable, optional
+        Called with the data before training begins.
+    on_mini_epoch : callable, optional
+        Called with each record of the history after a mini epoch; may raise to stop.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If the data do not suit the configuration, or the output folder holds a training already.
+    OSError
+        If a file cannot be read or written.
+    TrainingError
+        If training cannot go on, or the checkpoint is another training's.
+    """
+    checkpoints = config.output / CHECKPOINTS
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    there = any(checkpoints.glob("checkpoint_*.pt"))
+    if resume == "no" and there:
+        cure = "--resume goes on with it, another --output begins anew"
+        msg = f"{config.output} holds a training already: {cure}"
+        raise ValueError(msg)
+    if resume == "latest" and not there:
+        msg = f"{checkpoints} holds no checkpoint to resume from; without --resume training begins"
+        raise ValueError(msg)
+    data = open_training_data(config)
+    if on_data is not None:
+        on_data(data)
+    loaders = LoaderMaker(config, data)
+    with torch_threads(1) if config.model == "linear" else nullcontext():
+        model = make_model(config, loaders)
+        optimizer = make_optimizer(config, model)
+        _write_config(config)
+        trainer = MiniEpochTrainer(
+            model,
+            _Shards(config, loaders),
+            loaders,
+            optimizer=optimizer,
+            step=classifier_step,
+            scheduler=make_scheduler(config, optimizer, _planned_steps(config, data)),
+            schedule="batch",
+            chunk_size=_chunk_size(config, loaders),
+            num_epochs=config.epochs,
+            seed=config.seed,
+            validation=loaders.validation if config.validates else None,
+            validate_every=config.validate_every,
+            metrics=make_scores(data.n_classes) if config.validates else None,
+            update_metrics=update_scores if config.validates else None,
+            monitor=config.figure,
+            mode=config.mode,
+            patience=config.patience,
+            checkpoints=checkpoints,
+            checkpoint_every=config.checkpoint_every,
+            keep_last=config.keep_last,
+            resume=_where(resume),
+            config=config.model_dump(mode="json", exclude=FREE_ON_RESUME),
+            on_missing_shard=config.on_missing_shard,
+            on_bad_shard=config.on_bad_shard,
+            on_full_disk=config.on_full_disk,
+            device=config.device,
+            tensorboard=False,
+            progress=progress,
+            on_mini_epoch=on_mini_epoch,
+        )
+        result = trainer.fit()
+    curve = config.output / "curve.png"
+    if not result.history:
+        return TrainingRun(result=result, data=loaders.data, curve=None)
+    plot_curve(curve, result.history, list(data.n_classes), title=f"{config.strategy}, {config.model} model")
+    return TrainingRun(result=result, data=loaders.data, curve=curve)
+
+
+class _Shards:
+    """Lists the files whenever a full epoch begins; obs are read anew if some have come.
+
+    Files that are gone stay in the list, so that the trainer sees that they are.
+    """
+
+    def __init__(self, config: TrainConfig, loaders: LoaderMaker) -> None:
+        self._config, self._loaders = config, loaders
+        self._seen: set[Path] = set()
+
+    def __call__(self) -> Sequence[Path]:
+        before = self._loaders.data
+        found = set(find_files("files", self._config.files))
+        gone = [path for path in before.train_paths if path not in found]
+        come = found - set(before.paths) - self._seen
+        self._seen |= come  # of those that cannot be read it was said once
+        if come:
+            self._loaders.data = _same_classes(before, open_training_data(self._config))
+        return sorted({*self._loaders.data.train_paths, *gone})
+
+
+def _same_classes(before: TrainingData, after: TrainingData) -> TrainingData:
+    for old, new in zip(before.tasks, after.tasks, strict=True):
+        if old.classes != new.classes:
+            more = ", ".join(sorted({*new.classes} - {*old.classes}))
+            msg = f"files that came during training have new classes of {old.name!r}: {more}; begin anew"
+            raise ValueError(msg)
+    if before.var_names != after.var_names:
+        msg = "files that came during training change the columns of X that all files have; begin anew"
+        raise ValueError(msg)
+    return after
+
+
+def _where(resume: Resume) -> str | Path | None:
+    return resume if isinstance(resume, Path) else None if resume == "no" else "latest"
+
+
+def _chunk_size(config: TrainConfig, loaders: LoaderMaker) -> int | Rows | Bytes:
+    amount, unit = config.chunk
+    if unit == "files":
+        return amount
+    if unit == "bytes":
+        return Bytes(amount)
+    return Rows(amount, lambda shard: loaders.data.train_rows(Path(shard)))
+
+
+def _planned_steps(config: TrainConfig, data: TrainingData) -> int:
+    """Return about how many batches there will be; what chunks' last batches are short of is not known."""
+    return config.epochs * -(-data.n_train // config.batch_size)
+
+
+def _write_config(config: TrainConfig) -> None:
+    with replacing(config.output / "config.yaml") as temporary:
+        text = yaml.safe_dump(config_values(config), sort_keys=False, allow_unicode=True)
+        temporary.write_text(text, encoding="utf-8")
