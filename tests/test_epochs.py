@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tombola import BlockShuffling, BlockWeightedSampling, PlanBatchSampler, Streaming
+from tombola import BlockShuffling, BlockWeightedSampling, PlanBatchSampler, Position, Streaming
 from tombola.strategies.base import Strategy
 
 N_ROWS = 50
@@ -260,3 +260,16 @@ def test_a_copy_has_the_coming_pass() -> None:
     copy = pickle.loads(pickle.dumps(sampler))
     assert copy.state_dict()["position"] == {"epoch": 0, "spans": [[1, 3]]}
     assert list(copy) == planned()[3:]
+
+
+def test_the_state_at_a_position_is_that_of_an_iterator_there() -> None:
+    sampler, ahead = make_sampler(), make_sampler()
+    batches = iter(sampler)
+    reading_ahead = iter(ahead)
+    for _ in range(9):
+        next(reading_ahead)
+    for steps in range(6):
+        assert ahead.state_at(Position(0).advanced(1, steps)) == sampler.state_dict()
+        next(batches)
+    with pytest.raises(ValueError, match="an epoch of 13 batches has 13 left"):
+        sampler.state_at(Position(0).advanced(1, 14))

@@ -59,7 +59,7 @@ def collate(samples: list[tuple[torch.Tensor, torch.Tensor | None]]) -> tuple[to
 
 def make_loader(kind: Kind, chunk: Chunk) -> Any:
     shards = chunk.shards
-    ranks = {"rank": chunk.rank, "world_size": chunk.world_size}
+    ranks: dict[str, Any] = {"rank": chunk.rank, "world_size": chunk.world_size}
     match kind:
         case "loader":
             source = ArraySource(torch.cat([rows_of(shard) for shard in shards]))
@@ -118,6 +118,23 @@ def make_trainer(
         **options,
     }
     return MiniEpochTrainer(model, range(10), lambda chunk: make_loader(kind, chunk), **settings)
+
+
+def trainer_of(folder: Path, shards: Any, make_loader: Any, **options: Any) -> MiniEpochTrainer:
+    model = make_model()
+    settings: dict[str, Any] = {
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.01),
+        "loss": mean_error,
+        "checkpoints": folder / "checkpoints",
+        "progress": "none",
+        "tensorboard": False,
+        **options,
+    }
+    return MiniEpochTrainer(model, shards, make_loader, **settings)
+
+
+def batches_of(chunk: Chunk) -> list[torch.Tensor]:
+    return [rows_of(int(shard)) for shard in chunk.shards]
 
 
 def without_times(history: list[dict[str, Any]]) -> list[dict[str, Any]]:

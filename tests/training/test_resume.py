@@ -120,7 +120,7 @@ def test_going_on_from_a_given_file_sets_later_ones_aside(tmp_path: Path) -> Non
 @pytest.mark.parametrize("schedule", ["batch", "mini_epoch"])
 def test_scheduler_by_batch_and_scaler_are_saved(tmp_path: Path, schedule: str) -> None:
     def trainer(folder: str, **options: Any) -> Any:
-        scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=5)  # type: ignore[attr-defined]
+        scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=5)
         return make_trainer(
             tmp_path / folder, schedule=schedule, scaler=scaler, checkpoint_every=3, **options
         )

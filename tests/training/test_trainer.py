@@ -12,35 +12,24 @@ import torch
 import torchmetrics
 from torch import nn
 
-from tests.training.course import make_model, make_trainer, mean_error, rows_of, same, without_times
+from tests.training.course import (
+    batches_of,
+    make_model,
+    make_trainer,
+    mean_error,
+    rows_of,
+    same,
+    trainer_of,
+    without_times,
+)
 from tombola.training import (
     Bytes,
-    CheckpointError,
     Chunk,
-    MiniEpochTrainer,
     Rows,
     ShardError,
     StopReason,
     TrainingError,
-    load_checkpoint,
 )
-
-
-def trainer_of(folder: Path, shards: Any, make_loader: Any, **options: Any) -> MiniEpochTrainer:
-    model = make_model()
-    settings: dict[str, Any] = {
-        "optimizer": torch.optim.SGD(model.parameters(), lr=0.01),
-        "loss": mean_error,
-        "checkpoints": folder / "checkpoints",
-        "progress": "none",
-        "tensorboard": False,
-        **options,
-    }
-    return MiniEpochTrainer(model, shards, make_loader, **settings)
-
-
-def batches_of(chunk: Chunk) -> list[torch.Tensor]:
-    return [rows_of(int(shard)) for shard in chunk.shards]
 
 
 def files(folder: Path, names: str) -> list[Path]:
@@ -296,63 +285,3 @@ def test_an_error_of_the_callback_ends_training(tmp_path: Path) -> None:
 
     with pytest.raises(KeyError, match="0"):
         make_trainer(tmp_path, on_mini_epoch=prune).fit()
-
-
-@pytest.mark.parametrize(
-    ("options", "kind", "match"),
-    [
-        ({"chunk_size": 0}, ValueError, "chunk_size must be an integer >= 1, but is 0"),
-        ({"num_epochs": 0}, ValueError, "num_epochs must be an integer >= 1, but is 0"),
-        ({"mode": "most"}, ValueError, 'mode must be "min" or "max", but is "most"'),
-        ({"on_full_disk": "skip"}, ValueError, 'on_full_disk must be "stop" or "continue"'),
-        ({"config": {"a": {1}}}, TypeError, "config must be what JSON can hold"),
-        ({"validation": iter([])}, TypeError, "validation must be iterable again and again"),
-        ({"step": mean_error}, ValueError, "give either loss or step"),
-        ({"validation": None, "validate_every": 3}, ValueError, "give validation, too"),
-        ({"metrics": {"a": torchmetrics.MeanMetric()}}, ValueError, "both metrics and update_metrics"),
-    ],
-)
-def test_bad_options(tmp_path: Path, options: dict[str, Any], kind: type[Exception], match: str) -> None:
-    with pytest.raises(kind, match=match):
-        make_trainer(tmp_path, **options)
-
-
-@pytest.mark.parametrize(
-    ("shards", "kind", "match"),
-    [
-        ([], ValueError, "shards must not be empty"),
-        ("files", TypeError, "shards must be a sequence of shards"),
-        ([1, "1"], ValueError, "shards must differ, but 1 comes twice"),
-        ([object()], TypeError, "object has no __str__"),
-    ],
-)
-def test_bad_shards(tmp_path: Path, shards: Any, kind: type[Exception], match: str) -> None:
-    with pytest.raises(kind, match=match):
-        trainer_of(tmp_path, shards, batches_of).fit()
-
-
-def test_monitor_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="monitor must be one of train_loss, validation_loss"):
-        make_trainer(tmp_path, monitor="validation_accuracy").fit()
-
-
-def test_another_model_or_configuration_is_refused_with_a_list(tmp_path: Path) -> None:
-    make_trainer(tmp_path, config={"rate": 0.1, "deep": {"a": 1}}).fit()
-    other = make_trainer(
-        tmp_path, resume="latest", seed=5, model=make_model(17), config={"rate": 0.2, "deep": {"a": 1}}
-    )
-    with pytest.raises(CheckpointError) as caught:
-        other.fit()
-    text = str(caught.value)
-    assert "model.0.weight was 'float32 (16, 8)', now is 'float32 (17, 8)'" in text
-    assert "options.seed was 0, now is 5" in text
-    assert "options.config.rate was 0.1, now is 0.2" in text
-    assert "deep" not in text
-
-
-def test_a_folder_with_checkpoints_is_not_mixed_up(tmp_path: Path) -> None:
-    make_trainer(tmp_path).fit()
-    with pytest.raises(CheckpointError, match="holds checkpoints already: give resume='latest'"):
-        make_trainer(tmp_path).fit()
-    state = load_checkpoint(tmp_path / "checkpoint_epoch1_chunk8.pt")
-    assert state["course"]["batches"] == 40

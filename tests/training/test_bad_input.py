@@ -1,0 +1,108 @@
+"""Bad options, shards and checkpoints: one clear error each."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torchmetrics
+
+from tests.training.course import batches_of, make_model, make_trainer, mean_error, trainer_of
+from tombola.training import CheckpointError, TrainingError, load_checkpoint
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "match"),
+    [
+        ({"chunk_size": 0}, ValueError, "chunk_size must be an integer >= 1, but is 0"),
+        ({"num_epochs": 0}, ValueError, "num_epochs must be an integer >= 1, but is 0"),
+        ({"mode": "most"}, ValueError, 'mode must be "min" or "max", but is "most"'),
+        ({"on_full_disk": "skip"}, ValueError, 'on_full_disk must be "stop" or "continue"'),
+        ({"config": {"a": {1}}}, TypeError, "config must be what JSON can hold"),
+        ({"validation": iter([])}, TypeError, "validation must be iterable again and again"),
+        ({"step": mean_error}, ValueError, "give either loss or step"),
+        ({"validation": None, "validate_every": 3}, ValueError, "give validation, too"),
+        ({"metrics": {"a": torchmetrics.MeanMetric()}}, ValueError, "both metrics and update_metrics"),
+    ],
+)
+def test_bad_options(tmp_path: Path, options: dict[str, Any], kind: type[Exception], match: str) -> None:
+    with pytest.raises(kind, match=match):
+        make_trainer(tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("shards", "kind", "match"),
+    [
+        ([], ValueError, "shards must not be empty"),
+        ("files", TypeError, "shards must be a sequence of shards"),
+        ([1, "1"], ValueError, "shards must differ, but 1 comes twice"),
+        ([object()], TypeError, "object has no __str__"),
+    ],
+)
+def test_bad_shards(tmp_path: Path, shards: Any, kind: type[Exception], match: str) -> None:
+    with pytest.raises(kind, match=match):
+        trainer_of(tmp_path, shards, batches_of).fit()
+
+
+def test_monitor_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="monitor must be one of train_loss, validation_loss"):
+        make_trainer(tmp_path, monitor="validation_accuracy").fit()
+
+
+def test_another_model_or_configuration_is_refused_with_a_list(tmp_path: Path) -> None:
+    make_trainer(tmp_path, config={"rate": 0.1, "deep": {"a": 1}}).fit()
+    other = make_trainer(
+        tmp_path, resume="latest", seed=5, model=make_model(17), config={"rate": 0.2, "deep": {"a": 1}}
+    )
+    with pytest.raises(CheckpointError) as caught:
+        other.fit()
+    text = str(caught.value)
+    assert "model.0.weight was 'float32 (16, 8)', now is 'float32 (17, 8)'" in text
+    assert "options.seed was 0, now is 5" in text
+    assert "options.config.rate was 0.1, now is 0.2" in text
+    assert "deep" not in text
+
+
+def test_a_folder_with_checkpoints_is_not_mixed_up(tmp_path: Path) -> None:
+    make_trainer(tmp_path).fit()
+    with pytest.raises(CheckpointError, match="holds checkpoints already: give resume='latest'"):
+        make_trainer(tmp_path).fit()
+    state = load_checkpoint(tmp_path / "checkpoint_epoch1_chunk8.pt")
+    assert state["course"]["batches"] == 40
+
+
+def test_a_damaged_newest_file_is_skipped_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_trainer(tmp_path).fit()
+    flipped, cut = tmp_path / "checkpoint_epoch1_chunk8.pt", tmp_path / "checkpoint_epoch1_chunk4.pt"
+    content = bytearray(flipped.read_bytes())
+    content[content.find(b"data/0") + 100] ^= 0xFF
+    flipped.write_bytes(content)
+    cut.write_bytes(cut.read_bytes()[:1000])
+    result = make_trainer(tmp_path, resume="latest").fit()
+    assert result.batches == 40
+    assert f"skipped the checkpoint {flipped.name}" in caplog.text
+    assert f"skipped the checkpoint {cut.name}" in caplog.text
+
+
+@pytest.mark.parametrize("option", ["stop", "continue"])
+def test_a_full_disk(tmp_path: Path, option: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The temporary file of the second checkpoint leads to /dev/full, where writing finds no space."""
+
+    def fill(record: dict[str, Any]) -> None:
+        if record["chunk_start"] == 0:
+            (tmp_path / ".checkpoint_epoch0_chunk4.pt.partial").symlink_to("/dev/full")
+
+    trainer = make_trainer(tmp_path, on_full_disk=option, on_mini_epoch=fill, num_epochs=1)
+    if option == "stop":
+        with pytest.raises(CheckpointError, match=r"chunk4\.pt cannot be written: No space .*stay whole"):
+            trainer.fit()
+    else:
+        assert len(trainer.fit().history) == 3
+        assert "training goes on: No space left" in caplog.text
+    assert not (tmp_path / "checkpoint_epoch0_chunk4.pt").exists()
+    assert load_checkpoint(tmp_path / "checkpoint_epoch0_chunk0.pt")["course"]["batches"] == 8
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match=r"the folder of checkpoints, .*, must be writable, but"):
+        make_trainer(tmp_path / "file" / "checkpoints").fit()
