@@ -34,13 +34,14 @@ class MultiTaskLinear(nn.Module):
     """
 
     centre: Tensor
+    spread: Tensor
 
     def __init__(
         self, n_features: int, n_classes: Mapping[str, int], *, centre: Tensor, spread: float = 1.0
     ) -> None:
         super().__init__()
         self.register_buffer("centre", centre)
-        self.spread = spread
+        self.register_buffer("spread", torch.tensor(spread))
         self.n_classes = dict(n_classes)
         self.linear = nn.Linear(n_features, sum(self.n_classes.values()))
         nn.init.zeros_(self.linear.weight)
@@ -74,6 +75,7 @@ class MultiTaskMlp(nn.Module):
     """
 
     centre: Tensor
+    spread: Tensor
 
     def __init__(
         self,
@@ -88,7 +90,7 @@ class MultiTaskMlp(nn.Module):
         super().__init__()
         self.register_buffer("centre", centre)
         # A row's features make up a typical length of 1 together; layers expect that of each.
-        self.spread = spread / n_features**0.5
+        self.register_buffer("spread", torch.tensor(spread / n_features**0.5))
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise((n_features, *hidden)):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]

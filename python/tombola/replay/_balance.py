@@ -74,12 +74,13 @@ class Balance:
         ValueError
             If a similarity is not in [0, 1].
         """
+        similarity = np.full(len(labels), MISSING)
+        known = np.isin(labels, self.classes.labels)  # others have no prototype
+        if features is not None and self.groups.has_prototypes and known.any():
+            rows = torch.from_numpy(np.flatnonzero(known)).to(features.device)
+            similarity[known] = self._similarity(features[rows], self.classes.codes(labels[known]))
         codes = self.classes.codes(labels)
         self._extend()
-        if features is None or not self.groups.has_prototypes:
-            similarity = np.full(len(codes), MISSING)
-        else:
-            similarity = self._similarity(features, codes)
         return Newcomers(codes, 1 / (similarity + self.options.eps), factors)
 
     def replace(self, slots: IndexArray, features: torch.Tensor | None) -> None:
@@ -170,6 +171,18 @@ class Balance:
         unseen = np.isnan(self.groups.table[:, :1]).all(axis=1) & (self.classes.counts > 0)
         if every is not None and self.draws % every and not unseen.any():
             return
+        groups, written = self.groups, self.written_since_fit
+        kept = groups.table, groups.similarity.copy(), groups.groups, groups.threshold
+        try:
+            self._refit_now(prototypes, storage, stored, unseen)
+        except BaseException:  # the next draw begins again from what held before
+            groups.table, groups.similarity, groups.groups, groups.threshold = kept
+            self.written_since_fit = written
+            raise
+
+    def _refit_now(
+        self, prototypes: Any, storage: Storage, stored: int, unseen: npt.NDArray[np.bool_]
+    ) -> None:
         own = prototypes is None
         if not own:
             table = given_table(prototypes, self.classes.labels, self.classes.counts)
@@ -179,7 +192,7 @@ class Balance:
             table = self.means.table(self.classes.counts)
             self.written_since_fit = 0
         _check_width(storage.parts["features"], table)
-        versions = parameter_versions(self.groups.measure), parameter_versions(self.groups.rule)
+        versions = self._module_versions()
         changed = self.groups.changed(table)
         if versions[0] != self.versions[0]:
             changed[:] = True
@@ -188,6 +201,9 @@ class Balance:
             self._rescore(changed, storage, stored)
         self.versions = versions
         self.own_prototypes = own
+
+    def _module_versions(self) -> tuple[Any, Any]:
+        return parameter_versions(self.groups.measure), parameter_versions(self.groups.rule)
 
     def _own_due(self, unseen: npt.NDArray[np.bool_], stored: int) -> bool:
         if self.options.refit_every is not None:
@@ -233,12 +249,15 @@ class Balance:
         return {
             "arrays": {name: torch.from_numpy(array.copy()) for name, array in arrays.items()},
             "numbers": numbers | {"threshold": self.groups.threshold},
+            "trained": [
+                now != then for now, then in zip(self._module_versions(), self.versions, strict=True)
+            ],
             "scale": tree["scale"],
         }
 
     def load(self, state: dict[str, Any], stored: int) -> None:
         """Take over what `state` returned; modules are taken for those that it was made with."""
-        arrays = {name: tensor.numpy().copy() for name, tensor in state["arrays"].items()}
+        arrays = {name: tensor.cpu().numpy().copy() for name, tensor in state["arrays"].items()}
         self.classes.load(arrays["labels"], arrays["counts"])
         self.means.sums = arrays["sums"]
         for name in ("scores", "priorities", "task_factors"):
@@ -253,7 +272,11 @@ class Balance:
             setattr(self, name, state["numbers"][name])
         own = self._own(np.arange(stored))
         weights.load(arrays["codes"], own, arrays["applied"], arrays["mass"], arrays["tree"], state["scale"])
-        self.versions = (parameter_versions(groups.measure), parameter_versions(groups.rule))
+        measure, rule = (
+            None if is_trained else version
+            for is_trained, version in zip(state["trained"], self._module_versions(), strict=True)
+        )
+        self.versions = measure, rule
 
 
 _NUMBERS = ("highest", "prioritised", "labelled", "draws", "own_prototypes", "written_since_fit")

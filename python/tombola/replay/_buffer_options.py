@@ -57,7 +57,8 @@ class BufferOptions:
             msg = f"semantic_similarity must be None or callable, but is {self.semantic_similarity!r}"
             raise TypeError(msg)
         if self.adaptive_threshold is not None and not callable(self.adaptive_threshold):
-            check_share("adaptive_threshold", self.adaptive_threshold)
+            share = check_share("adaptive_threshold", self.adaptive_threshold)
+            object.__setattr__(self, "adaptive_threshold", share)
         if self.threshold_quantile is not None:
             check_share("threshold_quantile", self.threshold_quantile)
             if self.adaptive_threshold is not None:

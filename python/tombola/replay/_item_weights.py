@@ -62,8 +62,11 @@ class ItemWeights:
         self.mass[counts == 0] = 0.0
         self.codes[slots] = codes
         self.own[slots] = own
+        if not np.isfinite(self.mass).all():  # what was not finite may be gone
+            self.mass = np.bincount(self.codes, weights=self.own, minlength=classes).astype(np.float64)
         fresh = counts == np.bincount(codes, minlength=classes)  # nothing else is stored of these
-        self.applied[fresh] = np.where(np.isfinite(factors[fresh]), factors[fresh], 1.0)
+        usable = np.isfinite(factors[fresh]) & (factors[fresh] > 0)
+        self.applied[fresh] = np.where(usable, factors[fresh], 1.0)
         self.tree.update(slots, _drawable(own * self.applied[codes]))
 
     def rescore(self, slots: IndexArray, own: Reals, stored: int) -> None:
@@ -74,7 +77,9 @@ class ItemWeights:
             change = own[first] - self.own[distinct]
             self.mass += np.bincount(self.codes[distinct], weights=change, minlength=classes)
             self.own[slots] = own
-        else:  # sums made anew: what was rounded is gone
+        if (
+            len(slots) * 8 >= stored or not np.isfinite(self.mass).all()
+        ):  # sums made anew: what was rounded or not finite is gone
             self.own[slots] = own
             sums = np.bincount(self.codes[:stored], weights=self.own[:stored], minlength=classes)
             self.mass = np.asarray(sums, dtype=np.float64)
@@ -101,7 +106,7 @@ class ItemWeights:
         accepted = float((counts * keep).sum() / counts.sum())  # about; what is exact does not hang on it
         found: list[IndexArray] = []
         need = size if replace else min(size, self.tree.n_positive)
-        first = step
+        first, zeroed = step, False
         try:
             while need:
                 many = int(need / accepted * 1.1) + 8
@@ -115,9 +120,10 @@ class ItemWeights:
                 need -= len(kept)
                 found.append(kept)
                 if need and not replace and len(kept):
+                    zeroed = True
                     self.tree.update(kept, np.zeros(len(kept)))
         finally:
-            if not replace and len(found) > 1:
+            if zeroed:
                 back = np.concatenate(found)
                 self.tree.update(back, self.own[back] * self.applied[self.codes[back]])
         slots = np.concatenate([np.empty(0, dtype=np.int64), *found])

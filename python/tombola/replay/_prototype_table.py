@@ -135,6 +135,9 @@ class ClassMeans:
 
     def table(self, counts: IndexArray) -> Table:
         """Return the means, NaN for classes of which nothing is stored."""
+        missing = len(counts) - len(self.sums)
+        if missing > 0:
+            self.sums = np.concatenate([self.sums, np.zeros((missing, self.sums.shape[1]))])
         self.sums[counts == 0] = 0.0
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.sums / np.where(counts > 0, counts, np.nan)[:, np.newaxis]

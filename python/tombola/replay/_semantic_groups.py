@@ -53,6 +53,8 @@ def item_similarity(
         If a measure gives a finite number that is not in [0, 1], or another shape than one a row.
     """
     labels = codes.astype(np.int64)
+    if not table.shape[1]:
+        return np.full(len(codes), MISSING)
     if measure is None:
         return prototype_similarity(features, labels, table)
     out = np.full(len(labels), MISSING)

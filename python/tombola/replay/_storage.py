@@ -36,6 +36,10 @@ def as_tensor(name: str, values: Any) -> torch.Tensor:
     except (TypeError, ValueError, RuntimeError) as error:
         msg = f"{name} must be a tensor or an array of numbers, but is {type(values).__name__}: {error}"
         raise TypeError(msg) from error
+    if tensor.layout != torch.strided:
+        msg = f"{name} must be dense, but the layout is {tensor.layout}"
+        raise TypeError(msg)
+    tensor = tensor.resolve_conj().resolve_neg()
     if tensor.ndim == 0:
         msg = f"{name} must hold one entry an item, but is a single number"
         raise ValueError(msg)

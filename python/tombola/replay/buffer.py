@@ -18,6 +18,7 @@ from ._buffer_input import priority_array, read_items, slot_array, task_factors
 from ._buffer_options import BufferOptions, check_state
 from ._reservoir import arrivals
 from ._semantic_groups import Measure
+from ._storage import Storage
 from ._stored_items import Batch, StoredItems, Transform
 from .buffer_report import BufferReport, make_report
 from .schedule import BalanceSchedule
@@ -332,12 +333,13 @@ class BalancedBuffer(StoredItems):
         """
         with self._lock:
             check_state(state, _VERSION, self._described())
-            self.seed = state["seed"]
-            self.num_seen_examples = state["num_seen_examples"]
+            storage = Storage(self.buffer_size, self.device)
+            storage.load(state["items"])
+            balance = Balance(self.buffer_size, self._options)
+            balance.load(state["balance"], min(state["num_seen_examples"], self.buffer_size))
+            self.seed, self.num_seen_examples = state["seed"], state["num_seen_examples"]
             self._steps, self._uniform_draws = state["steps"], state["uniform_draws"]
-            self._storage.load(state["items"])
-            self._balance = Balance(self.buffer_size, self._options)
-            self._balance.load(state["balance"], len(self))
+            self._storage, self._balance = storage, balance
 
     def _described(self) -> dict[str, Any]:
         return {"buffer_size": self.buffer_size} | self._options.described()

@@ -8,6 +8,7 @@ look at the checksums in its files, so they are looked at here: a damaged file i
 A file that is not to be taken for the newest any more is set aside under another name, never deleted.
 """
 
+import errno
 import logging
 import math
 import re
@@ -18,13 +19,16 @@ from typing import Any, NamedTuple
 
 import torch
 
-from .errors import CheckpointError
+from .errors import CheckpointError, UnreadableCheckpointError
 from .files import is_full_disk, remove_leftovers, write_whole
 
 __all__ = ["CheckpointFolder", "Place", "load_checkpoint"]
 
 FORMAT = "tombola.training"
 VERSION = 1
+
+_NOT_DAMAGE = {errno.EACCES, errno.EPERM, errno.EIO, errno.ENOMEM, errno.ESTALE, errno.EMFILE, errno.ENFILE}
+"""Errors that say nothing about what a file holds."""
 
 _logger = logging.getLogger("tombola.training")
 _NAME = re.compile(r"checkpoint_epoch(\d+)_chunk(\d+)(?:_batch(\d+))?\.pt")
@@ -60,7 +64,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        If it cannot be read, is damaged, or is no checkpoint of this format.
+        If it is damaged, or no checkpoint of this format.
+    UnreadableCheckpointError
+        If it may be whole, but cannot be read now.
     """
     path = Path(path)
     try:
@@ -72,15 +78,19 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
+    except MemoryError as error:
+        msg = f"{path} cannot be read: there is not enough memory"
+        raise UnreadableCheckpointError(msg) from error
     except Exception as error:  # torch raises many kinds for files that are cut short or none of its own
+        is_damaged = not (isinstance(error, OSError) and error.errno in _NOT_DAMAGE)
         msg = f"{path} cannot be read: {error}"
-        raise CheckpointError(msg) from error
+        raise (CheckpointError if is_damaged else UnreadableCheckpointError)(msg) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         msg = f"{path} must be a checkpoint of tombola.training, but holds something else"
         raise CheckpointError(msg)
     if state.get("version") != VERSION:
         msg = f"{path} must be of format version {VERSION}, but is of {state.get('version')!r}"
-        raise CheckpointError(msg)
+        raise UnreadableCheckpointError(msg)
     return state
 
 
@@ -120,35 +130,51 @@ class CheckpointFolder:
         """Return the file of a place."""
         return self.folder / place.name
 
-    def newest(self, refuse: Callable[[dict[str, Any]], str | None]) -> tuple[Path, dict[str, Any]] | None:
-        """Return the newest file that is whole and not refused; those after it are set aside.
+    def newest(
+        self, refuse: Callable[[dict[str, Any]], str | None]
+    ) -> tuple[tuple[Path, dict[str, Any]] | None, list[tuple[Path, str]]]:
+        """Return the newest file that is whole and not refused, and those after it, each with why it is not.
 
         Parameters
         ----------
         refuse : callable
             Given what a file holds, says why training cannot go on from it, or None.
+
+        Raises
+        ------
+        UnreadableCheckpointError
+            If a file may be whole, but cannot be read now.
         """
+        rejected: list[tuple[Path, str]] = []
         for place in reversed(self.places()):
             path = self.path(place)
             try:
                 state = load_checkpoint(path)
+            except UnreadableCheckpointError:
+                raise
             except CheckpointError as error:
                 _logger.warning("skipped the checkpoint %s, the one before it is used: %s", path.name, error)
-                self._set_aside(path, "damaged")
+                rejected.append((path, "damaged"))
                 continue
             why = refuse(state)
             if why is None:
-                return path, state
+                return (path, state), rejected
             _logger.warning("skipped the checkpoint %s, the one before it is used: %s", path.name, why)
-            self._set_aside(path, "unused")
-        return None
+            rejected.append((path, "unused"))
+        return None, rejected
 
-    def set_aside_after(self, place: Place) -> None:
-        """Set the files aside that are newer than a place from which training goes on."""
-        for later in self.places():
-            if later > place:
-                _logger.warning("set %s aside: training goes on from %s", later.name, place.name)
-                self._set_aside(self.path(later), "unused")
+    def after(self, place: Place) -> list[tuple[Path, str]]:
+        """Return the files that are newer than a place, as `set_aside` takes them."""
+        return [(self.path(later), "unused") for later in self.places() if later > place]
+
+    def set_aside(self, files: list[tuple[Path, str]]) -> None:
+        """Rename files that are not to be taken for the newest any more; none is overwritten."""
+        for path, why in files:
+            aside, number = path.with_name(f"{path.name}.{why}"), 1
+            while aside.exists():
+                aside, number = path.with_name(f"{path.name}.{why}{number}"), number + 1
+            path.replace(aside)
+            _logger.warning("%s was set aside as %s", path.name, aside.name)
 
     def save(self, place: Place, state: dict[str, Any]) -> Path:
         """Write a checkpoint, whole or not at all.
@@ -172,12 +198,12 @@ class CheckpointFolder:
         return path
 
     def prune(self, best: str | None) -> None:
-        """Delete what is neither among the newest nor the best."""
+        """Delete what is neither among the newest, nor the newest of a whole chunk, nor the best."""
         if self._keep_last is None:
             return
-        for place in self.places()[: -self._keep_last]:
-            if place.name != best:
+        places = self.places()
+        whole = [place for place in places if math.isinf(place.batch)]
+        kept = {best, *(place.name for place in (*places[-self._keep_last :], *whole[-1:]))}
+        for place in places:
+            if place.name not in kept:
                 self.path(place).unlink(missing_ok=True)
-
-    def _set_aside(self, path: Path, why: str) -> None:
-        path.replace(path.with_name(f"{path.name}.{why}"))

@@ -1,6 +1,6 @@
 """What can go wrong in training, beyond wrong arguments: one class each for checkpoints and for shards."""
 
-__all__ = ["CheckpointError", "ShardError", "TrainingError"]
+__all__ = ["CheckpointError", "ShardError", "TrainingError", "UnreadableCheckpointError"]
 
 
 class TrainingError(RuntimeError):
@@ -13,3 +13,7 @@ class CheckpointError(TrainingError):
 
 class ShardError(TrainingError):
     """A shard is missing or cannot be read; the message names it and where in training that was."""
+
+
+class UnreadableCheckpointError(CheckpointError):
+    """A checkpoint may be whole, but cannot be read now: permissions, the device, a newer format."""

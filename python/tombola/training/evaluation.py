@@ -120,7 +120,7 @@ class Evaluator:
         value = record[self.monitor]
         value = math.nan if value is None else float(value)
         if is_better(value, course.best_value, self._options.mode):
-            course.best_value, course.best_name, course.since_best = value, name, 0
+            course.best_value, course.best_name, course.since_best = value, name or course.best_name, 0
         else:
             course.since_best += 1
 

@@ -125,6 +125,7 @@ class Opener:
                     position=course.position,
                     state=None if course.dropped else state,
                     resume_by=self._options.resume_by,
+                    may_be_shorter=bool(course.dropped),
                     is_elastic=not by_shard and any(span[0] != ranks.world_size for span in spans),
                 )
             except Exception as raised:

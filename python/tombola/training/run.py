@@ -35,6 +35,8 @@ SHOWN_SECONDS = 0.2
 DRAWN_SECONDS = 5.0
 
 _logger = logging.getLogger("tombola.training")
+_SIGNAL_SECONDS = 0.1
+"""A signal to all processes of a group may end workers before it is heard here."""
 
 
 class _Stop(Exception):
@@ -144,7 +146,10 @@ class Run:
                     continue
                 self._look()
                 if segment.end == "interrupted":
-                    self._save(stream)
+                    if (
+                        segment.done or self._saver.last is None
+                    ):  # else there is a file, from before validation
+                        self._save(stream)
                     raise _Stop(StopReason.SIGNAL)
                 if self._is_over() or self._is_due("checkpoint_every") or self._is_due("validate_every"):
                     self._save(stream)
@@ -185,7 +190,15 @@ class Run:
             def fetch_alone() -> Any:
                 if note.received:
                     raise Interrupted
-                return fetch()
+                try:
+                    return fetch()
+                except StopIteration:
+                    raise
+                except Exception:
+                    time.sleep(_SIGNAL_SECONDS)
+                    if note.received:
+                        raise Interrupted from None
+                    raise
 
             return fetch_alone
 
@@ -201,6 +214,8 @@ class Run:
                 error, failed = raised, 1
             ended, failed, stopping = ranks.most(ended, failed, int(note.received != 0))
             self._is_stopping = bool(stopping)  # before the next batch: this one is drawn already
+            if failed and stopping:
+                raise Interrupted
             if failed:
                 raise error or TrainingError("the loader of another rank failed")
             if ended:

@@ -47,6 +47,7 @@ class Saver:
         self._folder: CheckpointFolder | None = None
         self._history: HistoryFile | None = None
         self.last: str | None = None
+        self._rejected: list[tuple[Path, str]] = []
         """The name of the file that holds the course as it is, None where it could not be written."""
         self.begin: RandomState = {}
         """The random state at the chunk's start."""
@@ -100,6 +101,7 @@ class Saver:
         if differing:
             msg = f"{name} was saved under another model or configuration: {'; '.join(differing)}"
             raise CheckpointError(msg)
+        self._first(self._set_aside)
         ranks = self._ranks
         course = Course.from_dict(state["course"], rank=ranks.rank, world_size=ranks.world_size)
         self._parts.load(state)
@@ -121,10 +123,14 @@ class Saver:
             return None
         if resume == "latest":
             had = bool(folder.places())
-            found = folder.newest(self._refusal)
+            found, self._rejected = folder.newest(self._refusal)
             if found is None:
                 if had:
-                    _logger.warning("no whole checkpoint is left in %s: training begins anew", folder.folder)
+                    msg = (
+                        f"none of the checkpoints in {folder.folder} can be gone on from; "
+                        f"another folder begins anew"
+                    )
+                    raise CheckpointError(msg)
                 return None
             path, state = found
             return path.name, state
@@ -135,8 +141,12 @@ class Saver:
             msg = f"{path} cannot be gone on from: {why}"
             raise CheckpointError(msg)
         place = self._place(Course.from_dict(state["course"], rank=0, world_size=1))
-        folder.set_aside_after(place)
+        self._rejected = folder.after(place)
         return path.name, state
+
+    def _set_aside(self) -> None:
+        assert self._folder is not None
+        self._folder.set_aside(self._rejected)
 
     def _refusal(self, state: Mapping[str, Any]) -> str | None:
         """Say why this number of ranks cannot go on from a checkpoint."""

@@ -78,7 +78,8 @@ class Stream:
         close = getattr(self._iterator, "close", None)
         if close is not None:
             close()
-        self._iterator = iter(())
+        nothing: Iterator[Any] = iter(())
+        self._iterator, self._own, self.fetch = nothing, None, nothing.__next__
 
 
 class _OwnStream:
@@ -106,6 +107,7 @@ def open_stream(
     state: Mapping[str, Any] | None = None,
     resume_by: ResumeBy = "auto",
     is_elastic: bool = False,
+    may_be_shorter: bool = False,
 ) -> Stream:
     """Make the loader of a chunk and bring it to a position.
 
@@ -123,6 +125,8 @@ def open_stream(
     resume_by : {"auto", "seek", "replay"}
     is_elastic : bool
         Whether the position was reached under another world size, so that only seeking can go on.
+    may_be_shorter : bool
+        Whether shards were left out since, so that a loader that ends before the position is no error.
 
     Raises
     ------
@@ -142,9 +146,14 @@ def open_stream(
             batches: Iterator[Any] = map(loader.__getitem__, range(consumed, len(loader)))
             return Stream(batches.__next__, len(loader), batches, None, 0, None)
         if by_seek and seekable is not None and consumed:
-            seekable.load_state_dict(
-                seekable.state_at(Position(epoch, position.spans)) if state is None else state
-            )
+            try:
+                at = seekable.state_at(Position(epoch, position.spans)) if state is None else state
+                seekable.load_state_dict(at)
+            except ValueError:
+                if not may_be_shorter:
+                    raise
+                nothing: Iterator[Any] = iter(())
+                return Stream(nothing.__next__, consumed, nothing, None, 0, None)
         length = _length(loader)
         iterator = iter(loader)
         if by_seek:
@@ -152,6 +161,8 @@ def open_stream(
             return Stream(iterator.__next__, length, iterator, seekable, epoch, None)
         for done in range(consumed):
             if next(iterator, models) is models:
+                if may_be_shorter:
+                    break
                 msg = (
                     f"the loader of the chunk that begins at shard {chunk.start} must give the {consumed} "
                     f"batches again that are consumed, but ended after {done}"

@@ -14,6 +14,7 @@ Source: Akiba et al., "Optuna: a next-generation hyperparameter optimization fra
 import fcntl
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -236,7 +237,11 @@ class _Report:
         history = config.output / CHECKPOINTS / "history.jsonl"
         if history.exists():
             for line in history.read_text(encoding="utf-8").splitlines():
-                self._add(json.loads(line))
+                try:
+                    record = json.loads(line)
+                except json.JSONDecodeError:  # cut off by a crash: training writes it anew
+                    break
+                self._add(record)
 
     def __call__(self, record: Mapping[str, Any]) -> None:
         self._add(record)
@@ -246,9 +251,11 @@ class _Report:
 
     def _add(self, record: Mapping[str, Any]) -> None:
         config, value = self._config, record[self._config.figure]
-        if record["kind"] != "mini_epoch" or record["batches"] <= self.batches or value is None:
+        if record["kind"] != "mini_epoch" or record["batches"] <= self.batches:
             return
         self.batches = record["batches"]
+        if value is None or not math.isfinite(value):
+            return
         share = (record["epoch"] + (record["chunk"] + 1) / record["n_chunks"]) / config.epochs
         self.curve.append((share, value))
         better = max if config.mode == "max" else min
@@ -274,11 +281,14 @@ def _try(study: optuna.Study, trial: optuna.Trial, plan: SweepPlan, index: int) 
         state = "pruned"
     except (ValueError, OSError, TrainingError, H5adError) as problem:
         state, error = "failed", " ".join(str(problem).split())
-        trial.set_user_attr("error", error)
+    if state == "complete" and report.value is None:
+        state, error = "failed", f"{config.figure} was never finite"
     trial.set_user_attr("index", index)
     trial.set_user_attr("seconds", time.perf_counter() - start)
     trial.set_user_attr("curve", report.curve)
     trial.set_user_attr("batches", report.batches)
+    if error:
+        trial.set_user_attr("error", error)  # the last one: with it the trial counts as over
     told = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
     study.tell(trial, report.value if state == "complete" else None, state=told[state])
     return next(result for result in _results(study) if result.index == index)

@@ -27,7 +27,7 @@ def find_files(key: str, names: Sequence[str]) -> list[Path]:
     """
     found: set[Path] = set()
     for name in names:
-        path = Path(name).expanduser()
+        path = Path(name).expanduser().absolute()
         if path.is_dir():
             some = sorted(path.glob("*.h5ad"))
             problem = "holds no *.h5ad files"

@@ -121,7 +121,8 @@ def run_training(
     with torch_threads(1) if config.model == "linear" else nullcontext():
         model = make_model(config, loaders)
         optimizer = make_optimizer(config, model)
-        _write_config(config)
+        if not there:
+            _write_config(config)
         trainer = MiniEpochTrainer(
             model,
             _Shards(config, loaders),
@@ -154,6 +155,7 @@ def run_training(
             on_mini_epoch=on_mini_epoch,
         )
         result = trainer.fit()
+    _write_config(config)
     curve = config.output / "curve.png"
     if not result.history:
         return TrainingRun(result=result, data=loaders.data, curve=None)
