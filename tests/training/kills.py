@@ -1,8 +1,11 @@
-"""A training in a process of its own, killed with SIGKILL again and again until it is done.
+"""A training in a process of its own, killed with SIGKILL again and again.
 
-Processes fork from a server that has everything imported, so that one costs milliseconds.
+A moment to kill is chosen only once the process has begun to train: one that is killed while it imports torch
+proves nothing. For the same reason a kill counts as one while writing, or within a chunk, by files that the
+killed process itself has written.
 """
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -25,7 +28,7 @@ OPTIONS: dict[str, Any] = {"checkpoint_every": 2, "validate_every": 5, "num_epoc
 
 @dataclass
 class Kills:
-    """How often the process was killed, and how often while it was writing a file or within a chunk."""
+    """How often it was killed in training: while it wrote, and after it had saved within chunks."""
 
     total: int = 0
     while_writing: int = 0
@@ -38,7 +41,7 @@ def server() -> ForkServerContext:
     return context
 
 
-def train(folder: Path, kind: Kind) -> None:
+def train(folder: Path, kind: Kind, has_begun: Any) -> None:
     """Train to the end and keep what came of it. A model of 2 MB, so that writing takes a while."""
     torch.set_num_threads(1)
     model = make_model(50_000)
@@ -47,12 +50,15 @@ def train(folder: Path, kind: Kind) -> None:
         time.sleep(STEP_SECONDS)
 
     trainer = make_trainer(folder, kind, model=model, resume="latest", on_mini_epoch=slowly, **OPTIONS)
+    has_begun.set()
     torch.save(outcome(trainer, trainer.fit()), folder / "outcome")
 
 
 def run_to_the_end(folder: Path, kind: Kind) -> Any:
     """Return what comes of an undisturbed run."""
-    process = server().Process(target=train, args=(folder, kind))
+    context = server()
+    has_begun = context.Event()  # held until the process has its own
+    process = context.Process(target=train, args=(folder, kind, has_begun))
     process.start()
     process.join()
     assert process.exitcode == 0
@@ -64,34 +70,49 @@ def train_killed(folder: Path, kind: Kind, kills: Kills, seed: int, *, most: int
 
     Every other kill waits for a random moment, the others until a file is being written, a random while long.
     """
-    generator = random.Random(seed)
+    generator, context = random.Random(seed), server()
     number = 0
     while True:
-        process = server().Process(target=train, args=(folder, kind))
+        before, has_begun = _files(folder), context.Event()
+        process = context.Process(target=train, args=(folder, kind, has_begun))
         process.start()
-        if most is None or number < most:
-            _wait_to_kill(process, folder, generator, until_writing=number % 2 == 1)
-        else:
-            process.join()
         assert process.pid is not None
-        if process.exitcode is None:
-            os.kill(process.pid, signal.SIGKILL)
+        if most is None or number < most:
+            assert has_begun.wait(60)
+            _wait_to_kill(process, folder, before, generator, until_writing=number % 2 == 1)
+            if process.exitcode is None:
+                os.kill(process.pid, signal.SIGKILL)
         process.join()
         if process.exitcode == 0:
             return torch.load(folder / "outcome", weights_only=True)
         assert process.exitcode == -signal.SIGKILL
         number += 1
+        own = _files(folder) - before
         kills.total += 1
-        kills.while_writing += bool(list(folder.glob(".*.partial")))
-        newest = max(folder.glob("*.pt"), key=lambda path: path.stat().st_mtime_ns, default=None)
-        kills.within_chunk += newest is not None and "batch" in newest.name
+        kills.while_writing += any(name.startswith(".checkpoint") for name, _ in own)
+        kills.within_chunk += any("_batch" in name and name.endswith(".pt") for name, _ in own)
 
 
-def _wait_to_kill(process: Any, folder: Path, generator: random.Random, *, until_writing: bool) -> None:
-    end = time.monotonic() + generator.uniform(0.0, 0.5)
+def _files(folder: Path) -> set[tuple[str, int]]:
+    """Return names and times of writing: what changes is new."""
+    found = set()
+    for path in folder.glob("*checkpoint*"):
+        with contextlib.suppress(FileNotFoundError):
+            found.add((path.name, path.stat().st_mtime_ns))
+    return found
+
+
+def _is_writing(folder: Path, before: set[tuple[str, int]]) -> bool:
+    return any(name.endswith(".partial") for name, _ in _files(folder) - before)
+
+
+def _wait_to_kill(
+    process: Any, folder: Path, before: set[tuple[str, int]], generator: random.Random, *, until_writing: bool
+) -> None:
+    end = time.monotonic() + generator.uniform(0.0, 0.4)
     while process.exitcode is None and time.monotonic() < end:
         time.sleep(0.0005)
     if until_writing:
-        while process.exitcode is None and not list(folder.glob(".checkpoint*.partial")):
+        while process.exitcode is None and not _is_writing(folder, before):
             time.sleep(0.0002)
         time.sleep(generator.uniform(0.0, 0.004))
