@@ -162,7 +162,7 @@ class Balance:
         shares = self.shares()
         drawn = self.weights.draw(size, seed, step, self.factors(), self.classes.counts, replace=replace)
         self.drawn += np.bincount(self.weights.codes[drawn.slots], minlength=len(shares))
-        self.expected += len(drawn.slots) * shares
+        self.expected += len(drawn.slots) * np.nan_to_num(shares)
         self.draws += 1
         return drawn
 
@@ -172,7 +172,7 @@ class Balance:
         if every is not None and self.draws % every and not unseen.any():
             return
         groups, written = self.groups, self.written_since_fit
-        kept = groups.table, groups.similarity.copy(), groups.groups, groups.threshold
+        kept = groups.table, groups.similarity, groups.groups, groups.threshold
         try:
             self._refit_now(prototypes, storage, stored, unseen)
         except BaseException:  # the next draw begins again from what held before

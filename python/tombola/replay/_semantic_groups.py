@@ -147,9 +147,6 @@ class SemanticGroups:
         if classes > known:
             width = self.table.shape[1]
             self.table = np.concatenate([self.table, np.full((classes - known, width), np.nan)])
-            similarity = np.full((classes, classes), np.nan)
-            similarity[:known, :known] = self.similarity
-            self.similarity = similarity
             first = int(self.groups.max(initial=-1)) + 1
             self.groups = np.concatenate([self.groups, first + np.arange(classes - known)])
 
@@ -160,14 +157,25 @@ class SemanticGroups:
         same = (table == self.table) | (np.isnan(table) & np.isnan(self.table))
         return np.asarray(~same.all(axis=1))
 
+    def _make_room(self, classes: int) -> None:
+        """Let there be a similarity for every two classes; without prototypes it would be in vain."""
+        known = len(self.similarity)
+        if classes > known:
+            similarity = np.full((classes, classes), np.nan)
+            similarity[:known, :known] = self.similarity
+            self.similarity = similarity
+
     def fit(self, table: Table, changed: npt.NDArray[np.bool_], labels: IndexArray) -> None:
         """Take over prototypes, of which some changed, and group the classes anew."""
         self.table = table
+        self._make_room(len(table))
         at = np.flatnonzero(changed)
         if len(at):
             rows = self._pairs(at)
-            self.similarity[at] = rows
-            self.similarity[:, at] = rows.T
+            similarity = self.similarity.copy()  # what was kept of the state before stays as it was
+            similarity[at] = rows
+            similarity[:, at] = rows.T
+            self.similarity = similarity
         self.threshold = self._threshold()
         self.groups = linked_groups(self.similarity, self.threshold, labels)
 
