@@ -91,7 +91,7 @@ class MiniEpochTrainer:
     checkpoint_every : int, optional
         Save after every so many batches of a chunk, too.
     keep_last : int or None
-        How many of the newest files are kept.
+        How many of the newest files are kept; the newest of a whole chunk is kept besides.
     keep_best : bool
         Whether the best one is kept besides.
     resume : None, "latest" or path
