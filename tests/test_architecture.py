@@ -32,11 +32,12 @@ ENGINE = (
     "_validation keys buckets permutations strategies plan report group_report padding weights alias "
     "sum_tree _core _version"
 )
-BELOW_TRAINING = f"{ENGINE} position samplers dropin collate sources loader replay"
+BELOW_TRAINING = f"{ENGINE} _plot_style position samplers dropin collate sources loader replay"
 LAYERS = (
     Layer("_version _core", "", "numpy"),
     Layer(ENGINE, ENGINE, "numpy"),
     Layer("position", "", ""),
+    Layer("_plot_style", "", ""),
     Layer("_epochs _epoch_methods", f"{ENGINE} position _epochs", ""),
     Layer("samplers", f"{ENGINE} position _epochs _epoch_methods", "numpy torch"),
     Layer("dropin", f"{ENGINE} position samplers", "numpy torch"),
@@ -49,7 +50,7 @@ LAYERS = (
         f"{ENGINE} position _epochs _epoch_methods _prefetch _windows sources.base",
         "numpy torch",
     ),
-    Layer("replay.buffer_plot", "replay", "numpy matplotlib"),
+    Layer("replay.buffer_plot", "_plot_style replay", "numpy matplotlib"),
     Layer("replay", f"{ENGINE} replay", "numpy torch numba llvmlite"),
     Layer("training", f"{ENGINE} position sources.base training", "numpy torch rich"),
     Layer("__init__", BELOW_TRAINING, ""),

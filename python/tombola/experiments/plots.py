@@ -6,11 +6,12 @@ colour in all four panels, and are named beside the bars where there is room. Dr
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from .._plot_style import STYLE
 from .atomic import replacing
 from .data import ExperimentData
 from .metrics import Scores, entropy_bits
@@ -26,19 +27,6 @@ __all__ = ["plot_comparison"]
 COLOURS = dict(
     zip(STRATEGIES, ("#999999", "#56B4E9", "#0072B2", "#009E73", "#E69F00", "#D55E00"), strict=True)
 )
-STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#E5E5E5",
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-}
 INK = "#333333"
 SMOOTHING = 9
 

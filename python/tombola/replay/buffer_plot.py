@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._plot_style import STYLE
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -12,18 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_report"]
 
-STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#E5E5E5",
-    "legend.frameon": False,
-}
 # Okabe and Ito (2008): colour-blind readers tell them apart.
 STORED, DRAWN, EXPECTED = "#999999", "#0072B2", "#D55E00"
 _MOST_GROUPS = 30

@@ -9,8 +9,10 @@ import yaml
 from rich.markup import escape
 from rich.table import Table
 
+from tombola._plot_style import STYLE
+
 from ..atomic import replacing, write_csv
-from ..plots import INK, STYLE
+from ..plots import INK
 from ..train.run import config_values
 from .config import Range, SweepPlan, Value
 from .study import State, SweepOutcome, TrialResult

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tombola._plot_style import STYLE
+
 from ..atomic import replacing
-from ..plots import INK, STYLE
+from ..plots import INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
