@@ -1,6 +1,7 @@
 """`tombola sweep`: one call, a kill in between, pruning, what it writes, bad input in one line."""
 
 import csv
+import errno
 import os
 import signal
 import subprocess
@@ -15,8 +16,10 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.cli.training_files import make_files, train_yaml, write_yaml
+from tests.locks import held_elsewhere
 from tombola.cli.app import app
 from tombola.experiments.sweep import read_sweep_config, run_sweep
+from tombola.training import TrainingError
 
 PNG = b"\x89PNG\r\n"
 SEARCH: dict[str, Any] = {
@@ -120,10 +123,7 @@ def test_more_trials_later_and_another_plan_refused(
 
 
 def test_one_process_at_a_time(config: Path, tmp_path: Path) -> None:
-    import fcntl
-
-    with (tmp_path / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with held_elsewhere(tmp_path):
         result = CliRunner().invoke(app, ["sweep", "-c", str(config), "-o", str(tmp_path)])
     assert result.exit_code == 2
     assert "another process is at this sweep" in result.stderr
@@ -165,3 +165,44 @@ def test_bad_input_is_one_line(values: dict[str, Any], message: str, config: Pat
     assert result.exit_code == 2, result.output
     assert result.stderr.count("\n") == 1
     assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("problem", "is_a_failed_trial"),
+    [
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (MemoryError(), True),
+        (OSError(errno.EIO, "Input/output error"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+        (RuntimeError("an error nobody foresaw"), False),
+    ],
+)
+def test_errors_of_the_options_are_failed_trials(
+    problem: Exception, is_a_failed_trial: bool, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others end the sweep, and the trial is tried again by the next call."""
+
+    def fail(*arguments: object, **options: object) -> None:
+        if isinstance(problem, OSError):
+            raise TrainingError("a checkpoint") from problem
+        raise problem
+
+    plan = read_sweep_config(config, {"output": tmp_path, "trials": 1})
+    with monkeypatch.context() as patched:
+        patched.setattr("tombola.experiments.sweep.study.run_training", fail)
+        if is_a_failed_trial:
+            outcome = run_sweep(plan)
+            assert [trial.state for trial in outcome.trials] == ["failed"]
+            return
+        with pytest.raises(type(problem) if isinstance(problem, RuntimeError) else TrainingError):
+            run_sweep(plan)
+    outcome = run_sweep(plan)
+    assert outcome.retried == 1
+    assert [trial.state for trial in outcome.trials] == ["complete"]
+
+
+def test_a_signal_between_trials_ends_the_sweep(config: Path, tmp_path: Path) -> None:
+    plan = read_sweep_config(config, {"output": tmp_path})
+    outcome = run_sweep(plan, on_trial=lambda trial, planned: signal.raise_signal(signal.SIGTERM))
+    assert outcome.interrupted
+    assert [trial.state for trial in outcome.trials] == ["complete"]

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import torchmetrics
+from torch import nn
 
 from tests.training.course import batches_of, make_model, make_trainer, mean_error, trainer_of
 from tombola.training import CheckpointError, TrainingError, load_checkpoint
@@ -106,3 +108,24 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CheckpointError, match=r"the folder of checkpoints, .*, must be writable, but"):
         make_trainer(tmp_path / "file" / "checkpoints").fit()
+
+
+def test_a_plateau_is_not_seen_batch_by_batch(tmp_path: Path) -> None:
+    model = make_model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+    with pytest.raises(ValueError, match=r"schedule must be 'mini_epoch', but is 'batch'"):
+        make_trainer(tmp_path, model=model, optimizer=optimizer, scheduler=plateau, schedule="batch")
+
+
+def test_a_model_whose_state_cannot_be_loaded(tmp_path: Path) -> None:
+    class Odd(nn.Linear):
+        def get_extra_state(self) -> Any:
+            return Path("a path is no number, text, list or dict")
+
+        def set_extra_state(self, state: Any) -> None:
+            pass
+
+    with pytest.raises(CheckpointError, match=r"the state of the model must be loadable"):
+        make_trainer(tmp_path, model=Odd(8, 1)).fit()
+    assert not list(tmp_path.iterdir())

@@ -1,14 +1,17 @@
 """What can be read again is never given up: trouble that passes, wrong options, other numbers of ranks."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.locks import held_elsewhere
 from tests.training.course import make_trainer
 from tombola.training import CheckpointError
 from tombola.training.checkpoints import CheckpointFolder, Place
+from tombola.training.signals import SignalNote
 
 
 def names(folder: Path) -> list[str]:
@@ -67,3 +70,28 @@ def test_files_set_aside_are_not_overwritten(tmp_path: Path) -> None:
         path = folder.save(Place(0, 0), {})
         folder.set_aside([(path, "unused")])
     assert names(tmp_path) == [f"{path.name}.unused", f"{path.name}.unused1"]
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    make_trainer(tmp_path, max_batches=3).fit()
+    before = names(tmp_path)
+    leftover = tmp_path / ".checkpoint.pt.partial"
+    leftover.write_bytes(b"half")
+    with (
+        held_elsewhere(tmp_path),
+        pytest.raises(CheckpointError, match=r"another process trains into this folder of checkpoints"),
+    ):
+        make_trainer(tmp_path, resume="latest").fit()
+    assert names(tmp_path) == before
+    assert leftover.exists()
+    assert make_trainer(tmp_path, resume="latest").fit().batches == 40
+    assert not leftover.exists()
+
+
+def test_a_signal_is_known_to_all_who_wait_for_one() -> None:
+    with SignalNote() as outer:
+        with SignalNote() as inner:
+            signal.raise_signal(signal.SIGUSR1)
+        with SignalNote() as later:
+            pass
+    assert (outer.received, inner.received, later.received) == (signal.SIGUSR1, signal.SIGUSR1, 0)

@@ -5,7 +5,7 @@ saves and validates after each. Any dataset fits: `make_loader` gives the batche
 imports torch; rich and TensorBoard are imported when first used.
 """
 
-from .checkpoints import load_checkpoint
+from .checkpoints import load_checkpoint, saved_shards
 from .chunks import Bytes, Chunk, Rows
 from .errors import CheckpointError, ShardError, TrainingError
 from .result import INTERRUPTED_EXIT_CODE, StopReason, TrainingResult
@@ -23,4 +23,5 @@ __all__ = [
     "TrainingError",
     "TrainingResult",
     "load_checkpoint",
+    "saved_shards",
 ]

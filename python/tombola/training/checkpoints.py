@@ -14,15 +14,16 @@ import math
 import re
 import zipfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from .errors import CheckpointError, UnreadableCheckpointError
-from .files import is_full_disk, remove_leftovers, write_whole
+from .files import is_full_disk, locked, remove_leftovers, write_whole
 
-__all__ = ["CheckpointFolder", "Place", "load_checkpoint"]
+__all__ = ["CheckpointFolder", "Place", "load_checkpoint", "saved_shards"]
 
 FORMAT = "tombola.training"
 VERSION = 1
@@ -94,8 +95,37 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return state
 
 
+def saved_shards(path: str | Path) -> Any:
+    """Return the state of the shards, see `MiniEpochTrainer`, in the newest file of a folder, or in a file.
+
+    Parameters
+    ----------
+    path : path
+        A checkpoint, or a folder of them: its newest file that can be read counts.
+
+    Returns
+    -------
+    mapping or None
+        None where there is no such file or state. Only what is asked for is read, and nothing is verified:
+        whether the file is whole shows when training goes on from it.
+    """
+    path = Path(path)
+    files = [path]
+    if path.is_dir():
+        files = [path / place.name for place in sorted(filter(None, map(Place.of, path.iterdir())))]
+    for file in reversed(files):
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        except Exception as error:  # said where training goes on, or does not, because of it
+            _logger.debug("%s says nothing of shards: %s", file, error)
+            continue
+        if isinstance(state, dict) and state.get("format") == FORMAT:
+            return state.get("shards")
+    return None
+
+
 class CheckpointFolder:
-    """The folder that one training saves into.
+    """The folder that one training saves into, locked for other processes until it is closed.
 
     Parameters
     ----------
@@ -107,20 +137,27 @@ class CheckpointFolder:
     Raises
     ------
     CheckpointError
-        If the folder cannot be made or written.
+        If the folder cannot be made or written, or another process has it.
     """
 
     def __init__(self, folder: Path, *, keep_last: int | None) -> None:
         self.folder, self._keep_last = folder, keep_last
+        self._lock = ExitStack()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / ".writable", lambda file: file.write(b""))
-            (folder / ".writable").unlink()
+            self._lock.enter_context(locked(folder))
+        except BlockingIOError as error:
+            msg = f"{folder}: another process trains into this folder of checkpoints"
+            raise CheckpointError(msg) from error
         except OSError as error:
             msg = f"the folder of checkpoints, {folder}, must be writable, but: {error}"
             raise CheckpointError(msg) from error
         for name in remove_leftovers(folder):
             _logger.info("removed %s, which a run left behind when it was ended", name)
+
+    def close(self) -> None:
+        """Let other processes train into the folder."""
+        self._lock.close()
 
     def places(self) -> list[Place]:
         """Return the places of all files, oldest first."""
@@ -163,9 +200,10 @@ class CheckpointFolder:
             rejected.append((path, "unused"))
         return None, rejected
 
-    def after(self, place: Place) -> list[tuple[Path, str]]:
-        """Return the files that are newer than a place, as `set_aside` takes them."""
-        return [(self.path(later), "unused") for later in self.places() if later > place]
+    def after(self, place: Place, *, itself: bool = False) -> list[tuple[Path, str]]:
+        """Return the files that are newer than a place, or of it, as `set_aside` takes them."""
+        later = [other for other in self.places() if other > place or (itself and other == place)]
+        return [(self.path(other), "unused") for other in later]
 
     def set_aside(self, files: list[tuple[Path, str]]) -> None:
         """Rename files that are not to be taken for the newest any more; none is overwritten."""

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -20,10 +20,31 @@ from .._validation import check_integer
 from ..permutations import permutation
 from .errors import ShardError
 
-__all__ = ["Bytes", "Chunk", "ChunkSize", "Rows", "ShardOrder", "derived_seed", "list_shards", "order_shards"]
+__all__ = [
+    "Bytes",
+    "Chunk",
+    "ChunkSize",
+    "Rows",
+    "ShardOrder",
+    "StatefulShards",
+    "derived_seed",
+    "list_shards",
+    "order_shards",
+]
 
 Shards: TypeAlias = Sequence[Any] | Callable[[], Iterable[Any]]
 """Shards, or what gives them anew whenever a full epoch begins."""
+
+
+@runtime_checkable
+class StatefulShards(Protocol):
+    """Shards with a state that checkpoints hold: what is listed where training goes on hangs on it."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return numbers, texts, lists and dicts."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state; the next list is the one that it was saved under."""
 
 
 def file_size(shard: Any) -> int:
@@ -129,6 +150,25 @@ class ShardOrder:
         """Return where the next chunk begins; None after the last one."""
         index = self.starts.index(start) + 1
         return self.starts[index] if index < len(self.starts) else None
+
+    def file_names(self) -> set[str]:
+        """Return the names of those that are files."""
+        return {name for name, is_file in zip(self.names, self.files, strict=True) if is_file}
+
+    def with_least(self, least: int, start: int) -> "ShardOrder":
+        """Return the order in which each chunk after the one at `start` has `least` shards, if it can.
+
+        Chunks of fewer shards join the one before, the first of them the one after; chunks up to `start`
+        stay as they are.
+        """
+        index = self.starts.index(start) + 1
+        kept: list[int] = []
+        for candidate in self.starts[index:]:
+            if not kept or candidate - kept[-1] >= least:
+                kept.append(candidate)
+        if len(kept) > 1 and len(self.names) - kept[-1] < least:
+            kept.pop()
+        return ShardOrder(self.names, self.files, (*self.starts[:index], *kept))
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Return lists that a checkpoint can hold."""

@@ -3,15 +3,24 @@
 Rule: write to a hidden temporary name in the target's folder, flush, fsync, rename over the target, fsync the
 folder. A rename within a folder is atomic (POSIX), so after a crash or a power cut the target is the old file
 or the new one. What killed runs left behind under temporary names is removed by `remove_leftovers`.
+
+One process at a time writes to a folder: `locked` holds a record lock, which goes with the process, however
+that ends. Unlike those of flock, such locks are not kept by worker processes that outlive it.
 """
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["is_full_disk", "remove_leftovers", "write_whole"]
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["is_full_disk", "locked", "remove_leftovers", "write_whole"]
 
 _ENDING = ".partial"
 
@@ -79,6 +88,29 @@ def remove_leftovers(folder: Path) -> list[str]:
     for path in found:
         path.unlink(missing_ok=True)
     return [path.name for path in found]
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock; nothing where the file system has no locks.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process holds it.
+    OSError
+        If the folder cannot be written.
+    """
+    with (folder / ".lock").open("w", encoding="utf-8") as file:
+        try:
+            if fcntl is not None:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise BlockingIOError(error.errno, "another process is at it", str(folder)) from None
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+        yield
 
 
 def is_full_disk(error: OSError) -> bool:

@@ -8,12 +8,12 @@ chunk without the bad shard goes on at the same number of batches.
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from . import random_state
-from .chunks import Chunk, Shards, derived_seed, list_shards, order_shards
+from .chunks import Chunk, Shards, StatefulShards, derived_seed, list_shards, order_shards
 from .course import Course
 from .errors import ShardError
 from .options import TrainerOptions
@@ -44,25 +44,58 @@ class Opener:
     ) -> None:
         self._given, self._make_loader = shards, make_loader
         self._options, self._ranks, self._saver = options, ranks, saver
-        self._shards = self._listed()
+        given: object = shards
+        self._stateful = given if isinstance(given, StatefulShards) else None
+        self._shards: dict[str, Any] = {}
+        self._least = ranks.world_size if options.distribute == "shards" else 1
         self.chunk: Chunk | None = None
 
-    def _listed(self) -> dict[str, Any]:
-        shards: dict[str, Any] = self._ranks.from_first(list_shards(self._given))
-        least = self._ranks.world_size if self._options.distribute == "shards" else 1
-        if len(shards) < least:
-            msg = f'distribute="shards" needs a shard for each of {least} ranks, but there are {len(shards)}'
+    def begin(self, course: Course) -> None:
+        """List the shards, where training goes on as they were listed there.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are none.
+        """
+        state = self._saver.shards_state
+        if state is not None and self._stateful is not None:
+            self._stateful.load_state_dict(state)
+        self._list()
+        if course.order is not None:
+            course.order = course.order.with_least(self._least, course.chunk_start)
+
+    def shards_state(self) -> Mapping[str, Any] | None:
+        """Return the state of what lists the shards, where it has one."""
+        return None if self._stateful is None else self._stateful.state_dict()
+
+    def _list(self) -> None:
+        """Let the first rank list the shards; the others take over its state."""
+        self._shards = self._ranks.first(lambda: list_shards(self._given), ShardError)
+        if self._stateful is not None and not self._ranks.is_alone:
+            state = self._ranks.from_first(self._stateful.state_dict())
+            if not self._ranks.is_first:
+                self._stateful.load_state_dict(state)
+        if len(self._shards) < self._least:
+            msg = (
+                f'distribute="shards" needs a shard for each of {self._least} ranks, '
+                f"but there are {len(self._shards)}"
+            )
             raise ShardError(msg)
-        return shards
 
     def begin_epoch(self, course: Course) -> None:
         """Order the shards that are there now; the course is then at the start of its epoch."""
         options = self._options
         previous = course.order
         if previous is not None:
-            self._shards = self._listed()
+            self._list()
+        files = set() if previous is None else previous.file_names()
         gone = [] if previous is None else [name for name in previous.names if name not in self._shards]
-        present = {name: shard for name, shard in self._shards.items() if not _is_missing_file(shard)}
+        present = {
+            name: shard
+            for name, shard in self._shards.items()
+            if not ((name in files or isinstance(shard, os.PathLike)) and not Path(name).exists())
+        }
         gone += [name for name in self._shards if name not in present]
         gone = sorted({name for names in self._ranks.gather(gone) for name in names})
         known = {entry["shard"] for entry in course.skipped}
@@ -74,9 +107,11 @@ class Opener:
         if not kept:
             msg = "no shard is left to train on"
             raise ShardError(msg)
-        least = self._ranks.world_size if options.distribute == "shards" else 1
-        course.order = order_shards(
-            kept, options.chunk_size, seed=options.seed, epoch=course.epoch, least=least
+        course.order = self._ranks.first(
+            lambda: order_shards(
+                kept, options.chunk_size, seed=options.seed, epoch=course.epoch, least=self._least
+            ),
+            ShardError,
         )
         course.begin_chunk(0)
 
@@ -145,7 +180,7 @@ class Opener:
         assert course.order is not None
         names = [name for name, _ in course.order.chunk(course.chunk_start) if name not in course.dropped]
         told = [] if error is None else [(str(error) or repr(error), list(_named(error, names)))]
-        told = [item for of_rank in self._ranks.gather(told) for item in of_rank]
+        told = [item for of_rank in self._ranks.gather(told) for item in of_rank]  # of the ranks that failed
         bad = {name: text for text, found in told for name in found}
         if not bad:
             text = told[0][0] if told else "a loader failed"
@@ -182,10 +217,6 @@ class Opener:
     @staticmethod
     def _where(course: Course) -> str:
         return f"epoch {course.epoch}, chunk from shard {course.chunk_start} on, after {course.batch} batches"
-
-
-def _is_missing_file(shard: Any) -> bool:
-    return isinstance(shard, os.PathLike) and not Path(shard).exists()
 
 
 def _named(error: BaseException | None, names: list[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from .._validation import check_bool, check_choice, check_integer
 from .chunks import Bytes, ChunkSize, Rows
@@ -101,6 +102,15 @@ class TrainerOptions:
             msg = f"validation must be iterable again and again, or a callable, but is {kind}"
             raise TypeError(msg)
         self.config_as_json()
+
+    def check_scheduler(self, scheduler: object) -> None:
+        """Raise ValueError if the scheduler cannot step as `schedule` says."""
+        if self.schedule == "batch" and isinstance(scheduler, ReduceLROnPlateau):
+            msg = (
+                "ReduceLROnPlateau goes by the monitored value, which each mini epoch has: schedule must be "
+                "'mini_epoch', but is 'batch'"
+            )
+            raise ValueError(msg)
 
     def config_as_json(self) -> Any:
         """Return the configuration as JSON gives it back."""

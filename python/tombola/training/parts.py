@@ -63,10 +63,13 @@ class Parts:
 
     def check_loadable(self) -> None:
         """Raise CheckpointError if a state holds what ``weights_only=True`` will not load."""
-        state = self.state()
-        for name in ("optimizer", "scheduler", "scaler"):
+        for name, state in self.state().items():
             buffer = io.BytesIO()
-            small = {key: value for key, value in (state[name] or {}).items() if key != "state"}
+            small = {
+                key: value
+                for key, value in (state or {}).items()
+                if key != "state" and not isinstance(value, torch.Tensor)
+            }
             torch.save(small, buffer)
             buffer.seek(0)
             try:

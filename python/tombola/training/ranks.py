@@ -5,10 +5,13 @@ signal) is decided by all at the same step, so that none waits for others. Witho
 one rank and nothing is sent. Agreement goes over a gloo group of its own, so GPUs are not waited for.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import distributed
+
+from .errors import TrainingError
 
 __all__ = ["Ranks"]
 
@@ -57,6 +60,24 @@ class Ranks:
         values = [value]
         distributed.broadcast_object_list(values, src=0, group=self._group)
         return values[0]
+
+    def first(self, action: Callable[[], Any], error_type: type[TrainingError] = TrainingError) -> Any:
+        """Let the first rank act; what that returns or raises is everybody's, as `error_type` elsewhere."""
+        if self._is_alone:
+            return action()
+        value: Any = None
+        error: Exception | None = None
+        if self.is_first:
+            try:
+                value = action()
+            except Exception as raised:
+                error = raised
+        value, message = self.from_first((value, None if error is None else str(error) or repr(error)))
+        if error is not None:
+            raise error
+        if message is not None:
+            raise error_type(message)
+        return value
 
     def close(self) -> None:
         """Give the group back."""

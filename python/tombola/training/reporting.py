@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from .chunks import Chunk
 
-__all__ = ["Board", "Console", "make_board", "make_console"]
+__all__ = ["Board", "Console", "NoBoard", "make_board", "make_console"]
 
 LINE_SECONDS = 30.0
 
@@ -170,12 +170,14 @@ class Board(Protocol):
         """Write out what is left."""
 
 
-class _NoBoard:
+class NoBoard:
+    """Draws nothing."""
+
     def add(self, values: Mapping[str, Any], step: int) -> None:
-        pass
+        """Add nothing."""
 
     def close(self) -> None:
-        pass
+        """Write nothing."""
 
 
 class _TensorBoard:
@@ -203,10 +205,10 @@ def make_board(wanted: Any, folder: Path, step: int) -> Board:
         If it is wanted and not installed.
     """
     if wanted is False:
-        return _NoBoard()
+        return NoBoard()
     if importlib.util.find_spec("tensorboard") is None:
         if wanted == "auto":
-            return _NoBoard()
+            return NoBoard()
         msg = "tensorboard=True needs TensorBoard: pip install 'tombola[tensorboard]'"
         raise ModuleNotFoundError(msg)
     return _TensorBoard(folder, step)

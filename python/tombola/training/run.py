@@ -26,7 +26,7 @@ from .reporting import Board, Console
 from .result import StopReason, TrainingResult
 from .saver import Saver
 from .signals import SignalNote
-from .steps import Interrupted, Stepper
+from .steps import FailedElsewhere, Interrupted, Stepper
 from .stream import Stream
 
 __all__ = ["Run"]
@@ -77,6 +77,7 @@ class Run:
         """Train until there is a reason to stop."""
         found = self._saver.resume()
         self.course = course = found or Course()
+        self._opener.begin(course)
         self._saver.begin_history(course)
         self._board = self._make_board(course.batches)
         try:
@@ -141,7 +142,8 @@ class Run:
                     break
                 if segment.end == "failed":
                     stream.close()
-                    self._opener.drop_bad(segment.error, course)
+                    error = segment.error
+                    self._opener.drop_bad(None if isinstance(error, FailedElsewhere) else error, course)
                     stream = self._opener.open(course, is_new=False)
                     continue
                 self._look()
@@ -217,7 +219,7 @@ class Run:
             if failed and stopping:
                 raise Interrupted
             if failed:
-                raise error or TrainingError("the loader of another rank failed")
+                raise error or FailedElsewhere
             if ended:
                 raise StopIteration
             return batch
@@ -226,7 +228,8 @@ class Run:
 
     def _save(self, stream: Stream | None) -> None:
         course = self.course
-        self._saver.save(course, None if stream is None else stream.state_at(course.position))
+        loader_state = None if stream is None else stream.state_at(course.position)
+        self._saver.save(course, loader_state, self._opener.shards_state())
 
     def _after_saving(self) -> None:
         """Do what is due where a file was just saved, or is gone on from."""
@@ -284,7 +287,9 @@ class Run:
     def _step_scheduler(self, record: dict[str, Any]) -> None:
         scheduler = self._parts.scheduler
         if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            scheduler.step(record[self._evaluator.monitor])
+            value = record[self._evaluator.monitor]
+            if value is not None:  # else the chunk gave no batch
+                scheduler.step(value)
         elif scheduler is not None:
             with warnings.catch_warnings():
                 # The optimizer's steps were taken before training went on, which torch cannot know.

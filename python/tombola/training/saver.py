@@ -6,7 +6,8 @@ are new ones, derived from the seed and the place in training.
 """
 
 import logging
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from .checkpoints import CheckpointFolder, Place, load_checkpoint
 from .chunks import derived_seed
 from .course import Course
 from .errors import CheckpointError
-from .files import is_full_disk
+from .files import is_full_disk, write_whole
 from .history import HistoryFile
 from .options import TrainerOptions
 from .parts import Parts, differences
@@ -46,38 +47,34 @@ class Saver:
         self._parts, self._options, self._ranks = parts, options, ranks
         self._folder: CheckpointFolder | None = None
         self._history: HistoryFile | None = None
-        self.last: str | None = None
         self._rejected: list[tuple[Path, str]] = []
+        self.last: str | None = None
         """The name of the file that holds the course as it is, None where it could not be written."""
         self.begin: RandomState = {}
         """The random state at the chunk's start."""
         self.loader_state: Mapping[str, Any] | None = None
         """Of the loader where training goes on."""
+        self.shards_state: Mapping[str, Any] | None = None
+        """Of the shards where training goes on."""
         self._first(self._open)
 
     def _open(self) -> None:
         folder = self._options.checkpoints
         self._folder = CheckpointFolder(folder, keep_last=self._options.keep_last)
 
-    def _first(self, action: Any) -> Any:
+    def _first(self, action: Callable[[], Any]) -> Any:
         """Let rank 0 act; what it returns or raises is everybody's."""
-        value: Any = None
-        error: Exception | None = None
-        if self._ranks.is_first:
-            try:
-                value = action()
-            except Exception as raised:
-                error = raised
-        value, message = self._ranks.from_first((value, None if error is None else str(error)))
-        if error is not None:
-            raise error
-        if message is not None:
-            raise CheckpointError(message)
-        return value
+        return self._ranks.first(action, CheckpointError)
+
+    def close(self) -> None:
+        """Let other processes train into the folder."""
+        if self._folder is not None:
+            self._folder.close()
 
     def path(self, name: str | None) -> Path | None:
-        """Return the path of a checkpoint's name."""
-        return None if name is None else self._options.checkpoints / name
+        """Return the path of a checkpoint's name, if it is in the folder."""
+        path = None if name is None else self._options.checkpoints / name
+        return path if path is not None and path.exists() else None
 
     # ------------------------------------------------------------------------------------------ going on
 
@@ -93,24 +90,25 @@ class Saver:
         found = self._first(self._find)
         if found is None:
             return None
-        name, state = found
+        path, state = found
         differing = [
             *self._parts.differing(state),
             *differences("options", state["options"], self._options.compared()),
         ]
         if differing:
-            msg = f"{name} was saved under another model or configuration: {'; '.join(differing)}"
+            msg = f"{path.name} was saved under another model or configuration: {'; '.join(differing)}"
             raise CheckpointError(msg)
-        self._first(self._set_aside)
         ranks = self._ranks
         course = Course.from_dict(state["course"], rank=ranks.rank, world_size=ranks.world_size)
+        name = self._place(course).name
+        self._first(lambda: self._take(path, name))
         self._parts.load(state)
         self._restore_random(state, course)
-        self.loader_state = state["loader"]
+        self.loader_state, self.shards_state = state["loader"], state.get("shards")
         self.last = name
         return course
 
-    def _find(self) -> tuple[str, dict[str, Any]] | None:
+    def _find(self) -> tuple[Path, dict[str, Any]] | None:
         assert self._folder is not None
         resume, folder = self._options.resume, self._folder
         if resume is None:
@@ -132,8 +130,7 @@ class Saver:
                     )
                     raise CheckpointError(msg)
                 return None
-            path, state = found
-            return path.name, state
+            return found
         path = Path(resume)
         state = load_checkpoint(path)
         why = self._refusal(state)
@@ -141,12 +138,17 @@ class Saver:
             msg = f"{path} cannot be gone on from: {why}"
             raise CheckpointError(msg)
         place = self._place(Course.from_dict(state["course"], rank=0, world_size=1))
-        self._rejected = folder.after(place)
-        return path.name, state
+        self._rejected = folder.after(place, itself=path.resolve() != folder.path(place).resolve())
+        return path, state
 
-    def _set_aside(self) -> None:
+    def _take(self, path: Path, name: str) -> None:
+        """Set aside what comes after a file; one from elsewhere is copied into the folder."""
         assert self._folder is not None
         self._folder.set_aside(self._rejected)
+        own = self._folder.folder / name
+        if not own.exists():
+            with path.open("rb") as file:
+                write_whole(own, lambda copy: shutil.copyfileobj(file, copy))
 
     def _refusal(self, state: Mapping[str, Any]) -> str | None:
         """Say why this number of ranks cannot go on from a checkpoint."""
@@ -175,7 +177,9 @@ class Saver:
 
     # -------------------------------------------------------------------------------------------- saving
 
-    def save(self, course: Course, loader_state: Mapping[str, Any] | None) -> None:
+    def save(
+        self, course: Course, loader_state: Mapping[str, Any] | None, shards_state: Mapping[str, Any] | None
+    ) -> None:
         """Write a checkpoint of where training is.
 
         Raises
@@ -189,6 +193,7 @@ class Saver:
         state = {
             "course": course.to_dict(sums),
             "loader": loader_state,
+            "shards": shards_state,
             "options": self._options.compared(),
             "world_size": self._ranks.world_size,
             "random": states,
@@ -213,26 +218,37 @@ class Saver:
 
     def prune(self, course: Course) -> None:
         """Delete checkpoints that are neither among the newest nor the best."""
-        if self._folder is not None:
+
+        def prune() -> None:
+            assert self._folder is not None
             self._folder.prune(course.best_name if self._options.keep_best else None)
+
+        self._first(prune)
 
     def begin_history(self, course: Course) -> None:
         """Write the history anew, as the checkpoint has it."""
-        if self._ranks.is_first:
-            path = self._options.checkpoints / "history.jsonl"
+        path = self._options.checkpoints / "history.jsonl"
+
+        def begin() -> None:
             try:
                 self._history = HistoryFile(path, course.history)
             except OSError as error:
                 msg = f"{path} cannot be written: {error}"
                 raise CheckpointError(msg) from error
 
+        self._first(begin)
+
     def add_to_history(self) -> None:
         """Write the last record of the course's history."""
-        if self._history is not None:
+
+        def add() -> None:
+            assert self._history is not None
             try:
                 self._history.append()
             except OSError as error:
                 self._full(str(self._history.path), error)
+
+        self._first(add)
 
     def _full(self, what: str, error: OSError) -> None:
         if not is_full_disk(error) or self._options.on_full_disk == "stop":

@@ -1,7 +1,8 @@
 """SIGTERM and SIGUSR1 ask training to save and stop; handlers are put back afterwards.
 
-Rule: a handler only notes the signal. Training looks at the note between batches. Handlers can be set in the
-main thread only; elsewhere signals do what they did before.
+Rule: a handler only notes the signal. Training looks at the note between batches. Notes can be taken within
+one another: all of them learn of a signal. Handlers can be set in the main thread only; elsewhere signals do
+what they did before.
 """
 
 import logging
@@ -38,3 +39,6 @@ class SignalNote:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = number
+        before = self._before[number]
+        if isinstance(getattr(before, "__self__", None), SignalNote):
+            before(number, frame)

@@ -18,13 +18,17 @@ from .course import Sums
 from .options import Loss, Step
 from .parts import Parts
 
-__all__ = ["Interrupted", "Segment", "Stepper", "to_device"]
+__all__ = ["FailedElsewhere", "Interrupted", "Segment", "Stepper", "to_device"]
 
 End = Literal["full", "exhausted", "interrupted", "failed"]
 
 
 class Interrupted(Exception):
     """All ranks agreed to stop before the batch that would come now."""
+
+
+class FailedElsewhere(Exception):
+    """The loader of another rank failed; that one says how."""
 
 
 @dataclass
@@ -169,8 +173,15 @@ def _add(outputs: list[Any], sums: Sums) -> None:
         if outputs[0].ndim:
             msg = f"loss must give a tensor without axes, but the shape is {tuple(outputs[0].shape)}"
             raise TypeError(msg)
-        sums.add("loss", torch.stack(outputs).tolist())
+        sums.add("loss", _numbers(outputs))
         return
     for name in dict.fromkeys(name for output in outputs for name in output):
-        values = [output[name] for output in outputs if name in output]
-        sums.add(name, torch.stack([torch.as_tensor(value) for value in values]).tolist())
+        sums.add(name, _numbers([torch.as_tensor(output[name]) for output in outputs if name in output]))
+
+
+def _numbers(values: list[Tensor]) -> list[float]:
+    """Return tensors without axes as numbers: one by one on the CPU, elsewhere moved at once."""
+    if values[0].device.type == "cpu":
+        return [value.item() for value in values]
+    numbers: list[float] = torch.stack(values).tolist()
+    return numbers

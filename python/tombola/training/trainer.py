@@ -32,7 +32,7 @@ from .options import (
 )
 from .parts import Parts, unwrapped
 from .ranks import Ranks
-from .reporting import Board, make_board, make_console
+from .reporting import Board, NoBoard, make_board, make_console
 from .result import TrainingResult
 from .run import Run
 from .saver import Saver
@@ -52,7 +52,8 @@ class MiniEpochTrainer:
         Under torch.distributed it is wrapped in DistributedDataParallel, unless it is already.
     shards : sequence, or callable that gives one
         Files, numbers, whatever `make_loader` knows. A callable is asked at each full epoch, so that new
-        shards join at the next one. Their order does not matter; their texts must differ.
+        shards join at the next one; if it has ``state_dict`` and ``load_state_dict``, checkpoints hold its
+        state. Their order does not matter; their texts must differ.
     make_loader : callable
         ``make_loader(chunk)`` gives the batches of one chunk: a new iterable, as a function of the `Chunk`.
         A `tombola.Loader`, a DataLoader over any dataset, a list.
@@ -124,7 +125,8 @@ class MiniEpochTrainer:
     TypeError, ValueError
         If an option is of a wrong type or out of range.
     CheckpointError
-        By `fit`, if a file cannot be written or read, or belongs to another model or configuration.
+        By `fit`, if a file cannot be written or read, or belongs to another model or configuration, or
+        another process trains into the folder.
     ShardError
         By `fit`, if a shard is missing or cannot be read.
 
@@ -248,6 +250,7 @@ class MiniEpochTrainer:
             max_batches=max_batches,
             on_mini_epoch=on_mini_epoch,
         )
+        self.options.check_scheduler(scheduler)
         self._shards, self._make_loader = shards, make_loader
         self._loss, self._step = loss, step
         self._parts = Parts(model, optimizer, scheduler, scaler)
@@ -272,6 +275,13 @@ class MiniEpochTrainer:
     def _fit(self, parts: Parts, ranks: Ranks) -> TrainingResult:
         options = self.options
         saver = Saver(parts, options, ranks)
+        try:
+            return self._run(parts, ranks, saver)
+        finally:
+            saver.close()
+
+    def _run(self, parts: Parts, ranks: Ranks, saver: Saver) -> TrainingResult:
+        options = self.options
         opener = Opener(self._shards, self._make_loader, options, ranks, saver)
         stepper = Stepper(
             parts,
@@ -282,9 +292,10 @@ class MiniEpochTrainer:
         )
 
         def board(step: int) -> Board:
-            return make_board(
-                options.tensorboard if ranks.is_first else False, options.checkpoints / "tensorboard", step
-            )
+            boards: list[Board] = []
+            folder = options.checkpoints / "tensorboard"
+            ranks.first(lambda: boards.append(make_board(options.tensorboard, folder, step)))
+            return boards[0] if boards else NoBoard()
 
         console = make_console(options.progress if ranks.is_first else "none")
         try:

@@ -11,15 +11,13 @@ its training that are done, so trials with chunks of different sizes are compare
 Source: Akiba et al., "Optuna: a next-generation hyperparameter optimization framework" (2019).
 """
 
-import fcntl
 import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import optuna
@@ -27,6 +25,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tombola.sources import H5adError
 from tombola.training import TrainingError
+from tombola.training.files import is_full_disk, locked
+from tombola.training.signals import SignalNote
 
 from ..train.config import TrainConfig
 from ..train.run import CHECKPOINTS, run_training
@@ -41,6 +41,9 @@ STEPS = 20
 STARTUP_TRIALS = 4
 MAX_FAILURES = 3
 """So many trials in a row that end in an error end the sweep."""
+
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
+"""What torch says on the CPU and on devices."""
 
 State = Literal["complete", "pruned", "failed"]
 
@@ -120,12 +123,18 @@ def run_sweep(plan: SweepPlan, *, on_trial: Callable[[TrialResult, int], None] |
     ValueError
         If the output folder holds a sweep of another plan (what differs is named), another process works on
         it, or three trials in a row fail.
-    OSError
-        If the folder cannot be written.
+    OSError, TrainingError
+        If the folder cannot be written, or the disk is full: the trial is tried again by the next call.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plan.output.mkdir(parents=True, exist_ok=True)
-    with _locked(plan.output):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(plan.output))
+        except BlockingIOError:
+            msg = f"{plan.output}: another process is at this sweep"
+            raise ValueError(msg) from None
+        note = stack.enter_context(SignalNote())
         study = _open_study(plan)
         retried = _retry_killed(study)
         failures = 0
@@ -133,6 +142,8 @@ def run_sweep(plan: SweepPlan, *, on_trial: Callable[[TrialResult, int], None] |
             index = sum(map(_is_over, study.trials))
             if index >= plan.trials:
                 return _outcome(study, plan, retried)
+            if note.received:
+                return _outcome(study, plan, retried, interrupted=True)
             study.sampler = optuna.samplers.TPESampler(seed=_seed(plan.seed, index))
             result = _try(study, study.ask(), plan, index)
             if result is None:
@@ -175,18 +186,6 @@ def _describe(plan: SweepPlan) -> dict[str, Any]:
     described = {**base, "search": searched, "pruner": plan.pruner, "sweep_seed": plan.seed}
     content: dict[str, Any] = json.loads(json.dumps(described))
     return content
-
-
-@contextmanager
-def _locked(output: Path) -> Iterator[None]:
-    """Hold the folder's lock, which goes with the process, however that ends."""
-    with (output / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            msg = f"{output}: another process is at this sweep"
-            raise ValueError(msg) from None
-        yield
 
 
 def _retry_killed(study: optuna.Study) -> int:
@@ -279,8 +278,10 @@ def _try(study: optuna.Study, trial: optuna.Trial, plan: SweepPlan, index: int) 
             return None
     except _PrunedError:
         state = "pruned"
-    except (ValueError, OSError, TrainingError, H5adError) as problem:
-        state, error = "failed", " ".join(str(problem).split())
+    except (ValueError, OSError, TrainingError, H5adError, MemoryError, RuntimeError) as problem:
+        if not _is_of_the_options(problem):
+            raise
+        state, error = "failed", " ".join((str(problem) or repr(problem)).split())
     if state == "complete" and report.value is None:
         state, error = "failed", f"{config.figure} was never finite"
     trial.set_user_attr("index", index)
@@ -292,6 +293,17 @@ def _try(study: optuna.Study, trial: optuna.Trial, plan: SweepPlan, index: int) 
     told = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
     study.tell(trial, report.value if state == "complete" else None, state=told[state])
     return next(result for result in _results(study) if result.index == index)
+
+
+def _is_of_the_options(problem: Exception) -> bool:
+    """Tell whether other options may do better: not with a full disk, nor with an error nobody foresaw."""
+    causes: list[BaseException] = [problem]
+    while (cause := causes[-1].__cause__) is not None:
+        causes.append(cause)
+    if any(isinstance(cause, OSError) and is_full_disk(cause) for cause in causes):
+        return False
+    foreseen = (ValueError, OSError, TrainingError, H5adError, MemoryError)
+    return isinstance(problem, foreseen) or any(text in str(problem) for text in _OUT_OF_MEMORY)
 
 
 def _results(study: optuna.Study) -> list[TrialResult]:

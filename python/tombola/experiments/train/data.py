@@ -24,7 +24,7 @@ from tombola import H5adSource, RandomPermutation
 
 from ..data import label_of
 from .config import TrainConfig
-from .files import find_files
+from .files import FileList, find_training_files
 
 __all__ = ["Task", "TrainingData", "open_training_data"]
 
@@ -50,6 +50,8 @@ class TrainingData:
     ----------
     paths : tuple of Path
         All files in the order of their rows.
+    files : FileList
+        The same ones, by what they are for.
     bounds : ndarray of int64, shape (n_files + 1,)
     tasks : tuple of Task
     keys : mapping of str to ndarray
@@ -64,6 +66,7 @@ class TrainingData:
     """
 
     paths: tuple[Path, ...]
+    files: FileList
     bounds: IndexArray
     tasks: tuple[Task, ...]
     keys: Mapping[str, npt.NDArray[Any]]
@@ -133,8 +136,14 @@ class TrainingData:
         return np.concatenate(local), np.concatenate(whole)
 
 
-def open_training_data(config: TrainConfig) -> TrainingData:
+def open_training_data(config: TrainConfig, files: FileList | None = None) -> TrainingData:
     """Read obs of all files and decide which rows train and validate.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    files : FileList, optional
+        By default those that the configuration names.
 
     Raises
     ------
@@ -145,14 +154,10 @@ def open_training_data(config: TrainConfig) -> TrainingData:
     OSError
         If a file cannot be read.
     """
-    held_out = find_files("validation_files", config.validation_files) if config.validation_files else []
-    kept_apart = {path.resolve() for path in held_out}
-    paths = [path for path in find_files("files", config.files) if path.resolve() not in kept_apart]
-    if not paths:
-        msg = "validation_files leave no files to train on"
-        raise ValueError(msg)
-    paths, skipped = _readable(paths, config)
-    together = sorted([*paths, *held_out])
+    found = find_training_files(config) if files is None else files
+    paths, skipped = _readable(list(found.files), config)
+    kept_apart = set(found.held_out)
+    together = sorted([*paths, *kept_apart])
     source = H5adSource(together, x=config.x, join=config.join)
     tasks = tuple(_task(source, name) for name in dict.fromkeys(config.labels))
     is_whole = np.all([task.codes >= 0 for task in tasks], axis=0)
@@ -165,7 +170,7 @@ def open_training_data(config: TrainConfig) -> TrainingData:
     bounds = source.file_bounds
     for at, path in enumerate(together):
         span = slice(int(bounds[at]), int(bounds[at + 1]))
-        is_held_out = path.resolve() in kept_apart
+        is_held_out = path in kept_apart
         share = 1.0 if is_held_out else config.fraction
         is_validation[span] = is_whole[span] & _drawn(path, is_whole[span], share, config.seed, "validate")
         is_train[span] = is_whole[span] & ~is_validation[span] & (not is_held_out)
@@ -173,6 +178,7 @@ def open_training_data(config: TrainConfig) -> TrainingData:
     _limit(is_validation, together, bounds, config.validation_rows, config.seed, "validate")
     data = TrainingData(
         paths=tuple(together),
+        files=FileList(tuple(paths), found.held_out),
         bounds=bounds,
         tasks=tasks,
         keys=keys,

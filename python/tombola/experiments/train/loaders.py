@@ -5,11 +5,13 @@ these files only; rows are chosen by `indices`. Classes, keys and the columns of
 Strategies that balance or draw by weight do so within the chunk. Complexity: O(rows of the chunk).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from tombola import (
@@ -22,16 +24,20 @@ from tombola import (
     SeriesRoundRobin,
     Streaming,
 )
+from tombola.sources import H5adError
 from tombola.strategies.base import Strategy
-from tombola.training import Chunk
+from tombola.training import Chunk, ShardError
 
 from ..training import log_normalise
 from .config import TrainConfig
 from .data import IndexArray, TrainingData
+from .shards import FileShards
 
 __all__ = ["Batch", "LoaderMaker", "make_strategy"]
 
 Batch: TypeAlias = dict[str, Any]
+
+_logger = logging.getLogger(__name__)
 
 VALIDATION_BATCH = 256
 VALIDATION_WINDOW = 16
@@ -65,12 +71,17 @@ class LoaderMaker:
     Parameters
     ----------
     config : TrainConfig
-    data : TrainingData
+    shards : FileShards
     """
 
-    def __init__(self, config: TrainConfig, data: TrainingData) -> None:
-        self._config = config
-        self.data = data
+    def __init__(self, config: TrainConfig, shards: FileShards) -> None:
+        self._config, self._shards = config, shards
+        self._left_out: set[Path] = set()
+
+    @property
+    def data(self) -> TrainingData:
+        """What is known of the files of this full epoch."""
+        return self._shards.data
 
     def __call__(self, chunk: Chunk) -> Loader:
         """Return the loader of one mini epoch."""
@@ -88,23 +99,59 @@ class LoaderMaker:
         )
 
     def validation(self) -> Iterable[Batch]:
-        """Return a loader of the validation rows, in order."""
-        paths = self.data.files_of(self.data.is_validation)
-        local, _ = self.data.rows_of(paths, self.data.is_validation)
-        return self._in_order(paths, local)
+        """Return the validation rows, in order."""
+        return self._in_order(self.data.is_validation)
 
     def probe(self, n_rows: int) -> Iterable[Batch]:
-        """Return a loader of at most `n_rows` training rows, evenly spaced."""
+        """Return at most `n_rows` training rows, evenly spaced."""
         chosen = np.zeros(len(self.data.is_train), dtype=bool)
         rows = np.flatnonzero(self.data.is_train)
         chosen[rows[:: -(-len(rows) // n_rows)]] = True
-        paths = self.data.files_of(chosen)
-        return self._in_order(paths, self.data.rows_of(paths, chosen)[0])
+        return self._in_order(chosen)
 
-    def _in_order(self, paths: Sequence[Path], rows: IndexArray) -> Loader:
-        return self._loader(
-            paths, Streaming(indices=rows), VALIDATION_BATCH, VALIDATION_WINDOW, rank=0, world_size=1
-        )
+    def _in_order(self, chosen: npt.NDArray[np.bool_]) -> Iterator[Batch]:
+        """Yield batches of the chosen rows in order, without files that are gone or bad, if that is wanted.
+
+        Raises
+        ------
+        ShardError
+            If a file is gone.
+        OSError, H5adError
+            If one cannot be read.
+        """
+        left = chosen.copy()
+        while left.any():
+            paths = self.data.files_of(left)
+            gone = [path for path in paths if not path.exists()]
+            if gone:
+                self._leave_out(gone, left, "is gone", self._config.on_missing_shard)
+                continue
+            local, whole = self.data.rows_of(paths, left)
+            done = 0
+            try:
+                strategy = Streaming(indices=local)
+                for batch in self._loader(paths, strategy, VALIDATION_BATCH, VALIDATION_WINDOW):
+                    yield batch
+                    done += len(batch["row"])
+            except (OSError, H5adError) as error:
+                bad = [path for path in paths if str(path) in str(error)]
+                if self._config.on_bad_shard == "error" or not bad:
+                    raise
+                left[whole[:done]] = False
+                self._leave_out(bad, left, f"cannot be read: {error}", "skip")
+            else:
+                return
+
+    def _leave_out(self, paths: Sequence[Path], left: npt.NDArray[np.bool_], why: str, option: str) -> None:
+        for path in paths:
+            if option == "error":
+                msg = f"{path} {why}, but some of its rows validate; on_missing_shard: skip leaves it out"
+                raise ShardError(msg)
+            if path not in self._left_out:
+                _logger.warning("%s %s; figures are without its rows from now on", path, why)
+                self._left_out.add(path)
+            start, stop = self.data.span(path)
+            left[start:stop] = False
 
     def _loader(
         self, paths: Sequence[Path], strategy: Strategy, batch_size: int, fetch_factor: int, **options: Any

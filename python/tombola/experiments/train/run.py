@@ -4,7 +4,7 @@ Written to the output folder: ``config.yaml`` (what was trained, which `tombola 
 trainer ``checkpoints/`` with ``history.jsonl``; at the end ``curve.png``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,17 @@ from typing import Any, Literal
 
 import yaml
 
-from tombola.training import Bytes, MiniEpochTrainer, Rows, TrainingResult
+from tombola.training import Bytes, MiniEpochTrainer, Rows, TrainingResult, saved_shards
 
 from ..atomic import replacing
 from ..training import torch_threads
 from .config import TrainConfig
 from .curve import plot_curve
-from .data import TrainingData, open_training_data
-from .files import find_files
+from .data import TrainingData
 from .loaders import LoaderMaker
 from .models import make_model, make_optimizer, make_scheduler
 from .scores import classifier_step, make_scores, update_scores
+from .shards import FileShards
 
 __all__ = ["Resume", "TrainingRun", "config_values", "run_training"]
 
@@ -114,10 +114,12 @@ def run_training(
     if resume == "latest" and not there:
         msg = f"{checkpoints} holds no checkpoint to resume from; without --resume training begins"
         raise ValueError(msg)
-    data = open_training_data(config)
+    saved = None if resume == "no" else saved_shards(resume if isinstance(resume, Path) else checkpoints)
+    shards = FileShards(config, saved)
+    data = shards.data
     if on_data is not None:
         on_data(data)
-    loaders = LoaderMaker(config, data)
+    loaders = LoaderMaker(config, shards)
     with torch_threads(1) if config.model == "linear" else nullcontext():
         model = make_model(config, loaders)
         optimizer = make_optimizer(config, model)
@@ -125,13 +127,13 @@ def run_training(
             _write_config(config)
         trainer = MiniEpochTrainer(
             model,
-            _Shards(config, loaders),
+            shards,
             loaders,
             optimizer=optimizer,
             step=classifier_step,
-            scheduler=make_scheduler(config, optimizer, _planned_steps(config, data)),
+            scheduler=make_scheduler(config, optimizer, config.epochs * shards.epoch_batches),
             schedule="batch",
-            chunk_size=_chunk_size(config, loaders),
+            chunk_size=_chunk_size(config, shards),
             num_epochs=config.epochs,
             seed=config.seed,
             validation=loaders.validation if config.validates else None,
@@ -158,60 +160,22 @@ def run_training(
     _write_config(config)
     curve = config.output / "curve.png"
     if not result.history:
-        return TrainingRun(result=result, data=loaders.data, curve=None)
+        return TrainingRun(result=result, data=shards.data, curve=None)
     plot_curve(curve, result.history, list(data.n_classes), title=f"{config.strategy}, {config.model} model")
-    return TrainingRun(result=result, data=loaders.data, curve=curve)
-
-
-class _Shards:
-    """Lists the files whenever a full epoch begins; obs are read anew if some have come.
-
-    Files that are gone stay in the list, so that the trainer sees that they are.
-    """
-
-    def __init__(self, config: TrainConfig, loaders: LoaderMaker) -> None:
-        self._config, self._loaders = config, loaders
-        self._seen: set[Path] = set()
-
-    def __call__(self) -> Sequence[Path]:
-        before = self._loaders.data
-        found = set(find_files("files", self._config.files))
-        gone = [path for path in before.train_paths if path not in found]
-        come = found - set(before.paths) - self._seen
-        self._seen |= come  # of those that cannot be read it was said once
-        if come:
-            self._loaders.data = _same_classes(before, open_training_data(self._config))
-        return sorted({*self._loaders.data.train_paths, *gone})
-
-
-def _same_classes(before: TrainingData, after: TrainingData) -> TrainingData:
-    for old, new in zip(before.tasks, after.tasks, strict=True):
-        if old.classes != new.classes:
-            more = ", ".join(sorted({*new.classes} - {*old.classes}))
-            msg = f"files that came during training have new classes of {old.name!r}: {more}; begin anew"
-            raise ValueError(msg)
-    if before.var_names != after.var_names:
-        msg = "files that came during training change the columns of X that all files have; begin anew"
-        raise ValueError(msg)
-    return after
+    return TrainingRun(result=result, data=shards.data, curve=curve)
 
 
 def _where(resume: Resume) -> str | Path | None:
     return resume if isinstance(resume, Path) else None if resume == "no" else "latest"
 
 
-def _chunk_size(config: TrainConfig, loaders: LoaderMaker) -> int | Rows | Bytes:
+def _chunk_size(config: TrainConfig, shards: FileShards) -> int | Rows | Bytes:
     amount, unit = config.chunk
     if unit == "files":
         return amount
     if unit == "bytes":
         return Bytes(amount)
-    return Rows(amount, lambda shard: loaders.data.train_rows(Path(shard)))
-
-
-def _planned_steps(config: TrainConfig, data: TrainingData) -> int:
-    """Return about how many batches there will be; what chunks' last batches are short of is not known."""
-    return config.epochs * -(-data.n_train // config.batch_size)
+    return Rows(amount, lambda shard: shards.data.train_rows(Path(shard)))
 
 
 def _write_config(config: TrainConfig) -> None:

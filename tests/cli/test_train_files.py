@@ -1,0 +1,158 @@
+"""`tombola train` and files that come, go or break: nothing changes that need not, and all of it is said."""
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from tests.cli.training_files import make_files, train_yaml
+from tombola.experiments.train import TrainConfig, read_train_config, run_training
+from tombola.experiments.train.files import FileList, find_files
+from tombola.experiments.train.loaders import LoaderMaker
+from tombola.experiments.train.shards import FileShards
+from tombola.sources import H5adError
+from tombola.training import ShardError
+
+
+class Broken(Exception):
+    pass
+
+
+def break_after(count: int) -> Any:
+    def stop(record: Mapping[str, Any]) -> None:
+        if record["epoch"] * record["n_chunks"] + record["chunk"] + 1 == count:
+            raise Broken
+
+    return stop
+
+
+def figures_of(config: TrainConfig) -> list[dict[str, Any]]:
+    lines = (config.output / "checkpoints" / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    timed = ("seconds", "batches_per_second")
+    return [{key: value for key, value in json.loads(line).items() if key not in timed} for line in lines]
+
+
+@pytest.fixture(name="all_plates", scope="module")
+def fixture_all_plates(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return sorted(make_files(tmp_path_factory.mktemp("plates")).glob("*.h5ad"))
+
+
+@pytest.fixture(name="plates")
+def fixture_plates(all_plates: list[Path], tmp_path: Path) -> list[Path]:
+    """Three files in a folder of their own."""
+    folder = tmp_path / "plates"
+    folder.mkdir()
+    return [Path(shutil.copy(path, folder)) for path in all_plates[:3]]
+
+
+def config_of(folder: Path, plates: Path, **values: Any) -> TrainConfig:
+    usual: dict[str, Any] = {"chunk_size": 1, "epochs": 2, "output": str(folder / "out")}
+    return read_train_config(train_yaml(folder, plates, **{**usual, **values}))
+
+
+def test_files_that_come_after_a_kill_join_at_the_next_epoch(
+    plates: list[Path], all_plates: list[Path], tmp_path: Path
+) -> None:
+    """Until then quotas, the rows that validate and the schedule are those of before."""
+    values: dict[str, Any] = {"total_data": 0.5, "validation_rows": 50, "schedule": "cosine"}
+    config = config_of(tmp_path, plates[0].parent, **values)
+    undisturbed = config.model_copy(update={"output": tmp_path / "undisturbed"})
+
+    def add(record: Mapping[str, Any]) -> None:
+        if (record["epoch"], record["chunk"]) == (0, 2):
+            shutil.copy(all_plates[3], plates[0].parent)
+
+    run_training(undisturbed, on_mini_epoch=add)
+    (plates[0].parent / all_plates[3].name).unlink()
+    with pytest.raises(Broken):
+        run_training(config, on_mini_epoch=break_after(1))
+    shutil.copy(all_plates[3], plates[0].parent)
+    run = run_training(config, resume="latest")
+    assert figures_of(config) == figures_of(undisturbed)
+    assert [record["n_chunks"] for record in run.result.history] == [3] * 3 + [4] * 4
+    last = "checkpoint_epoch1_chunk3.pt"
+    ours, theirs = (
+        torch.load(one.output / "checkpoints" / last, weights_only=True)["model"]
+        for one in (config, undisturbed)
+    )
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_files_that_go_after_a_kill_are_named_or_left_out(
+    plates: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_of(tmp_path, plates[0].parent)
+    with pytest.raises(Broken):
+        run_training(config, on_mini_epoch=break_after(3))
+    plates[1].unlink()
+    with pytest.raises(ShardError, match=r"1 of the 3 files that training goes on with are gone, .*"):
+        run_training(config, resume="latest")
+    skipping = config.model_copy(update={"on_missing_shard": "skip"})
+    with caplog.at_level(logging.WARNING):
+        run = run_training(skipping, resume="latest")
+    assert f"{plates[1]} is gone and left out" in caplog.text
+    assert [record["n_chunks"] for record in run.result.history] == [3] * 3 + [2] * 2
+
+
+@pytest.mark.parametrize(("kind", "key"), [("gone", "on_missing_shard"), ("bad", "on_bad_shard")])
+def test_files_that_go_or_break_during_training(
+    plates: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str, key: str
+) -> None:
+    config = config_of(tmp_path, plates[0].parent)
+
+    def spoil(record: Mapping[str, Any]) -> None:
+        if (record["epoch"], record["chunk"]) == (0, 1):
+            if kind == "gone":
+                plates[1].unlink()
+            else:
+                plates[1].write_bytes(plates[1].read_bytes()[:20_000])
+
+    with pytest.raises((ShardError, OSError, H5adError), match=plates[1].name):
+        run_training(config, on_mini_epoch=spoil)
+    shutil.copy(plates[0], plates[1])
+    skipping = config.model_copy(update={key: "skip", "output": tmp_path / "skipping"})
+    with caplog.at_level(logging.WARNING):
+        run = run_training(skipping, on_mini_epoch=spoil)
+    assert "figures are without its rows from now on" in caplog.text
+    assert str(plates[1]) in {entry["shard"] for entry in run.result.skipped}
+    assert run.result.history[-1]["epoch"] == 1
+
+
+def test_a_bad_file_takes_only_its_own_rows_from_validation(plates: list[Path], tmp_path: Path) -> None:
+    config = config_of(tmp_path, plates[0].parent, validation_fraction=0.5, on_bad_shard="skip")
+    shards = FileShards(config)
+    loaders = LoaderMaker(config, shards)
+    whole = torch.cat([batch["X"] for batch in loaders.validation()])
+    start, stop = shards.data.span(plates[1])
+    rows = np.flatnonzero(shards.data.is_validation)
+    assert len(whole) == len(rows)
+    with h5py.File(plates[1], "r+") as file:
+        del file["X"]
+    kept = torch.cat([batch["X"] for batch in loaders.validation()])
+    assert torch.equal(kept, whole[(rows < start) | (rows >= stop)])
+
+
+def test_names_without_files_are_errors_or_said(
+    plates: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [str(plates[0]), str(tmp_path / "none.h5ad"), str(tmp_path / "*.none")]
+    with pytest.raises(FileNotFoundError, match=r"none\.h5ad: no such file \(named by files\)"):
+        find_files("files", names)
+    with caplog.at_level(logging.WARNING):
+        assert find_files("files", names, skip_missing=True) == plates[:1]
+    assert "none.h5ad: no such file (named by files)" in caplog.text
+    assert "matches no files" in caplog.text
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        find_files("files", names[1:], skip_missing=True)
+
+
+def test_lists_of_files_come_back(plates: list[Path]) -> None:
+    files = FileList(tuple(plates[:2]), (plates[2],))
+    assert FileList.from_dict(files.to_dict()) == files
