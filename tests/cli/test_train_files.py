@@ -2,7 +2,10 @@
 
 import json
 import logging
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -156,3 +159,23 @@ def test_names_without_files_are_errors_or_said(
 def test_lists_of_files_come_back(plates: list[Path]) -> None:
     files = FileList(tuple(plates[:2]), (plates[2],))
     assert FileList.from_dict(files.to_dict()) == files
+
+
+def test_two_processes_of_torchrun_share_the_work(plates: list[Path], tmp_path: Path) -> None:
+    """Each has half of the batches of one process, and the first one prints."""
+    config = train_yaml(tmp_path, plates[0].parent, chunk_size=1, epochs=1, tensorboard=False)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    command += ["-m", "tombola.cli", "train", "-c", str(config), "-o"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [*command, str(tmp_path / "two")], check=False, env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("stopped:     all mini epochs are done") == 1
+    one = config_of(tmp_path, plates[0].parent, epochs=1)
+    run_training(one)
+    two = one.model_copy(update={"output": tmp_path / "two"})
+    for ours, theirs in zip(figures_of(two), figures_of(one), strict=True):
+        assert ours["batch"] == theirs["batch"] // 2
+    assert (two.output / "curve.png").exists()
+    assert (two.output / "config.yaml").exists()

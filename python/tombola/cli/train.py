@@ -1,11 +1,14 @@
 """The command `tombola train`: mini-epoch training over h5ad files as train.yaml says, options over it."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.markup import escape
 from rich.table import Table
+from torch import distributed
 
 from tombola.experiments.train import TrainConfig, TrainingData, TrainingRun, read_train_config, run_training
 from tombola.training import StopReason
@@ -18,15 +21,33 @@ __all__ = ["train_files"]
 def train_files(path: Path, overrides: Mapping[str, Any], *, resume: bool, resume_from: Path | None) -> int:
     """Train, print what came of it and return the exit code: 75 where a signal stopped it, else 0.
 
+    Processes that torchrun started train together, and the first of them prints.
+
     Raises
     ------
     ValueError, KeyError, OSError, TrainingError
         If the configuration, a file or a checkpoint does not do.
     """
     config = read_train_config(path, {key: value for key, value in overrides.items() if value is not None})
+    if not distributed.is_torchelastic_launched():
+        return _train(config, resume=resume, resume_from=resume_from)
+    if (config.device or "cpu") == "cuda":
+        config = config.model_copy(update={"device": f"cuda:{os.environ['LOCAL_RANK']}"})
+        torch.cuda.set_device(config.device)
+    distributed.init_process_group("nccl" if (config.device or "cpu").startswith("cuda") else "gloo")
+    try:
+        return _train(config, resume=resume, resume_from=resume_from)
+    finally:
+        distributed.destroy_process_group()
+
+
+def _train(config: TrainConfig, *, resume: bool, resume_from: Path | None) -> int:
+    is_first = not distributed.is_initialized() or distributed.get_rank() == 0
     console = stdout_console()
 
     def say(data: TrainingData) -> None:
+        if not is_first:
+            return
         warn(data.skipped)
         for line in _setup(config, data):
             console.print(line, soft_wrap=True, markup=False)
@@ -37,7 +58,8 @@ def train_files(path: Path, overrides: Mapping[str, Any], *, resume: bool, resum
         progress="auto",
         on_data=say,
     )
-    _print_result(config, run)
+    if is_first:
+        _print_result(config, run)
     return run.result.exit_code
 
 

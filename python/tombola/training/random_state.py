@@ -1,18 +1,23 @@
 """The states of all global generators (Python, NumPy, torch, CUDA), as tensors and numbers.
 
-Rule: what `torch.load(weights_only=True)` takes. `capture` copies, `restore` sets; O(1), some 8 kB a state.
+Rule: what `torch.load(weights_only=True)` takes. `capture` copies, `restore` sets; O(1), some 8 kB a state,
+and some 100 µs each. `Generators` are put in place and taken out again in a fifth of that: NumPy's generator
+is exchanged as an object, not copied, by which it forgets the second of a pair of normal numbers. So what
+comes of them depends on where calls end, and going on must make the same calls.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
-__all__ = ["RandomState", "capture", "restore", "seed_all"]
+__all__ = ["Generators", "RandomState", "capture", "restore", "seed_all"]
 
 RandomState: TypeAlias = dict[str, Any]
+
+_numpy: Any = np.random  # its stubs lack the exchange of generators
 
 
 def capture(*, cuda: bool = True) -> RandomState:
@@ -39,6 +44,34 @@ def restore(state: Mapping[str, Any]) -> None:
     cuda = state.get("cuda", [])
     if cuda and torch.cuda.is_available() and torch.cuda.device_count() == len(cuda):
         torch.cuda.set_rng_state_all(cuda)
+
+
+class Generators:
+    """A stream of random numbers of its own, for what draws from the global generators on the CPU.
+
+    It begins where the global generators are when it is made.
+    """
+
+    def __init__(self) -> None:
+        self._numpy: Any = np.random.MT19937(0)
+        state: Any = np.random.get_state(legacy=False)  # noqa: NPY002 - users' code draws from it
+        self._numpy.state = state
+        self._python, self._torch = random.getstate(), torch.get_rng_state()
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Return what a function gives under these generators, which go on with each call; some 30 µs."""
+        python, numpy, own_torch = random.getstate(), _numpy.get_bit_generator(), torch.get_rng_state()
+        random.setstate(self._python)
+        _numpy.set_bit_generator(self._numpy)
+        torch.set_rng_state(self._torch)
+        try:
+            return function()
+        finally:
+            self._python, self._torch = random.getstate(), torch.get_rng_state()
+            self._numpy = _numpy.get_bit_generator()
+            random.setstate(python)
+            _numpy.set_bit_generator(numpy)
+            torch.set_rng_state(own_torch)
 
 
 def seed_all(seed: int) -> None:

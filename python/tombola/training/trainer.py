@@ -142,7 +142,7 @@ class MiniEpochTrainer:
     chunk's loader begins anew under the random state of the chunk's start and gives away what is consumed.
     Both are exact, and replay is under worker processes, too. ``"seek"`` reads nothing again under workers,
     and is exact if they draw no random numbers. While a loader is replayed or may be, it has random numbers
-    of its own; that costs some 50 µs a batch. A dataset must not draw from what it was not given: the global
+    of its own; that costs some 30 µs a batch. A dataset must not draw from what it was not given: the global
     generators of Python, NumPy and torch, or generators seeded by `Chunk.seed`.
 
     Ranks take equally many steps: a mini epoch ends for all when one has no more batches. Going on under

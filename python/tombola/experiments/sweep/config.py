@@ -28,6 +28,7 @@ FIXED = (
     "monitor",
     "hidden",
     "classes",
+    "tensorboard",
     "output",
 )
 """Keys that all trials share: what they are measured by, and lists."""
@@ -110,7 +111,8 @@ class SweepPlan:
     def config(self, parameters: Mapping[str, Value], output: Path) -> TrainConfig:
         """Return a trial's configuration."""
         return check_train_config(
-            {**self.base.model_dump(), **self.fixed(), **parameters, "output": output}, "sweep"
+            {**self.base.model_dump(), **self.fixed(), **parameters, "tensorboard": False, "output": output},
+            "sweep",
         )
 
 

@@ -107,6 +107,13 @@ def _number(value: object) -> object:
     return value
 
 
+def _checked_switch(value: object) -> object:
+    if value not in (True, False, "auto"):
+        msg = "neither true, false nor auto"
+        raise ValueError(msg)
+    return value
+
+
 def _one_of(names: object) -> str:
     return f"one of {', '.join(get_args(names))}"
 
@@ -158,8 +165,9 @@ class TrainConfig(StrictModel):
         What is best, and after how many mini epochs without a better one to stop.
     checkpoint_every, validate_every, keep_last
         Batches between checkpoints and between validations within a mini epoch; checkpoints to keep.
-    on_missing_shard, on_bad_shard, on_full_disk, device, output
-        What to do in trouble, where to compute and where to write.
+    on_missing_shard, on_bad_shard, on_full_disk, device, tensorboard, output
+        What to do in trouble, where to compute, whether to write for TensorBoard ("auto": if it is
+        installed), and where to write. Under torchrun, ``cuda`` is each process's own device.
     """
 
     files: Annotated[_Names, Field(min_length=1, description="a list of h5ad files, folders or patterns")]
@@ -217,6 +225,9 @@ class TrainConfig(StrictModel):
         str | None,
         Field(pattern=r"^(cpu|cuda|mps|xpu)(:[0-9]+)?$", description="cpu, cuda, cuda:N, mps or xpu"),
     ] = None
+    tensorboard: Annotated[
+        bool | Literal["auto"], BeforeValidator(_checked_switch), Field(description="true, false or auto")
+    ] = "auto"
     output: Annotated[Path, Field(description="a folder")] = Path("tombola-train")
 
     @model_validator(mode="after")

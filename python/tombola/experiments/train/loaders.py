@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import distributed
 
 from tombola import (
     BlockShuffling,
@@ -33,7 +34,7 @@ from .config import TrainConfig
 from .data import IndexArray, TrainingData
 from .shards import FileShards
 
-__all__ = ["Batch", "LoaderMaker", "make_strategy"]
+__all__ = ["Batch", "LoaderMaker", "make_strategy", "ranks"]
 
 Batch: TypeAlias = dict[str, Any]
 
@@ -41,6 +42,13 @@ _logger = logging.getLogger(__name__)
 
 VALIDATION_BATCH = 256
 VALIDATION_WINDOW = 16
+
+
+def ranks() -> tuple[int, int]:
+    """Return the rank of this process among the initialised ones, and their number."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
 
 
 def make_strategy(config: TrainConfig, data: TrainingData, local: IndexArray, whole: IndexArray) -> Strategy:
@@ -99,8 +107,12 @@ class LoaderMaker:
         )
 
     def validation(self) -> Iterable[Batch]:
-        """Return the validation rows, in order."""
-        return self._in_order(self.data.is_validation)
+        """Return the validation rows, in order; each of several ranks has a part of them."""
+        rank, n_ranks = ranks()
+        part = np.array_split(np.flatnonzero(self.data.is_validation), n_ranks)[rank]
+        chosen = np.zeros_like(self.data.is_validation)
+        chosen[part] = True
+        return self._in_order(chosen)
 
     def probe(self, n_rows: int) -> Iterable[Batch]:
         """Return at most `n_rows` training rows, evenly spaced."""
@@ -129,8 +141,15 @@ class LoaderMaker:
             local, whole = self.data.rows_of(paths, left)
             done = 0
             try:
-                strategy = Streaming(indices=local)
-                for batch in self._loader(paths, strategy, VALIDATION_BATCH, VALIDATION_WINDOW):
+                loader = self._loader(
+                    paths,
+                    Streaming(indices=local),
+                    VALIDATION_BATCH,
+                    VALIDATION_WINDOW,
+                    rank=0,
+                    world_size=1,
+                )
+                for batch in loader:
                     yield batch
                     done += len(batch["row"])
             except (OSError, H5adError) as error:

@@ -19,7 +19,7 @@ from ..training import torch_threads
 from .config import TrainConfig
 from .curve import plot_curve
 from .data import TrainingData
-from .loaders import LoaderMaker
+from .loaders import LoaderMaker, ranks
 from .models import make_model, make_optimizer, make_scheduler
 from .scores import classifier_step, make_scores, update_scores
 from .shards import FileShards
@@ -43,6 +43,7 @@ FREE_ON_RESUME = {
     "on_bad_shard",
     "on_full_disk",
     "device",
+    "tensorboard",
 }
 """Keys that may change when training goes on; with the others the batches would."""
 
@@ -56,7 +57,7 @@ class TrainingRun:
     result : TrainingResult
     data : TrainingData
     curve : Path or None
-        The picture, where a mini epoch was completed.
+        The picture, where a mini epoch was completed; only the first of several ranks draws it.
     """
 
     result: TrainingResult
@@ -81,7 +82,9 @@ def run_training(
     on_data: Callable[[TrainingData], object] | None = None,
     on_mini_epoch: OnMiniEpoch | None = None,
 ) -> TrainingRun:
-    """Train, or go on training.
+    """Train, or go on training; where torch.distributed is initialised, with all its ranks.
+
+    Each rank then takes batches of ``batch_size`` rows of its own, and the first one writes.
 
     Parameters
     ----------
@@ -104,6 +107,8 @@ def run_training(
     TrainingError
         If training cannot go on, or the checkpoint is another training's.
     """
+    rank, n_ranks = ranks()
+    is_first = rank == 0
     checkpoints = config.output / CHECKPOINTS
     checkpoints.mkdir(parents=True, exist_ok=True)
     there = any(checkpoints.glob("checkpoint_*.pt"))
@@ -123,7 +128,7 @@ def run_training(
     with torch_threads(1) if config.model == "linear" else nullcontext():
         model = make_model(config, loaders)
         optimizer = make_optimizer(config, model)
-        if not there:
+        if not there and is_first:
             _write_config(config)
         trainer = MiniEpochTrainer(
             model,
@@ -131,7 +136,7 @@ def run_training(
             loaders,
             optimizer=optimizer,
             step=classifier_step,
-            scheduler=make_scheduler(config, optimizer, config.epochs * shards.epoch_batches),
+            scheduler=make_scheduler(config, optimizer, config.epochs * -(-shards.epoch_batches // n_ranks)),
             schedule="batch",
             chunk_size=_chunk_size(config, shards),
             num_epochs=config.epochs,
@@ -152,14 +157,15 @@ def run_training(
             on_bad_shard=config.on_bad_shard,
             on_full_disk=config.on_full_disk,
             device=config.device,
-            tensorboard=False,
+            tensorboard=config.tensorboard,
             progress=progress,
             on_mini_epoch=on_mini_epoch,
         )
         result = trainer.fit()
-    _write_config(config)
     curve = config.output / "curve.png"
-    if not result.history:
+    if is_first:
+        _write_config(config)
+    if not result.history or not is_first:
         return TrainingRun(result=result, data=shards.data, curve=None)
     plot_curve(curve, result.history, list(data.n_classes), title=f"{config.strategy}, {config.model} model")
     return TrainingRun(result=result, data=shards.data, curve=curve)
