@@ -66,7 +66,7 @@ def plot_training(path: Path, undisturbed: Records, resumed: Records, killed_at:
                 axes.axvline(end, color=INK, linestyle=":", linewidth=1, label=label)
             axes.set_xlim(left=0)
             axes.set_xlabel("batches (a mark for each mini epoch)")
-            axes.legend(fontsize=9)
+            axes.legend(fontsize=9, frameon=True, framealpha=0.9, edgecolor="none")
         losses.set_ylabel("cross-entropy of the policy + squared error of the value")
         losses.set_title("Loss")
         accuracy.set_ylim(0, 1)

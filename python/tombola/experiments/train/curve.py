@@ -73,7 +73,7 @@ def _draw(axes: "Axes", history: Sequence[Mapping[str, Any]], lines: Mapping[str
         axes.axvline(record["batches"], color=INK, linestyle=":", linewidth=1, label=label)
     axes.set_xlim(left=0)
     axes.set_xlabel("batches (a dot for each mini epoch)")
-    axes.legend()
+    axes.legend(frameon=True, framealpha=0.9, edgecolor="none")
 
 
 def _ends_epoch(record: Mapping[str, Any]) -> bool:
