@@ -133,9 +133,11 @@ void BucketPlan<Index>::fill_batches(u64 first, u64 last, index_t* out) const {
             const std::size_t n = static_cast<std::size_t>(std::min<u64>(batch.rows - t, at_once));
             u64* const mine = places + placed;
             if (is_network) {
-                const Wanted wanted{members, shift, places + asked, placed - asked};
+                const std::size_t ready = placed - std::min<std::size_t>(placed, prefetch_distance);
+                const Wanted wanted{members, shift, places + asked, placed - asked, places + read, ready - read};
                 kernels().feistel_asking(network, batch.first + t, n, id, wanted, mine);
                 asked = placed;
+                read = ready;
             } else {
                 rows_.fill(id, batch.count, batch.first + t, n, mine);
                 for (std::size_t i = 0; i < n; ++i) {

@@ -22,11 +22,14 @@ struct Feistel {
 
 // Elements that will be read soon, see prefetch.hpp: array[places[i]], of 2^shift bytes each. Kernels ask for them
 // while they compute: the queue of misses then never runs dry, and the work costs next to nothing beside it.
+// feistel_asking also reads what is `ready`.
 struct Wanted {
     const void* array;
     u32 shift;
     const u64* places;
     std::size_t count;
+    u64* ready = nullptr;  // places that were asked for long ago, to be replaced by their elements
+    std::size_t ready_count = 0;
 };
 
 // 64 positions of a line of series, see series_order.hpp.
