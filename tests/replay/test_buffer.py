@@ -15,6 +15,7 @@ import tombola
 from tests.oracle import replay as oracle
 from tests.replay.streams import equal, filled, items
 from tombola import BalancedBuffer, _core
+from tombola.replay import BalanceSchedule
 from tombola.replay._reservoir import arrivals
 
 # ------------------------------------------------------------------------------------------------- the core
@@ -199,6 +200,27 @@ def test_resume_is_exact_at_every_step() -> None:
         assert all(equal(a, b) for a, b in zip(rest, whole[2 * stop :], strict=True))
 
 
+@pytest.mark.parametrize("weight", [0.0, 3, BalanceSchedule(0.0, 2.0, steps=9, kind="cosine")])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_switches_are_part_of_the_state(weight: float | BalanceSchedule, balanced: bool) -> None:
+    buffer = filled(seed=2)
+    buffer.get_balanced_data(9)
+    buffer.use_balanced_sampling, buffer.balance_weight = balanced, weight
+    file = io.BytesIO()
+    torch.save(buffer.state_dict(), file)
+    file.seek(0)
+    other = BalancedBuffer(50)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    assert (other.use_balanced_sampling, other.balance_weight) == (balanced, weight)
+    for _ in range(4):
+        assert equal(
+            other.get_balanced_data(9, return_index=True), buffer.get_balanced_data(9, return_index=True)
+        )
+        buffer.add_data(**items(300, 330))
+        other.add_data(**items(300, 330))
+    assert other.report() == buffer.report()
+
+
 def test_state_is_a_copy() -> None:
     buffer = filled()
     state, before = buffer.state_dict(), buffer.get_all_data()
@@ -214,9 +236,9 @@ def test_states_of_other_buffers_are_refused() -> None:
     state = filled().state_dict()
     with pytest.raises(ValueError, match="a buffer with buffer_size = 60, but it has 50"):
         BalancedBuffer(60).load_state_dict(state)
-    with pytest.raises(ValueError, match=r"a buffer with balance_weight = 0\.5, but it has 1\.0"):
-        BalancedBuffer(50, balance_weight=0.5).load_state_dict(state)
-    with pytest.raises(ValueError, match="version 1, but got None"):
+    with pytest.raises(ValueError, match=r"a buffer with eps = 0\.5, but it has 1e-06"):
+        BalancedBuffer(50, eps=0.5).load_state_dict(state)
+    with pytest.raises(ValueError, match="version 2, but got None"):
         BalancedBuffer(50).load_state_dict({})
 
 
