@@ -268,11 +268,45 @@ def test_devices() -> None:
         lambda: BalancedBuffer(5, absent),
         lambda: buffer.to(absent),
         lambda: BalancedBuffer(5, "qpu"),
+        lambda: buffer.get_data(3, device=absent),
+        lambda: buffer.get_balanced_data(3, device=absent),
+        lambda: buffer.get_all_data(device="qpu"),
     ]
     for call in calls:
         with pytest.raises(ValueError, match=r"device must be there, such as cpu.*, but is '(cuda:77|qpu)'"):
             call()
     assert buffer.device == torch.device("cpu")
+
+
+def test_batches_go_to_the_device_that_is_asked_for() -> None:
+    buffer, there = filled(), torch.device("meta")
+    for batch in (
+        buffer.get_data(3, device=there, return_index=True, return_weights=True),
+        buffer.get_balanced_data(3, device=there, return_index=True, return_weights=True),
+        buffer.get_all_data(None, "meta"),
+        buffer.get_data_by_index([1], device=there),
+    ):
+        assert {part.device for part in batch} == {there}
+    assert buffer.get_all_data()[0].device == buffer.device == torch.device("cpu")
+
+
+def test_replay_as_continual_learning_frameworks_call_it() -> None:
+    """Experience replay and DER++ as their published `observe` methods use a buffer, but for its class."""
+    buffer = BalancedBuffer(20, "cpu")
+    network = torch.nn.Linear(4, 3)
+    for step in range(5):
+        inputs, labels = torch.randn(8, 4, generator=torch.Generator().manual_seed(step)), torch.arange(8) % 3
+        outputs = network(inputs)
+        if not buffer.is_empty():
+            buf_inputs, buf_labels, buf_logits = buffer.get_data(
+                6, transform=lambda example: example * 2, device="cpu"
+            )
+            assert buf_inputs.shape == (6, 4)
+            torch.testing.assert_close(network(buf_inputs / 2), buf_logits)
+            torch.nn.functional.cross_entropy(network(buf_inputs), buf_labels)
+        buffer.add_data(examples=inputs, labels=labels, logits=outputs.data)
+    assert (len(buffer), buffer.num_seen_examples, buffer.buffer_size) == (20, 40, 20)
+    assert not buffer.get_all_data()[2].requires_grad
 
 
 def test_threads_share_a_buffer() -> None:

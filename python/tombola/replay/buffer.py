@@ -198,6 +198,7 @@ class BalancedBuffer(SwitchedItems):
         return_index: bool = False,
         return_weights: bool = False,
         beta: float = 1.0,
+        device: str | torch.device | None = None,
     ) -> Batch:
         """Return items drawn in proportion to their scores.
 
@@ -220,12 +221,14 @@ class BalancedBuffer(SwitchedItems):
             for how often an item is drawn. Without replacement p is that of the first draw.
         beta : number, keyword-only
             1 corrects wholly, 0 not at all.
+        device : str or torch.device, keyword-only, optional
+            Where the batch is given out; by default the buffer's device.
 
         Returns
         -------
         tuple of torch.Tensor
             ``(examples, labels, logits, task_labels)`` without those never added, then slots, then weights.
-            All are copies, on the buffer's device.
+            All are copies. Mind that slots come after the items; some frameworks return them first.
 
         Raises
         ------
@@ -238,16 +241,16 @@ class BalancedBuffer(SwitchedItems):
         size = check_integer("minibatch_size", minibatch_size)
         with self._lock:
             self._check_filled()
+            target = self._target(device)
             drawn = self._score_and_draw(size, op_prototypes) if self.use_balanced_sampling else None
             if drawn is None:
-                return self.get_data(
-                    size, transform, return_index=return_index, return_weights=return_weights
-                )
+                options = {"return_index": return_index, "return_weights": return_weights}
+                return self.get_data(size, transform, **options, device=target)
             self._steps += max(1, drawn.steps)
             corrections = None
             if return_weights:
                 corrections = (drawn.weights.min(initial=np.inf) / drawn.weights) ** power
-            return self._give(drawn.slots, transform, return_index, corrections)
+            return self._give(drawn.slots, transform, target, return_index, corrections)
 
     def _score_and_draw(self, size: int, op_prototypes: Any) -> Drawn | None:
         """Draw by scores, or else by task factors; None where there is neither."""
