@@ -42,7 +42,7 @@ def check_device(device: str | torch.device) -> torch.device:
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         there = ["cpu"] + [f"cuda:{k}" for k in range(torch.cuda.device_count())]
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].split(". ")[0]  # torch goes on at length
         msg = f"device must be there, such as {', '.join(there)}, but is {str(device)!r}: {reason}"
         raise ValueError(msg) from error
     return found
