@@ -16,7 +16,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from example_tools import OneLineParser, check_whole, run_example, write_json
+from example_tools import OneLineParser, add_result_options, check_whole, run_example, write_json
 
 HERE = Path(__file__).resolve().parent
 
@@ -31,12 +31,10 @@ def make_parser() -> OneLineParser:
         "--quick", action="store_true", help="little data and a small model, for a first look"
     )
     parser.add_argument("--data", type=Path, help="HDF5 file of histories, made if missing; else in --output")
-    parser.add_argument("--seed", type=check_whole(0), default=0, help="seed of data, weights and batches")
     parser.add_argument(
         "--repeats", type=check_whole(1), default=1, help="seeds to train with, from --seed on"
     )
-    parser.add_argument("--output", "-o", type=Path, default=Path("ad-output"), help="folder for results")
-    parser.add_argument("--verbose", "-v", action="store_true", help="log everything to the terminal, too")
+    add_result_options(parser, "ad-output", seed_of="data, weights and batches")
     return parser
 
 

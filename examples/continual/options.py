@@ -2,9 +2,8 @@
 
 import argparse
 import re
-from pathlib import Path
 
-from example_tools import OneLineParser, check_fraction, check_number, check_whole
+from example_tools import OneLineParser, add_result_options, check_fraction, check_number, check_whole
 
 from .settings import SIMILARITIES, THRESHOLDS, DatasetName, LearnerOptions, RunOptions
 
@@ -60,10 +59,8 @@ def add_learner_options(parser: OneLineParser, output: str) -> None:
     learning.add_argument(
         "--sm_weight", type=check_number(0), default=usual.sm_weight, help="weight of the semantic loss"
     )
-    parser.add_argument("--seed", type=check_whole(0), default=0, help="seed of data, tasks, weights, draws")
     parser.add_argument("--quick", action="store_true", help="little data, for a first look")
-    parser.add_argument("--output", "-o", type=Path, default=Path(output), help="folder for results")
-    parser.add_argument("--verbose", "-v", action="store_true", help="log everything to the terminal, too")
+    add_result_options(parser, output, seed_of="data, tasks, weights, draws")
 
 
 def make_run_options(

@@ -26,7 +26,7 @@ class LearnerOptions:
     """Of features to prototypes and of prototypes to each other: a `SemanticSimilarity`, or plain cosine."""
     threshold: Threshold = "quantile"
     """From which similarity on two classes are of one group: a quantile, or an `AdaptiveThreshold`."""
-    threshold_quantile: float = 0.95
+    threshold_quantile: float = 0.9
     """Of the similarities of all pairs of classes."""
     lr: float = 0.2
     """Of backbone and head, by SGD."""

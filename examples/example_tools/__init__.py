@@ -1,6 +1,6 @@
 """What the examples share: command lines whose errors are one line, records written whole, one look."""
 
-from .cli import OneLineParser, check_fraction, check_number, check_whole, run_example
+from .cli import OneLineParser, add_result_options, check_fraction, check_number, check_whole, run_example
 from .figures import INK, STYLE, save_figure, show_percent
 from .records import log_to, write_json
 from .tables import result_console, spread
@@ -9,6 +9,7 @@ __all__ = [
     "INK",
     "STYLE",
     "OneLineParser",
+    "add_result_options",
     "check_fraction",
     "check_number",
     "check_whole",

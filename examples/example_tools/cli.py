@@ -8,9 +8,17 @@ import math
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["OneLineParser", "check_fraction", "check_number", "check_whole", "run_example"]
+__all__ = [
+    "OneLineParser",
+    "add_result_options",
+    "check_fraction",
+    "check_number",
+    "check_whole",
+    "run_example",
+]
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -30,6 +38,15 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Leave with exit code 2."""
         self.exit(BAD_INPUT, f"error: {message} (see --help)\n")
+
+
+def add_result_options(
+    parser: argparse.ArgumentParser, output: str, *, seed_of: str, log: str = "log everything"
+) -> None:
+    """Add ``--seed``, ``--output`` and ``--verbose``."""
+    parser.add_argument("--seed", type=check_whole(0), default=0, help=f"seed of {seed_of}")
+    parser.add_argument("--output", "-o", type=Path, default=Path(output), help="folder for results")
+    parser.add_argument("--verbose", "-v", action="store_true", help=f"{log} to the terminal, too")
 
 
 def run_example(work: Callable[[], None]) -> NoReturn:

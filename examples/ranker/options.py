@@ -1,9 +1,8 @@
 """Command-line options that the ranker's two scripts share."""
 
 import argparse
-from pathlib import Path
 
-from example_tools import OneLineParser, check_fraction, check_number, check_whole
+from example_tools import OneLineParser, add_result_options, check_fraction, check_number, check_whole
 
 from .data import SeriesDesign
 
@@ -30,9 +29,7 @@ def add_data_options(parser: OneLineParser, output: str) -> None:
         help="size of each series' own taste beside the shared one",
     )
     data.add_argument("--data_seed", type=check_whole(0), default=0, help="seed of the data and of the split")
-    parser.add_argument("--seed", type=check_whole(0), default=0, help="seed of weights and batches")
-    parser.add_argument("--output", "-o", type=Path, default=Path(output), help="folder for results")
-    parser.add_argument("--verbose", "-v", action="store_true", help="log every batch to the terminal, too")
+    add_result_options(parser, output, seed_of="weights and batches", log="log every batch")
 
 
 def add_experiment_fraction(parser: OneLineParser) -> None:

@@ -37,7 +37,9 @@ class AliasTable:
         If a weight is negative, NaN or infinite, or all are 0 (the first one is named); if there are 2**32
         rows or more, or ``indices`` do not increase or reach beyond the weights.
 
-    Notes ----- The table takes 8 bytes a row. Building is O(n), by all threads; a draw is O(1), at 10**8 rows
+    Notes
+    -----
+    The table takes 8 bytes a row. Building is O(n), by all threads; a draw is O(1), at 10**8 rows
     a cache miss.
 
     A row's probability is less than ``2**-32 / n`` off ``weight / sum``: its share in the n columns of the
@@ -126,7 +128,9 @@ class GroupedAliasTable:
         If offsets descend or do not begin with 0, lengths do not agree, a weight is wrong (the first one is
         named), or no group with rows has a weight > 0.
 
-    Notes ----- O(groups) to build and to keep. A draw is O(1): arithmetic only, and with ``members`` one look
+    Notes
+    -----
+    O(groups) to build and to keep. A draw is O(1): arithmetic only, and with ``members`` one look
     into them. Exact in integers: the masses of the groups are off by at most one unit in 2**51 of the
     largest.
 

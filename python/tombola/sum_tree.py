@@ -40,7 +40,9 @@ class SumTree:
         If a weight is negative, NaN, infinite or above 2**900; the first one is named, and nothing has
         changed.
 
-    Notes ----- O(log n) an update and a draw. Sums are integers: a slot's mass is its weight times a power of
+    Notes
+    -----
+    O(log n) an update and a draw. Sums are integers: a slot's mass is its weight times a power of
     two, rounded (1 at least, if it is positive), so at all times the sums are exactly those of a tree built
     anew. The power is chosen from the first weights, such that slots of about equal weight have a mass of
     2**57 / n. Once weights have grown or fallen by some factor (32 or more at least), it is chosen anew from

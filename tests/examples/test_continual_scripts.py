@@ -24,9 +24,12 @@ def test_a_run_writes_what_it_prints(tmp_path: Path) -> None:
     assert "task 4, classes" in (tmp_path / "first.log").read_text(encoding="utf-8")
 
 
-def test_both_data_sets_are_compared(tmp_path: Path) -> None:
-    command = ("compare_balanced_sampling.py", *FAST, "--no-variants", "--balance_weights", 0)
-    text = run_script(*command, "--experiment_id", "both", "-o", tmp_path)
+def test_both_data_sets_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = (*FAST, "--no-variants", "--balance_weights", 0, "--experiment_id", "both", "-o", tmp_path)
+    with pytest.raises(SystemExit) as left:
+        compare_balanced_sampling.main(list(map(str, command)))
+    assert left.value.code == 0
+    text = capsys.readouterr().out
     results = read_json(tmp_path / "both.json")
     for dataset in ("digits", "superclasses"):
         ways = results["datasets"][dataset]["ways"]

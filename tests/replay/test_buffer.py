@@ -15,6 +15,7 @@ import tombola
 from tests.oracle import replay as oracle
 from tests.replay.streams import equal, filled, items
 from tombola import BalancedBuffer, _core
+from tombola.replay import BalanceSchedule
 from tombola.replay._reservoir import arrivals
 
 # ------------------------------------------------------------------------------------------------- the core
@@ -199,6 +200,27 @@ def test_resume_is_exact_at_every_step() -> None:
         assert all(equal(a, b) for a, b in zip(rest, whole[2 * stop :], strict=True))
 
 
+@pytest.mark.parametrize("weight", [0.0, 3, BalanceSchedule(0.0, 2.0, steps=9, kind="cosine")])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_switches_are_part_of_the_state(weight: float | BalanceSchedule, balanced: bool) -> None:
+    buffer = filled(seed=2)
+    buffer.get_balanced_data(9)
+    buffer.use_balanced_sampling, buffer.balance_weight = balanced, weight
+    file = io.BytesIO()
+    torch.save(buffer.state_dict(), file)
+    file.seek(0)
+    other = BalancedBuffer(50)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    assert (other.use_balanced_sampling, other.balance_weight) == (balanced, weight)
+    for _ in range(4):
+        assert equal(
+            other.get_balanced_data(9, return_index=True), buffer.get_balanced_data(9, return_index=True)
+        )
+        buffer.add_data(**items(300, 330))
+        other.add_data(**items(300, 330))
+    assert other.report() == buffer.report()
+
+
 def test_state_is_a_copy() -> None:
     buffer = filled()
     state, before = buffer.state_dict(), buffer.get_all_data()
@@ -214,9 +236,9 @@ def test_states_of_other_buffers_are_refused() -> None:
     state = filled().state_dict()
     with pytest.raises(ValueError, match="a buffer with buffer_size = 60, but it has 50"):
         BalancedBuffer(60).load_state_dict(state)
-    with pytest.raises(ValueError, match=r"a buffer with balance_weight = 0\.5, but it has 1\.0"):
-        BalancedBuffer(50, balance_weight=0.5).load_state_dict(state)
-    with pytest.raises(ValueError, match="version 1, but got None"):
+    with pytest.raises(ValueError, match=r"a buffer with eps = 0\.5, but it has 1e-06"):
+        BalancedBuffer(50, eps=0.5).load_state_dict(state)
+    with pytest.raises(ValueError, match="version 2, but got None"):
         BalancedBuffer(50).load_state_dict({})
 
 
@@ -246,11 +268,45 @@ def test_devices() -> None:
         lambda: BalancedBuffer(5, absent),
         lambda: buffer.to(absent),
         lambda: BalancedBuffer(5, "qpu"),
+        lambda: buffer.get_data(3, device=absent),
+        lambda: buffer.get_balanced_data(3, device=absent),
+        lambda: buffer.get_all_data(device="qpu"),
     ]
     for call in calls:
         with pytest.raises(ValueError, match=r"device must be there, such as cpu.*, but is '(cuda:77|qpu)'"):
             call()
     assert buffer.device == torch.device("cpu")
+
+
+def test_batches_go_to_the_device_that_is_asked_for() -> None:
+    buffer, there = filled(), torch.device("meta")
+    for batch in (
+        buffer.get_data(3, device=there, return_index=True, return_weights=True),
+        buffer.get_balanced_data(3, device=there, return_index=True, return_weights=True),
+        buffer.get_all_data(None, "meta"),
+        buffer.get_data_by_index([1], device=there),
+    ):
+        assert {part.device for part in batch} == {there}
+    assert buffer.get_all_data()[0].device == buffer.device == torch.device("cpu")
+
+
+def test_replay_as_continual_learning_frameworks_call_it() -> None:
+    """Experience replay and DER++ as their published `observe` methods use a buffer, but for its class."""
+    buffer = BalancedBuffer(20, "cpu")
+    network = torch.nn.Linear(4, 3)
+    for step in range(5):
+        inputs, labels = torch.randn(8, 4, generator=torch.Generator().manual_seed(step)), torch.arange(8) % 3
+        outputs = network(inputs)
+        if not buffer.is_empty():
+            buf_inputs, buf_labels, buf_logits = buffer.get_data(
+                6, transform=lambda example: example * 2, device="cpu"
+            )
+            assert buf_inputs.shape == (6, 4)
+            torch.testing.assert_close(network(buf_inputs / 2), buf_logits)
+            torch.nn.functional.cross_entropy(network(buf_inputs), buf_labels)
+        buffer.add_data(examples=inputs, labels=labels, logits=outputs.data)
+    assert (len(buffer), buffer.num_seen_examples, buffer.buffer_size) == (20, 40, 20)
+    assert not buffer.get_all_data()[2].requires_grad
 
 
 def test_threads_share_a_buffer() -> None:

@@ -137,6 +137,31 @@ def test_tasks_have_factors() -> None:
         BalancedBuffer(5, task_weights={0: 2.0}).add_data(torch.zeros(3))
 
 
+@pytest.mark.parametrize(
+    ("left_out", "options"), [("features", {}), ("labels", {}), (None, {"adaptive_threshold": 0.0})]
+)
+def test_tasks_keep_their_factors_where_scores_cannot_be_had(
+    left_out: str | None, options: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without scores a task is drawn by its factor, and uniformly inside."""
+    buffer = BalancedBuffer(60, task_weights={0: 3.0, 1: 0.0}, **options)
+    buffer.add_data(**{name: values for name, values in batch(0, 100).items() if name != left_out})
+    everything = buffer.get_all_data()
+    tasks = everything[-1].numpy()
+    drawn = buffer.get_balanced_data(60, op_prototypes=CENTRES, return_index=True, return_weights=True)
+    slots = drawn[-2].numpy()
+    assert sorted(slots.tolist()) == np.flatnonzero(tasks != 1).tolist()
+    np.testing.assert_allclose(drawn[-1].numpy(), np.where(tasks[slots] == 0, 1 / 3, 1.0), rtol=1e-6)
+    assert caplog.messages[0].startswith("BalancedBuffer draws uniformly inside each task as long as ")
+    assert (buffer.report()["uniform_draws"], buffer.report()["balanced_draws"]) == (1, 0)
+    buffer.use_balanced_sampling = False
+    assert len(buffer.get_balanced_data(60)[0]) == 60
+    zero = BalancedBuffer(5, task_weights={0: 0.0})
+    zero.add_data(torch.zeros(5), task_labels=torch.zeros(5, dtype=torch.int64))
+    assert len(zero.get_balanced_data(5)[0]) == 5  # no task has a factor: all alike
+    assert len(caplog.records) == 2
+
+
 def test_priorities_multiply_scores() -> None:
     buffer = BalancedBuffer(50)
     buffer.add_data(**batch(0, 50))
@@ -272,6 +297,8 @@ def test_report(tmp_path: Path) -> None:
     assert sum(report["score_histogram"]["counts"]) == 100
     text = str(report)
     assert "semantic groups" in text
+    assert text.endswith("next, expected: shares of independent draws")
+    assert str(BalancedBuffer(5).report()).count("without replacement") == 0  # nothing to say it of
     assert f"{table[1]['drawn']:.2%}" in text
     report.plot(tmp_path / "report.png")
     assert (tmp_path / "report.png").stat().st_size > 10_000

@@ -5,6 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse.csgraph import connected_components
+from sklearn.metrics import adjusted_rand_score
 
 from tests.replay.scored import CENTRES, CLASSES, WIDTH, batch, weights_of
 from tombola import BalancedBuffer
@@ -13,15 +18,62 @@ from tombola.replay._prototype_table import given_table
 from tombola.replay._semantic_groups import linked_groups
 
 
-def test_linked_groups_are_components_numbered_by_label() -> None:
+def test_groups_are_numbered_by_label() -> None:
     similarity = np.full((6, 6), 0.1)
-    for a, b in ((0, 3), (3, 5), (1, 4)):
+    for a, b in ((0, 3), (3, 5), (1, 4), (0, 5)):
         similarity[a, b] = similarity[b, a] = 0.8
     labels = np.array([50, 3, 20, 40, 9, 10])
     assert linked_groups(similarity, 0.5, labels).tolist() == [1, 0, 2, 1, 0, 1]
     assert linked_groups(similarity, 0.8, labels).tolist() == [5, 0, 3, 4, 1, 2]
     similarity[2] = similarity[:, 2] = np.nan  # no prototype
     assert linked_groups(similarity, 0.0, labels).tolist() == [0, 0, 1, 0, 0, 0]
+    assert linked_groups(np.empty((0, 0)), 0.5, labels[:0]).tolist() == []
+    assert linked_groups(np.full((2, 2), np.nan), 0.0, labels[:2]).tolist() == [1, 0]
+
+
+@given(classes=st.integers(2, 25), seed=st.integers(0, 10**6), share=st.floats(0.0, 1.0))
+@settings(max_examples=100, deadline=None)
+def test_groups_are_those_of_average_linkage(classes: int, seed: int, share: float) -> None:
+    generator = np.random.default_rng(seed)
+    similarity = generator.random((classes, classes))
+    similarity = (similarity + similarity.T) / 2
+    labels = generator.permutation(1000)[:classes] - 500
+    pairs = np.triu_indices(classes, 1)
+    joined = linkage(1 - similarity[pairs], "average")
+    height = float(np.quantile(joined[:, 2], share)) + 1e-9  # beside what a rounding decides
+    expected = fcluster(joined, height, "distance")
+    found = linked_groups(similarity, 1 - height, labels)
+    assert adjusted_rand_score(expected, found) == 1.0
+    smallest = [labels[found == group].min() for group in range(found.max() + 1)]
+    assert smallest == sorted(smallest)
+
+
+def test_groups_do_not_chain() -> None:
+    """Each class is like the next one; components of alike pairs would make one group of all."""
+    angles = np.arange(40) * np.pi / 80
+    table = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    similarity = (1 + table @ table.T) / 2
+    groups = linked_groups(similarity, similarity[0, 1] - 0.01, np.arange(40))
+    assert (np.diff(groups) >= 0).all()
+    assert np.bincount(groups).max() <= 10
+    assert len(np.bincount(groups)) >= 4
+
+
+def test_an_adaptive_threshold_keeps_many_classes_apart() -> None:
+    """Forty classes in ten superclasses: a pair in six is above mean + deviation, and chains link most."""
+    generator = np.random.default_rng(0)
+    truth = np.repeat(np.arange(10), 4)
+    table = generator.normal(scale=0.6, size=(10, 16))[truth] + generator.normal(scale=0.4, size=(40, 16))
+    buffer = BalancedBuffer(400, adaptive_threshold=AdaptiveThreshold())
+    labels = np.arange(400) % 40
+    buffer.add_data(labels, labels, features=torch.from_numpy(table[labels]).float())
+    buffer.get_balanced_data(10, op_prototypes=table)
+    similarity, threshold = buffer._balance.groups.similarity, buffer._balance.groups.threshold
+    _, parts = connected_components(similarity > threshold)
+    found = [buffer.groups[label] for label in range(40)]
+    assert np.bincount(parts).max() > 30
+    assert adjusted_rand_score(truth, parts) < 0.1
+    assert adjusted_rand_score(truth, found) > 0.5
 
 
 def two_superclasses() -> tuple[BalancedBuffer, dict[int, Any]]:
@@ -53,7 +105,7 @@ class Owner:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "form",
     [
         CENTRES,
         torch.from_numpy(CENTRES).half().float(),
@@ -65,14 +117,14 @@ class Owner:
         Owner(lambda: CENTRES),
     ],
 )
-def test_forms_of_prototypes(given: Any) -> None:
+def test_forms_of_prototypes(form: Any) -> None:
     labels = np.array([3, 0, 7])
-    table = given_table(given, labels, np.array([1, 1, 1]))
+    table = given_table(form, labels, np.array([1, 1, 1]))
     np.testing.assert_allclose(table, CENTRES[labels], rtol=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "message"),
+    ("form", "error", "message"),
     [
         (CENTRES[:3], IndexError, "a row for each label, but has 3 and label 7 is stored"),
         (CENTRES[0], ValueError, r"a table of shape \(classes, width\).*shape is \(5,\)"),
@@ -82,9 +134,9 @@ def test_forms_of_prototypes(given: Any) -> None:
         ({0: [np.inf, 1.0]}, ValueError, "must be finite"),
     ],
 )
-def test_prototypes_that_cannot_be(given: Any, error: type[Exception], message: str) -> None:
+def test_prototypes_that_cannot_be(form: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        given_table(given, np.array([0, 7]), np.array([1, 1]))
+        given_table(form, np.array([0, 7]), np.array([1, 1]))
 
 
 def test_prototypes_of_another_width() -> None:

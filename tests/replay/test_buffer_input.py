@@ -70,6 +70,45 @@ def test_large_features_whose_sum_overflows_are_finite() -> None:
     assert len(buffer) == 2
 
 
+@pytest.mark.parametrize("size", [1e-139, 1e139])
+def test_float64_features_up_to_their_bounds_are_scored(size: float) -> None:
+    features = torch.tensor([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]], dtype=torch.float64).repeat(5, 1)
+    features[4] = 0.0
+    kept = []
+    for each in (features, features * size):
+        buffer = BalancedBuffer(10)
+        buffer.add_data(torch.arange(10), torch.arange(10) % 2, features=each)
+        buffer.get_balanced_data(5)
+        kept.append(buffer._balance.scores.copy())
+    assert buffer.report()["balanced_draws"] == 1
+    np.testing.assert_allclose(kept[1], kept[0], rtol=1e-14)
+
+
+@pytest.mark.parametrize("size", [1e-320, 1e-170, 1e-141, 1e141, 1e170, 1e308])
+def test_float64_features_that_cannot_be_scored(size: float) -> None:
+    features = torch.ones((4, 3), dtype=torch.float64)
+    buffer = BalancedBuffer(10)
+    buffer.add_data(torch.zeros(4), features=features)
+    features[2] = torch.tensor([size, -size, 0.0], dtype=torch.float64)
+    with pytest.raises(ValueError, match="each row between 1e-140") as caught:
+        buffer.add_data(torch.zeros(4), features=features)
+    assert str(caught.value).endswith(f"or 0, but that of features[2] is {size!r}")
+    assert len(buffer) == 4
+
+
+def test_prototypes_near_the_ends_of_float64_are_taken() -> None:
+    """Groups and scores are those of the same directions in common sizes."""
+    directions = np.array([[1.0, 0.1], [1.0, -0.1], [0.1, 1.0]])
+    found = []
+    for sizes in ([1.0, 1.0, 1.0], [1e308, 1e-300, 1e200]):
+        buffer = BalancedBuffer(12, adaptive_threshold=0.9)
+        buffer.add_data(torch.arange(12), torch.arange(12) % 3, features=torch.ones(12, 2))
+        buffer.get_balanced_data(3, op_prototypes=directions * np.array(sizes)[:, np.newaxis])
+        found.append((buffer.groups, buffer._balance.scores.copy()))
+    assert found[0][0] == found[1][0] == {0: 0, 1: 0, 2: 1}
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-14)
+
+
 def test_an_empty_buffer_says_so() -> None:
     buffer = BalancedBuffer(5)
     assert buffer.is_empty()

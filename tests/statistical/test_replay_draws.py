@@ -106,3 +106,14 @@ def test_balanced_draws_follow_the_scores(effort: int) -> None:
     scores = scores_from_scratch(buffer, CENTRES, 1.0)
     check_counts("slots", np.bincount(slots.numpy(), minlength=60), scores / scores.sum())
     assert isinstance(slots, torch.Tensor)
+
+
+def test_draws_without_scores_follow_task_weights(effort: int) -> None:
+    """One group only: each item in proportion to its task's factor, all of a task alike."""
+    buffer = BalancedBuffer(30, task_weights={0: 3.0, 2: 0.5}, replace=True, seed=effort)
+    tasks = torch.arange(30) % 3
+    buffer.add_data(torch.arange(30), torch.zeros(30, dtype=torch.int64), None, torch.ones(30, 2), tasks)
+    slots = buffer.get_balanced_data(200_000 * effort, return_index=True)[-1]
+    factors = np.array([3.0, 1.0, 0.5])[tasks.numpy()]
+    check_counts("slots", np.bincount(slots.numpy(), minlength=30), factors / factors.sum())
+    assert buffer.report()["balanced_draws"] == 0

@@ -18,7 +18,27 @@ from torch import Tensor, nn
 __all__ = ["MultiTaskLinear", "MultiTaskMlp", "sum_of_losses", "typical_row"]
 
 
-class MultiTaskLinear(nn.Module):
+class _OfStandardisedRows(nn.Module):
+    """A model that centres and divides rows first, with the sum of its heads' cross-entropies as loss."""
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, centre: Tensor, spread: float) -> None:
+        super().__init__()
+        self.register_buffer("centre", centre)
+        self.register_buffer("spread", torch.tensor(spread))
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """Return rows less the centre, over the spread."""
+        return (x - self.centre) / self.spread
+
+    def loss(self, x: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Return the sum over labels of the mean cross-entropy; `targets` are int64 codes, shape (rows,)."""
+        return sum_of_losses(self(x), targets)
+
+
+class MultiTaskLinear(_OfStandardisedRows):
     """Linear classifiers of several labels on the same features.
 
     Parameters
@@ -33,15 +53,10 @@ class MultiTaskLinear(nn.Module):
         What rows are divided by then: the root mean square of their length.
     """
 
-    centre: Tensor
-    spread: Tensor
-
     def __init__(
         self, n_features: int, n_classes: Mapping[str, int], *, centre: Tensor, spread: float = 1.0
     ) -> None:
-        super().__init__()
-        self.register_buffer("centre", centre)
-        self.register_buffer("spread", torch.tensor(spread))
+        super().__init__(centre, spread)
         self.n_classes = dict(n_classes)
         self.linear = nn.Linear(n_features, sum(self.n_classes.values()))
         nn.init.zeros_(self.linear.weight)
@@ -49,15 +64,11 @@ class MultiTaskLinear(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Return each label's logits, shape (rows, classes), for features of shape (rows, n_features)."""
-        logits = self.linear((x - self.centre) / self.spread).split(list(self.n_classes.values()), dim=1)
+        logits = self.linear(self.standardise(x)).split(list(self.n_classes.values()), dim=1)
         return dict(zip(self.n_classes, logits, strict=True))
 
-    def loss(self, x: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """Return the sum over labels of the mean cross-entropy; `targets` are int64 codes, shape (rows,)."""
-        return sum_of_losses(self(x), targets)
 
-
-class MultiTaskMlp(nn.Module):
+class MultiTaskMlp(_OfStandardisedRows):
     """Hidden layers with ReLU below `MultiTaskLinear`.
 
     Parameters
@@ -74,9 +85,6 @@ class MultiTaskMlp(nn.Module):
         As in `MultiTaskLinear`.
     """
 
-    centre: Tensor
-    spread: Tensor
-
     def __init__(
         self,
         n_features: int,
@@ -87,10 +95,8 @@ class MultiTaskMlp(nn.Module):
         centre: Tensor,
         spread: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.register_buffer("centre", centre)
         # A row's features make up a typical length of 1 together; layers expect that of each.
-        self.register_buffer("spread", torch.tensor(spread / n_features**0.5))
+        super().__init__(centre, spread / n_features**0.5)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise((n_features, *hidden)):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
@@ -99,12 +105,8 @@ class MultiTaskMlp(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Return each label's logits, as `MultiTaskLinear` does."""
-        logits: dict[str, Tensor] = self.heads(self.trunk((x - self.centre) / self.spread))
+        logits: dict[str, Tensor] = self.heads(self.trunk(self.standardise(x)))
         return logits
-
-    def loss(self, x: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """Return the sum over labels of the mean cross-entropy."""
-        return sum_of_losses(self(x), targets)
 
 
 def sum_of_losses(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from .._validation import IndexArray
+from ..sum_tree import SumTree
 from ._buffer_options import BufferOptions
 from ._classes import Classes
 from ._item_weights import Drawn, ItemWeights
@@ -28,6 +29,9 @@ NO_FEATURES = "no features are stored that could be compared with prototypes"
 NO_PROTOTYPES = "no class has a prototype yet"
 ONE_GROUP = "there is one semantic group only"
 NOT_FINITE = "scores are not finite, or all of them 0"
+
+_LAST = np.iinfo(np.int64).max
+"""In place of the label of a class that is forgotten: groups are numbered in the order of labels."""
 
 Reals = npt.NDArray[np.float64]
 
@@ -75,12 +79,12 @@ class Balance:
             If a similarity is not in [0, 1].
         """
         similarity = np.full(len(labels), MISSING)
-        known = np.isin(labels, self.classes.labels)  # others have no prototype
+        known = self.classes.known(labels)  # others have no prototype
         if features is not None and self.groups.has_prototypes and known.any():
             rows = torch.from_numpy(np.flatnonzero(known)).to(features.device)
-            similarity[known] = self._similarity(features[rows], self.classes.codes(labels[known]))
-        codes = self.classes.codes(labels)
-        self._extend()
+            similarity[known] = self._similarity(features[rows], self.classes.codes(labels[known])[0])
+        codes, begun = self.classes.codes(labels)
+        self._begin(begun)
         return Newcomers(codes, 1 / (similarity + self.options.eps), factors)
 
     def replace(self, slots: IndexArray, features: torch.Tensor | None) -> None:
@@ -112,13 +116,16 @@ class Balance:
     def _own(self, slots: IndexArray) -> Reals:
         return np.asarray(self.scores[slots] * self.task_factors[slots] * self.priorities[slots])
 
-    def _extend(self) -> None:
+    def _begin(self, codes: IndexArray) -> None:
+        """Take in new classes, with these codes; what their codes stood for before is forgotten."""
         classes = len(self.classes)
-        self.groups.extend(classes)
+        self.groups.begin(codes, self.classes.counts)
+        self.means.forget(codes)
         self.weights.extend(classes)
         missing = np.zeros(classes - len(self.drawn))
         self.drawn = np.concatenate([self.drawn, missing])
         self.expected = np.concatenate([self.expected, missing])
+        self.drawn[codes] = self.expected[codes] = 0.0
 
     # ------------------------------------------------------------------------------------------- draws
 
@@ -141,7 +148,10 @@ class Balance:
         return np.asarray(mass / total) if 0 < total < np.inf else np.full(len(mass), np.nan)
 
     def prepare(self, prototypes: Any, storage: Storage, stored: int) -> str | None:
-        """Read prototypes, score and group what they change, and return why scores cannot be had, or None."""
+        """Read prototypes, score and group what they change, and return why scores cannot be had, or None.
+
+        Priorities alone will do.
+        """
         reason = self._missing(prototypes, storage, stored)
         if reason is not None and not self.prioritised:
             return reason
@@ -156,6 +166,15 @@ class Balance:
         if not self.groups.has_prototypes:
             return NO_PROTOTYPES
         return ONE_GROUP if np.count_nonzero(self.group_sizes()) == 1 else None
+
+    def draw_by_task(self, size: int, seed: int, step: int, stored: int, *, replace: bool) -> Drawn | None:
+        """Draw slots by task factors alone, in O(stored), or return None where these say nothing."""
+        factors = self.task_factors[:stored]
+        if not self.options.factor_of_task or not factors.any():
+            return None
+        tree = SumTree(stored, factors / factors.max())
+        slots = tree.draw(size if replace else min(size, tree.n_positive), seed, step, replace=replace)
+        return Drawn(slots, factors[slots], 1)
 
     def draw(self, size: int, seed: int, step: int, *, replace: bool) -> Drawn:
         """Draw slots, after `prepare` found nothing against it."""
@@ -192,12 +211,14 @@ class Balance:
             table = self.means.table(self.classes.counts)
             self.written_since_fit = 0
         _check_width(storage.parts["features"], table)
+        table = np.where(self.classes.counts[:, np.newaxis] > 0, table, np.nan)
         versions = self._module_versions()
         changed = self.groups.changed(table)
         if versions[0] != self.versions[0]:
             changed[:] = True
         if changed.any() or versions != self.versions:
-            self.groups.fit(table, changed, self.classes.labels)
+            labels = np.where(self.classes.counts > 0, self.classes.labels, _LAST)
+            self.groups.fit(table, changed, labels)
             self._rescore(changed, storage, stored)
         self.versions = versions
         self.own_prototypes = own

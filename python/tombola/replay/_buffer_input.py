@@ -17,6 +17,9 @@ __all__ = ["Items", "check_device", "priority_array", "read_items", "slot_array"
 MOST_PRIORITY = 1e100
 """Scores stay far from the end of float64 up to here."""
 
+LEAST_FEATURE, MOST_FEATURE = 1e-140, 1e140
+"""Between these the largest value of a row may lie: its square must not leave float64."""
+
 
 class Items(NamedTuple):
     """Parts of a batch of items by name, and labels and tasks where these are one integer an item."""
@@ -39,7 +42,7 @@ def check_device(device: str | torch.device) -> torch.device:
         torch.empty(1, device=found)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         there = ["cpu"] + [f"cuda:{k}" for k in range(torch.cuda.device_count())]
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].split(". ")[0]  # torch goes on at length
         msg = f"device must be there, such as {', '.join(there)}, but is {str(device)!r}: {reason}"
         raise ValueError(msg) from error
     return found
@@ -90,13 +93,20 @@ def _check_features(features: torch.Tensor, num_feats: int | None) -> None:
     if not features.is_floating_point():
         msg = f"features must be floats, but the dtype is {features.dtype}"
         raise TypeError(msg)
-    if math.isfinite(float(features.sum())):  # the one pass without a temporary; a sum may overflow, though
-        return
-    finite = torch.isfinite(features)
-    if not bool(finite.all()):
-        row, column = (int(k) for k in (~finite).nonzero()[0])
-        msg = f"features must be finite, but features[{row}, {column}] = {float(features[row, column])}"
-        raise ValueError(msg)
+    if not math.isfinite(float(features.sum())):  # the one pass without a temporary; a sum may overflow
+        finite = torch.isfinite(features)
+        if not bool(finite.all()):
+            row, column = (int(k) for k in (~finite).nonzero()[0])
+            msg = f"features must be finite, but features[{row}, {column}] = {float(features[row, column])}"
+            raise ValueError(msg)
+    if features.dtype == torch.float64 and features.numel():
+        largest = features.abs().amax(dim=1)
+        odd = (largest != 0) & ~((largest > LEAST_FEATURE) & (largest < MOST_FEATURE))
+        if bool(odd.any()):
+            row = int(odd.nonzero()[0])
+            expected = f"the largest value of each row between {LEAST_FEATURE:g} and {MOST_FEATURE:g}, or 0"
+            msg = f"features must have {expected}, but that of features[{row}] is {float(largest[row])}"
+            raise ValueError(msg)
 
 
 def slot_array(indices: Any, stored: int) -> IndexArray:

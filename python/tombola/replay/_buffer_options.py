@@ -1,7 +1,7 @@
 """What a `BalancedBuffer` is told about its draws: checked, and never changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .._validation import check_bool, check_integer, check_number
@@ -67,7 +67,8 @@ class BufferOptions:
         if self.num_feats is not None:
             check_integer("num_feats", self.num_feats, minimum=1)
         if not isinstance(self.balance_weight, BalanceSchedule):
-            check_number("balance_weight", self.balance_weight)
+            weight = check_number("balance_weight", self.balance_weight)
+            object.__setattr__(self, "balance_weight", weight)
         if self.refit_every is not None:
             check_integer("refit_every", self.refit_every, minimum=1)
         check_number("eps", self.eps, above=True)
@@ -84,13 +85,22 @@ class BufferOptions:
         """Return the same options with another `balance_weight`."""
         return replace(self, balance_weight=weight)
 
+    def weight_state(self) -> float | dict[str, Any]:
+        """Return `balance_weight` as plain values."""
+        weight = self.balance_weight
+        return asdict(weight) if isinstance(weight, BalanceSchedule) else weight
+
+    def with_weight_state(self, state: float | Mapping[str, Any]) -> "BufferOptions":
+        """Return the same options with the `balance_weight` that `weight_state` returned."""
+        return self.with_weight(BalanceSchedule(**state) if isinstance(state, Mapping) else state)
+
     def power(self, step: int) -> float:
         """Return the balance weight of a balanced draw, counted from 0."""
         weight = self.balance_weight
         return weight(step) if isinstance(weight, BalanceSchedule) else float(weight)
 
     def described(self) -> dict[str, Any]:
-        """Return the options as plain values, for comparing: modules by their class."""
+        """Return what is fixed once a buffer is made, for comparing: plain values, modules by their class."""
         rule = self.adaptive_threshold
         return {
             "semantic_similarity": None
@@ -98,7 +108,6 @@ class BufferOptions:
             else _name(self.semantic_similarity),
             "adaptive_threshold": _name(rule) if callable(rule) else rule,
             "num_feats": self.num_feats,
-            "balance_weight": str(self.balance_weight),
             "threshold_quantile": self.threshold_quantile,
             "task_weights": str(sorted(self.factor_of_task.items())),
             "refit_every": self.refit_every,

@@ -133,6 +133,10 @@ class ClassMeans:
             rows = features[start : start + _CHUNK].detach().cpu().double().numpy()[order]
             self.sums[sorted_codes[starts]] += sign * np.add.reduceat(rows, starts, axis=0)
 
+    def forget(self, codes: IndexArray) -> None:
+        """Begin the sums of some classes anew."""
+        self.sums[codes[codes < len(self.sums)]] = 0.0
+
     def table(self, counts: IndexArray) -> Table:
         """Return the means, NaN for classes of which nothing is stored."""
         missing = len(counts) - len(self.sums)

@@ -1,8 +1,12 @@
 """Semantic groups: classes whose prototypes are alike, and the similarity and threshold that say so.
 
-Two classes are linked where the similarity of their prototypes is above the threshold; a group is a connected
-component of these links, and groups are numbered in the order of their smallest labels. A class without a
-prototype is a group of its own. O(changed classes * classes * width) when prototypes change.
+Each class begins as a group; the two groups whose classes are most alike on average are joined, again and
+again, as long as that average is above the threshold: agglomerative clustering with average linkage (Sokal
+and Michener, "A statistical method for evaluating systematic relationships", 1958). Components of all pairs
+above the threshold would chain: with more links than half the classes even random ones join most of them
+(Erdos and Renyi, 1960). Groups are numbered in the order of their smallest labels. A class without a
+prototype is a group of its own. O(changed classes * classes * width) when prototypes change, and about
+O(classes ** 2) for groups.
 """
 
 import math
@@ -31,6 +35,9 @@ Measure: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 MISSING = 0.5
 """Similarity to a prototype that is missing: neither near nor far."""
+
+QUANTILE = 0.9
+"""Of the similarities of all pairs of classes: a pair in ten is above the default threshold."""
 
 _TILE = 2**21
 
@@ -87,7 +94,7 @@ def _measured(measure: Measure, first: torch.Tensor, second: torch.Tensor) -> np
 
 
 def linked_groups(similarity: Table, threshold: float, labels: IndexArray) -> IndexArray:
-    """Return the group of each class: components of what is more alike than a threshold.
+    """Return the group of each class: joined on average above a threshold, numbered by smallest labels.
 
     Examples
     --------
@@ -96,19 +103,34 @@ def linked_groups(similarity: Table, threshold: float, labels: IndexArray) -> In
     [1, 0, 1]
     """
     classes = len(labels)
-    with np.errstate(invalid="ignore"):
-        linked = similarity > threshold
-    groups = np.full(classes, -1, dtype=np.int64)
-    number = 0
-    for start in np.argsort(labels).tolist():
-        if groups[start] >= 0:
-            continue
-        front = np.array([start])
-        while len(front):
-            groups[front] = number
-            reached = linked[front].any(axis=0) | linked[:, front].any(axis=1)
-            front = np.flatnonzero(reached & (groups < 0))
-        number += 1
+    order = np.argsort(labels, kind="stable")
+    alike = similarity[np.ix_(order, order)]
+    alike = (alike + alike.T) / 2
+    alike[np.isnan(alike)] = -np.inf
+    np.fill_diagonal(alike, -np.inf)
+    heads = np.arange(classes)  # the first class of the group of each
+    sizes = np.ones(classes)
+    nearest = alike.argmax(axis=1) if classes else heads
+    highest = alike[heads, nearest]
+    while classes:
+        one = int(highest.argmax())
+        if not highest[one] > threshold:
+            break
+        one, other = sorted((one, int(nearest[one])))
+        total = sizes[one] + sizes[other]
+        mean = alike[one] * (sizes[one] / total) + alike[other] * (sizes[other] / total)
+        mean[one] = -np.inf
+        alike[other] = alike[:, other] = -np.inf
+        alike[one] = alike[:, one] = mean
+        alike[one, other] = alike[other, one] = -np.inf
+        sizes[one] = total
+        heads[heads == other] = one
+        stale = np.flatnonzero((nearest == one) | (nearest == other))
+        stale = np.union1d(stale, (one, other))
+        nearest[stale] = alike[stale].argmax(axis=1)
+        highest[stale] = alike[stale, nearest[stale]]
+    groups = np.empty(classes, dtype=np.int64)
+    groups[order] = np.unique(heads, return_inverse=True)[1]
     return groups
 
 
@@ -123,8 +145,7 @@ class SemanticGroups:
         The threshold itself; what makes it from a tensor of the similarities of all pairs of classes; or
         None for a quantile of these.
     quantile : float, optional
-        By default ``1 - 1 / classes``: about one pair in two classes is linked. With more links than that
-        even links at random would join most classes in one component (Erdos and Renyi, 1960).
+        `QUANTILE` by default.
     """
 
     def __init__(self, measure: Measure | None, threshold: Any, quantile: float | None) -> None:
@@ -141,14 +162,23 @@ class SemanticGroups:
         """Whether some class has a prototype."""
         return bool(self.table.size) and not np.isnan(self.table[:, 0]).all()
 
-    def extend(self, classes: int) -> None:
-        """Take in new classes, without prototypes and each a group of its own."""
-        known = len(self.groups)
-        if classes > known:
-            width = self.table.shape[1]
-            self.table = np.concatenate([self.table, np.full((classes - known, width), np.nan)])
-            first = int(self.groups.max(initial=-1)) + 1
-            self.groups = np.concatenate([self.groups, first + np.arange(classes - known)])
+    def begin(self, codes: IndexArray, counts: IndexArray) -> None:
+        """Take in new classes, without prototypes and each a group of its own.
+
+        `counts` has one entry a class; groups of those that are 0 are free.
+        """
+        missing = len(counts) - len(self.groups)
+        if missing > 0:
+            more = np.full((missing, self.table.shape[1]), np.nan)
+            self.table = np.concatenate([self.table, more])
+            self.groups = np.concatenate([self.groups, np.zeros(missing, dtype=np.int64)])
+        if len(codes):
+            used = np.zeros(len(counts) + 1, dtype=np.bool_)
+            used[self.groups[counts > 0]] = True
+            self.groups[codes] = np.flatnonzero(~used)[: len(codes)]
+            self.table[codes] = np.nan
+            known = codes[codes < len(self.similarity)]
+            self.similarity[known] = self.similarity[:, known] = np.nan
 
     def changed(self, table: Table) -> npt.NDArray[np.bool_]:
         """Return which classes have another prototype than so far."""
@@ -183,10 +213,7 @@ class SemanticGroups:
         """Return the similarity of some classes to all; NaN where one has no prototype."""
         there = np.asarray(~np.isnan(self.table[:, :1]).all(axis=1))
         if self.measure is None:
-            lengths = np.sqrt(np.square(self.table).sum(axis=1))
-            with np.errstate(invalid="ignore", divide="ignore"):
-                unit = np.where((lengths > 0)[:, None], self.table / lengths[:, None], 0.0)
-            unit[~there] = 0.0
+            unit = _unit_rows(np.where(there[:, np.newaxis], self.table, 0.0))
             found = np.clip((1 + unit[rows] @ unit.T) / 2, 0.0, 1.0)
         else:
             found = np.full((len(rows), len(self.table)), np.nan)
@@ -208,8 +235,7 @@ class SemanticGroups:
         if not len(pairs):
             return 1.0
         if self.rule is None:
-            classes = np.count_nonzero(np.isfinite(self.similarity).any(axis=1))
-            return float(np.quantile(pairs, 1 - 1 / classes if self.quantile is None else self.quantile))
+            return float(np.quantile(pairs, QUANTILE if self.quantile is None else self.quantile))
         with torch.no_grad():
             given = torch.from_numpy(pairs).float()
             found = float(self.rule(given.to(_device_of(self.rule))))
@@ -217,6 +243,14 @@ class SemanticGroups:
             msg = f"adaptive_threshold must return a finite number, but returned {found}"
             raise ValueError(msg)
         return found
+
+
+def _unit_rows(table: Table) -> Table:
+    """Return rows of length 1, those of zeros as they are; no square leaves float64 on the way."""
+    largest = np.abs(table).max(axis=1, initial=0.0)[:, np.newaxis]
+    near_one = table / np.where(largest > 0, largest, 1.0)
+    lengths = np.sqrt(np.square(near_one).sum(axis=1, keepdims=True))
+    return np.asarray(near_one / np.where(lengths > 0, lengths, 1.0))
 
 
 def _device_of(module: object) -> torch.device:

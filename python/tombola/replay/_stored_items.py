@@ -64,27 +64,34 @@ class StoredItems:
         *,
         return_index: bool = False,
         return_weights: bool = False,
+        device: str | torch.device | None = None,
     ) -> Batch:
         """Return items drawn uniformly; arguments and result as for `get_balanced_data`, all weights 1."""
         with self._lock:
             self._check_filled()
+            target = self._target(device)
             many = self._how_many(check_integer("size", size))
             slots = _core.uniform_draws(self.seed, self._steps, len(self), many, replace=self._replace)
             self._steps += 1
             self._uniform_draws += 1
-            return self._give(slots, transform, return_index, np.ones(many) if return_weights else None)
+            corrections = np.ones(many) if return_weights else None
+            return self._give(slots, transform, target, return_index, corrections)
 
-    def get_all_data(self, transform: Transform | None = None) -> Batch:
+    def get_all_data(
+        self, transform: Transform | None = None, device: str | torch.device | None = None
+    ) -> Batch:
         """Return all items that are stored, in the order of slots."""
         with self._lock:
             self._check_filled()
-            return self._give(np.arange(len(self)), transform, False, None)
+            return self._give(np.arange(len(self)), transform, self._target(device))
 
-    def get_data_by_index(self, indices: Any, transform: Transform | None = None) -> Batch:
+    def get_data_by_index(
+        self, indices: Any, transform: Transform | None = None, device: str | torch.device | None = None
+    ) -> Batch:
         """Return the items of some slots; IndexError names the first slot that holds nothing."""
         with self._lock:
             self._check_filled()
-            return self._give(slot_array(indices, len(self)), transform, False, None)
+            return self._give(slot_array(indices, len(self)), transform, self._target(device))
 
     def to(self, device: str | torch.device) -> Self:
         """Move what is stored to a device that is there, and return the buffer."""
@@ -94,6 +101,9 @@ class StoredItems:
             self.device = found
         return self
 
+    def _target(self, device: str | torch.device | None) -> torch.device:
+        return self.device if device is None else check_device(device)
+
     def _how_many(self, size: int) -> int:
         return size if self._replace else min(size, len(self))
 
@@ -101,17 +111,18 @@ class StoredItems:
         self,
         slots: IndexArray,
         transform: Transform | None,
-        return_index: bool,
-        corrections: npt.NDArray[np.float64] | None,
+        target: torch.device,
+        return_index: bool = False,
+        corrections: npt.NDArray[np.float64] | None = None,
     ) -> Batch:
         given = [self._storage.read(name, slots) for name in _RETURNED if name in self._storage.parts]
         if transform is not None and len(slots):
-            given[0] = torch.stack([transform(example) for example in given[0]]).to(self.device)
+            given[0] = torch.stack([transform(example) for example in given[0]])
         if check_bool("return_index", return_index):
-            given.append(torch.from_numpy(slots).to(self.device))
+            given.append(torch.from_numpy(slots))
         if corrections is not None:
-            given.append(torch.from_numpy(corrections).to(self.device, torch.get_default_dtype()))
-        return tuple(given)
+            given.append(torch.from_numpy(corrections).to(torch.get_default_dtype()))
+        return tuple(part.to(target) for part in given)
 
     def _check_filled(self) -> None:
         if self.is_empty():

@@ -5,7 +5,6 @@ similarity that of its features and the prototype of its class. Adding b items i
 draw of m items O(m log size); what a change of prototypes costs is said in the class.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,20 +15,20 @@ from .._validation import check_bool, check_integer, check_number
 from ._balance import Balance
 from ._buffer_input import priority_array, read_items, slot_array, task_factors
 from ._buffer_options import BufferOptions, check_state
+from ._item_weights import Drawn
 from ._reservoir import arrivals
 from ._semantic_groups import Measure
 from ._storage import Storage
-from ._stored_items import Batch, StoredItems, Transform
-from .buffer_report import BufferReport, make_report
+from ._stored_items import Batch, Transform
+from ._switched_items import SwitchedItems
 from .schedule import BalanceSchedule
 
 __all__ = ["BalancedBuffer"]
 
-_VERSION = 1
-_logger = logging.getLogger("tombola")
+_VERSION = 2
 
 
-class BalancedBuffer(StoredItems):
+class BalancedBuffer(SwitchedItems):
     """Items of a stream, a uniform sample of all seen so far, and draws from them.
 
     Parameters
@@ -43,10 +42,10 @@ class BalancedBuffer(StoredItems):
         Takes two tensors of shape (n, width) and returns the similarity of each pair of rows, in [0, 1], such
         as `SemanticSimilarity`. By default ``(1 + cosine) / 2``.
     adaptive_threshold : number or callable, optional
-        Classes whose prototypes are more alike than this are linked, and linked classes are one semantic
-        group. A number of [0, 1], or what makes it from a tensor of the similarities of all pairs of classes,
-        such as `AdaptiveThreshold`. By default a quantile of these, so that threshold and number of groups
-        follow the data.
+        Groups of classes are joined, most alike first, while their prototypes are more alike than this on
+        average: average linkage. A number of [0, 1], or what makes it from a tensor of the similarities of
+        all pairs of classes, such as `AdaptiveThreshold`. By default a quantile of these, so that threshold
+        and number of groups follow the data.
     num_feats : int, optional
         Width of features, which is checked; by default that of the first ones.
     use_balanced_sampling : bool, keyword-only
@@ -55,8 +54,7 @@ class BalancedBuffer(StoredItems):
         0 leaves groups out, 1 draws each group about equally often. A schedule is called with the number of
         balanced draws so far. May be set at any time.
     threshold_quantile : number, keyword-only, optional
-        In [0, 1]; by default ``1 - 1 / classes``, which links about as many pairs as there are halves of
-        classes. With more links than that even random ones would join most classes.
+        In [0, 1]; 0.9 by default, so that one pair of classes in ten is above the threshold.
     task_weights : mapping of int to number, keyword-only, optional
         Task label to a factor >= 0 on the score of its items; 1 for those not named.
     refit_every : int, keyword-only, optional
@@ -87,7 +85,10 @@ class BalancedBuffer(StoredItems):
     pass of `prototype_similarity` over their features; else a draw costs O(m log size).
 
     **Uniform draws** take the place of balanced ones where scores can't be had: no integer labels, features
-    or prototypes, one group only, or scores that are not finite. The reason is logged once.
+    or prototypes, one group only, or scores that are not finite. The reason is logged once. With
+    `task_weights` items are then drawn in proportion to these, uniformly inside each task, in O(size).
+
+    **Classes** of which nothing is stored are forgotten: labels may change for ever, memory does not grow.
 
     **Priorities** multiply scores after `update_priorities`; what cannot be had is then left out of scores.
 
@@ -130,9 +131,7 @@ class BalancedBuffer(StoredItems):
         replace: bool = False,
         seed: int = 0,
     ) -> None:
-        super().__init__(buffer_size, device, seed, replace=replace)
-        self.use_balanced_sampling = check_bool("use_balanced_sampling", use_balanced_sampling)
-        self._options = BufferOptions(
+        options = BufferOptions(
             semantic_similarity=semantic_similarity,
             adaptive_threshold=adaptive_threshold,
             num_feats=num_feats,
@@ -143,34 +142,7 @@ class BalancedBuffer(StoredItems):
             eps=eps,
             replace=replace,
         )
-        self._said: set[str] = set()
-        self._balance = Balance(self.buffer_size, self._options)
-
-    @property
-    def balance_weight(self) -> float | BalanceSchedule:
-        """How strongly groups are balanced."""
-        return self._options.balance_weight
-
-    @balance_weight.setter
-    def balance_weight(self, weight: float | BalanceSchedule) -> None:
-        with self._lock:
-            self._options = self._balance.options = self._options.with_weight(weight)
-
-    @property
-    def group_counts(self) -> dict[int, int]:
-        """How many items of each semantic group are stored: group number to count, without empty ones."""
-        with self._lock:
-            sizes = self._balance.group_sizes().tolist() if self._balance.labelled else []
-            return {group: size for group, size in enumerate(sizes) if size}
-
-    @property
-    def groups(self) -> dict[int, int]:
-        """The semantic group of each class: label to group number, as of the last balanced draw."""
-        with self._lock:
-            if not self._balance.labelled:
-                return {}
-            labels, groups = self._balance.classes.labels, self._balance.groups.groups
-            return dict(sorted(zip(labels.tolist(), groups.tolist(), strict=True)))
+        super().__init__(buffer_size, device, seed, options, use_balanced_sampling=use_balanced_sampling)
 
     def add_data(
         self,
@@ -195,7 +167,8 @@ class BalancedBuffer(StoredItems):
             If a dtype is another than that of the first items, or no number at all.
         ValueError
             If shapes or numbers of items do not fit, something is missing or new, or features are not finite
-            (the first one is named). Nothing has changed then.
+            or, in float64, so large or small that their squares are not (the first one is named). Nothing has
+            changed then.
         """
         with self._lock:
             items = read_items(examples, labels, logits, features, task_labels, self._options.num_feats)
@@ -225,6 +198,7 @@ class BalancedBuffer(StoredItems):
         return_index: bool = False,
         return_weights: bool = False,
         beta: float = 1.0,
+        device: str | torch.device | None = None,
     ) -> Batch:
         """Return items drawn in proportion to their scores.
 
@@ -247,12 +221,14 @@ class BalancedBuffer(StoredItems):
             for how often an item is drawn. Without replacement p is that of the first draw.
         beta : number, keyword-only
             1 corrects wholly, 0 not at all.
+        device : str or torch.device, keyword-only, optional
+            Where the batch is given out; by default the buffer's device.
 
         Returns
         -------
         tuple of torch.Tensor
             ``(examples, labels, logits, task_labels)`` without those never added, then slots, then weights.
-            All are copies, on the buffer's device.
+            All are copies. Mind that slots come after the items; some frameworks return them first.
 
         Raises
         ------
@@ -265,21 +241,27 @@ class BalancedBuffer(StoredItems):
         size = check_integer("minibatch_size", minibatch_size)
         with self._lock:
             self._check_filled()
-            reason = None
-            if self.use_balanced_sampling:
-                reason = self._balance.prepare(op_prototypes, self._storage, len(self))
-                self._say(reason)
-            if not self.use_balanced_sampling or reason is not None:
-                return self.get_data(
-                    size, transform, return_index=return_index, return_weights=return_weights
-                )
-            many = self._how_many(size)
-            drawn = self._balance.draw(many, self.seed, self._steps, replace=self._replace)
+            target = self._target(device)
+            drawn = self._score_and_draw(size, op_prototypes) if self.use_balanced_sampling else None
+            if drawn is None:
+                options = {"return_index": return_index, "return_weights": return_weights}
+                return self.get_data(size, transform, **options, device=target)
             self._steps += max(1, drawn.steps)
             corrections = None
             if return_weights:
                 corrections = (drawn.weights.min(initial=np.inf) / drawn.weights) ** power
-            return self._give(drawn.slots, transform, return_index, corrections)
+            return self._give(drawn.slots, transform, target, return_index, corrections)
+
+    def _score_and_draw(self, size: int, op_prototypes: Any) -> Drawn | None:
+        """Draw by scores, or else by task factors; None where there is neither."""
+        many, replace = self._how_many(size), self._replace
+        reason = self._balance.prepare(op_prototypes, self._storage, len(self))
+        if reason is None:
+            return self._balance.draw(many, self.seed, self._steps, replace=replace)
+        self._say(reason)
+        drawn = self._balance.draw_by_task(many, self.seed, self._steps, len(self), replace=replace)
+        self._uniform_draws += drawn is not None
+        return drawn
 
     def update_priorities(self, indices: Any, priorities: Any) -> None:
         """Set factors on the scores of some slots, such as losses: prioritised replay.
@@ -297,11 +279,6 @@ class BalancedBuffer(StoredItems):
             slots = slot_array(indices, len(self))
             self._balance.prioritise(slots, priority_array(priorities, len(slots)), len(self))
 
-    def report(self) -> BufferReport:
-        """Return groups, scores and draws so far: a dict that prints as a table; it has `plot`."""
-        with self._lock:
-            return make_report(self._balance, len(self), self.num_seen_examples, self._uniform_draws)
-
     def empty(self) -> None:
         """Start anew: items, dtypes, shapes and scores are forgotten; draws don't repeat."""
         with self._lock:
@@ -318,6 +295,8 @@ class BalancedBuffer(StoredItems):
             return {
                 "version": _VERSION,
                 "options": self._described(),
+                "use_balanced_sampling": self.use_balanced_sampling,
+                "balance_weight": self._options.weight_state(),
                 "seed": self.seed,
                 "num_seen_examples": self.num_seen_examples,
                 "steps": self._steps,
@@ -329,22 +308,18 @@ class BalancedBuffer(StoredItems):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on exactly as the buffer would have whose state this is; load the state of modules first.
 
-        ValueError names what differs, where it is of another version or of a buffer with other options.
+        Seed, `use_balanced_sampling` and `balance_weight` are taken over. ValueError names what differs where
+        the state is of another version, or of a buffer with other options.
         """
         with self._lock:
             check_state(state, _VERSION, self._described())
             storage = Storage(self.buffer_size, self.device)
             storage.load(state["items"])
-            balance = Balance(self.buffer_size, self._options)
+            options = self._options.with_weight_state(state["balance_weight"])
+            use = check_bool("use_balanced_sampling", state["use_balanced_sampling"])
+            balance = Balance(self.buffer_size, options)
             balance.load(state["balance"], min(state["num_seen_examples"], self.buffer_size))
             self.seed, self.num_seen_examples = state["seed"], state["num_seen_examples"]
             self._steps, self._uniform_draws = state["steps"], state["uniform_draws"]
             self._storage, self._balance = storage, balance
-
-    def _described(self) -> dict[str, Any]:
-        return {"buffer_size": self.buffer_size} | self._options.described()
-
-    def _say(self, reason: str | None) -> None:
-        if reason is not None and reason not in self._said:
-            self._said.add(reason)
-            _logger.warning("BalancedBuffer draws uniformly as long as %s", reason)
+            self._options, self.use_balanced_sampling = options, use

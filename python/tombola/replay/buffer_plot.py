@@ -31,7 +31,7 @@ def plot_report(report: "BufferReport", path: Path) -> None:
         axes = figure.subplots(1, 3)
         rows = sorted(report["group_table"].items(), key=lambda item: -item[1]["items"])[:_MOST_GROUPS]
         _draw_groups(axes[0], rows)
-        _draw_shares(axes[1], rows)
+        _draw_shares(axes[1], rows, replace=report["replace"])
         _draw_scores(axes[2], report)
         figure.savefig(path, dpi=150)
 
@@ -43,14 +43,15 @@ def _draw_groups(axes: "Axes", rows: list[tuple[int, dict[str, Any]]]) -> None:
     axes.set_title("Semantic groups, largest first")
 
 
-def _draw_shares(axes: "Axes", rows: list[tuple[int, dict[str, Any]]]) -> None:
+def _draw_shares(axes: "Axes", rows: list[tuple[int, dict[str, Any]]], *, replace: bool) -> None:
     places = np.arange(len(rows))
     so_far = bool(rows) and not np.isnan(rows[0][1]["drawn"])
     axes.bar(places, [row["stored"] for _, row in rows], 0.85, color=STORED, alpha=0.4, label="stored")
     if so_far:
         axes.bar(places, [row["drawn"] for _, row in rows], 0.5, color=DRAWN, label="drawn")
     expected = [row["expected" if so_far else "next"] for _, row in rows]
-    axes.plot(places, expected, "_", color=EXPECTED, markersize=14, markeredgewidth=2, label="expected")
+    label = "expected" if replace else "expected of independent draws"
+    axes.plot(places, expected, "_", color=EXPECTED, markersize=14, markeredgewidth=2, label=label)
     _name_groups(axes, rows)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_title("Share of draws" if so_far else "Share of the next draw")

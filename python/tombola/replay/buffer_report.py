@@ -17,17 +17,20 @@ _SHOWN_GROUPS = 20
 _SHOWN_LABELS = 6
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 30
+INDEPENDENT = "independent draws"
+WITHOUT = "; drawn without replacement, heavy items come less often"
 
 
 class BufferReport(dict[str, Any]):
     """A report on a `BalancedBuffer`; prints as a table.
 
-    Keys: ``stored``, ``seen``, ``classes``, ``groups``, ``threshold``, ``balance_weight``;
+    Keys: ``stored``, ``seen``, ``classes``, ``groups``, ``threshold``, ``balance_weight``, ``replace``;
     ``balanced_draws`` and ``uniform_draws``, in minibatches; ``score_quantiles``, level to score over mean;
     ``score_histogram``, ``counts`` between ``edges`` of log10 of that; and ``group_table``, for each group
     that holds items a dict of ``labels``, ``items``, ``stored`` (its share of all items), ``next`` (its share
-    of the next draw) and, of all balanced draws so far, ``drawn`` and ``expected``, NaN before the first.
-    Expected shares are those of independent draws; without replacement heavy items come less often.
+    of the next draw) and, of all balanced draws so far of classes that are still stored, ``drawn`` and
+    ``expected``, NaN before the first. ``next`` and ``expected`` are shares of independent draws; where
+    ``replace`` is False heavy items come less often than that, as none comes twice in a minibatch.
     """
 
     def __str__(self) -> str:
@@ -57,6 +60,7 @@ def make_report(balance: Balance, stored: int, seen: int, uniform_draws: int) ->
         groups=len(groups),
         threshold=float(balance.groups.threshold),
         balance_weight=balance.options.power(balance.draws),
+        replace=balance.options.replace,
         balanced_draws=balance.draws,
         uniform_draws=uniform_draws,
     )
@@ -91,7 +95,7 @@ def _group_table(
     of_class, present = balance.groups.groups, balance.classes.counts > 0
 
     def by_group(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        sums = np.bincount(of_class, weights=values, minlength=len(sizes))
+        sums = np.bincount(of_class, weights=np.where(present, values, 0.0), minlength=len(sizes))
         total = float(sums.sum())
         return sums / total if total > 0 else np.full(len(sizes), np.nan)
 
@@ -135,6 +139,7 @@ def _lines(report: BufferReport) -> list[str]:
         lines.append(f"{group:>5} {row['items']:>9,} {shares}  {labels}")
     if len(groups) > _SHOWN_GROUPS:
         lines.append(f"... and {len(groups) - _SHOWN_GROUPS:,} more")
+    lines.append(f"next, expected: shares of {INDEPENDENT}" + ("" if report["replace"] else WITHOUT))
     return lines
 
 

@@ -15,7 +15,8 @@ __all__ = ["combine_scores", "difficulty_scores", "temporal_scores", "uncertaint
 def temporal_scores(age: ArrayInput, *, half_life: float, out: Scores | None = None) -> Scores:
     """Return ``2 ** (-age / half_life)``: 1 for what is new, half of it after each half-life.
 
-    Exponential decay. To prefer what is old, combine it with a negative weight.
+    Exponential decay, as in Cormode et al., "Forward Decay: A Practical Time Decay Model for Streaming
+    Systems" (ICDE 2009). To prefer what is old, combine it with a negative weight.
 
     Parameters
     ----------
