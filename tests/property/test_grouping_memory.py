@@ -1,4 +1,4 @@
-"""What grouping takes at its peak beyond the caller's keys: 8 bytes a row where keys are dense, 16 where they are any.
+"""What grouping takes at its peak beyond the caller's keys: 8 bytes a row for dense keys, 16 for any.
 
 In a process of its own, by the kernel's count of the peak, which is set back once the keys are there.
 """
