@@ -12,7 +12,16 @@ namespace {
 
 constexpr std::size_t at_once = 256;  // elements whose words fit the cache
 
+template <typename Index>
+void serve_all(const Wanted& wanted) {
+    const Index* const array = static_cast<const Index*>(wanted.array);
+    std::for_each_n(wanted.places, wanted.count, [&](u64 place) { prefetch_far(array + place); });
+    std::for_each_n(wanted.ready, wanted.ready_count, [&](u64& place) { place = array[place]; });
+}
+
 }  // namespace
+
+void serve(const Wanted& wanted) { wanted.shift == 2 ? serve_all<u32>(wanted) : serve_all<u64>(wanted); }
 
 GroupShuffle::GroupShuffle(u64 own_key, u64 shared_key, bool shuffle) : shuffle_(shuffle), key_(own_key) {
     kernels().serial_words(shared_key, 0, 0, 2U * feistel_rounds / 4U, round_keys_);
@@ -61,14 +70,15 @@ void GroupShuffle::keyed(const u64* ids, const u64* counts, const u64* ranks, st
 
 void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out,
                       const Wanted& wanted) const {
-    std::size_t asked = 0;
-    const auto ask_until = [&](std::size_t until) {
-        for (; asked < until; ++asked) {
-            prefetch_far(static_cast<const char*>(wanted.array) + (wanted.places[asked] << wanted.shift));
+    bool served = false;
+    const auto serve_once = [&] {
+        if (!served) {
+            serve(wanted);
         }
+        served = true;
     };
     if (!shuffle_) {
-        ask_until(wanted.count);
+        serve(wanted);
         std::copy_n(ranks, n, out);
         return;
     }
@@ -78,18 +88,16 @@ void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::
     std::size_t from[at_once];
     for (std::size_t t = 0; t < n; t += at_once) {
         const std::size_t m = std::min(at_once, n - t);
-        const std::size_t until = wanted.count * (t + m) / n;
         std::size_t large = 0;
         for (std::size_t i = 0; i < m; ++i) {
             large += counts[t + i] > exact_rows ? 1U : 0U;
         }
         if (large == 0) {
-            const Wanted some{wanted.array, wanted.shift, wanted.places + asked, until - asked};
-            exact(ids + t, counts + t, ranks + t, m, out + t, some);
-            asked = until;
+            exact(ids + t, counts + t, ranks + t, m, out + t, served ? Wanted{} : wanted);
+            served = true;
             continue;
         }
-        ask_until(until);
+        serve_once();
         if (large == m) {
             keyed(ids + t, counts + t, ranks + t, m, out + t);
             continue;
@@ -109,6 +117,7 @@ void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::
             out[from[i]] = rank[i];
         }
     }
+    serve_once();
 }
 
 void GroupShuffle::fill(u64 id, u64 count, u64 first, std::size_t n, u64* out) const {

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "tombola/prefetch.hpp"
-
 namespace tombola {
 namespace {
 
@@ -20,57 +18,53 @@ SeriesRows<Index>::SeriesRows(const GroupArrays<Index>& groups, u64 most, u64 po
       series_(order_series(groups, seed, epoch, shuffle)),
       line_(series_, most, positions) {}
 
-// Runs of positions are in four steps at once: of one the words of the line are asked for; of the next the series are
-// found and asked for; of the third the members are placed, while those of the run in front of it are asked for; and of
-// a fifth they are read.
+// Runs of positions are in five steps at once: of one the words of the line are asked for; of the next the series are
+// found and asked for; of the third the members are placed, where the positions were, while those of the run in front
+// of it are asked for and those of the run in front of that one are read.
 template <typename Index>
 void SeriesRows<Index>::at(const u64* positions, std::size_t count, u64* out) const {
     constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
-    constexpr std::size_t kept = 4;
-    struct Run {
-        u64 series[at_once];
-        u64 ranks[at_once];
-        u64 places[at_once];
-    };
-    Run runs[kept];
+    u64 series[2][at_once];
+    u64 ranks[2][at_once];
     u64 ids[at_once];
     u64 counts[at_once];
     const std::size_t n_runs = (count + at_once - 1) / at_once;
-    const auto length = [&](std::size_t r) { return std::min(at_once, count - r * at_once); };
+    const auto start = [&](std::size_t r) { return std::min(count, r * at_once); };
+    const auto length = [&](std::size_t r) { return start(r + 1) - start(r); };
     for (std::size_t step = 0; step < n_runs + 4; ++step) {
         if (step < n_runs) {
             for (std::size_t i = 0; i < length(step); ++i) {
-                line_.prefetch(positions[step * at_once + i]);
+                line_.prefetch(positions[start(step) + i]);
             }
         }
         if (const std::size_t r = step - 1; r < n_runs) {
-            line_.at(positions + r * at_once, length(r), runs[r % kept].series, runs[r % kept].ranks, series_.data(),
-                     shift + 1);
+            line_.at(positions + start(r), length(r), series[r % 2], ranks[r % 2], series_.data(), shift + 1);
         }
-        const std::size_t before = step - 3;
+        const std::size_t asked = step - 3;
+        const std::size_t read = step - 4;
+        Wanted wanted{members_, shift, nullptr, 0};
+        if (asked < n_runs) {
+            wanted.places = out + start(asked);
+            wanted.count = length(asked);
+        }
+        if (read < n_runs) {
+            wanted.ready = out + start(read);
+            wanted.ready_count = length(read);
+        }
         if (const std::size_t r = step - 2; r < n_runs) {
-            Run& run = runs[r % kept];
             const std::size_t n = length(r);
             for (std::size_t i = 0; i < n; ++i) {
-                const Series<Index> series = series_[run.series[i]];
-                ids[i] = series.offset;
-                counts[i] = series.count;
+                const Series<Index> one = series_[series[r % 2][i]];
+                ids[i] = one.offset;
+                counts[i] = one.count;
             }
-            const Wanted wanted{members_, shift, runs[before % kept].places, before < n_runs ? at_once : 0};
-            order_.at(ids, counts, run.ranks, n, run.places, wanted);
+            u64* const places = out + start(r);
+            order_.at(ids, counts, ranks[r % 2], n, places, wanted);
             for (std::size_t i = 0; i < n; ++i) {
-                run.places[i] += ids[i];
+                places[i] += ids[i];
             }
-        } else if (before < n_runs) {
-            for (std::size_t i = 0; i < length(before); ++i) {
-                prefetch_far(members_ + runs[before % kept].places[i]);
-            }
-        }
-        if (const std::size_t r = step - 4; r < n_runs) {
-            const u64* const places = runs[r % kept].places;
-            for (std::size_t i = 0; i < length(r); ++i) {
-                out[r * at_once + i] = members_[places[i]];
-            }
+        } else {
+            serve(wanted);
         }
     }
 }

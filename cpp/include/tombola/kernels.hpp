@@ -22,7 +22,7 @@ struct Feistel {
 
 // Elements that will be read soon, see prefetch.hpp: array[places[i]], of 2^shift bytes each. Kernels ask for them
 // while they compute: the queue of misses then never runs dry, and the work costs next to nothing beside it.
-// feistel_asking also reads what is `ready`.
+// They also read what is `ready`.
 struct Wanted {
     const void* array;
     u32 shift;
