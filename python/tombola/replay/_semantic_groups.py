@@ -105,7 +105,8 @@ def linked_groups(similarity: Table, threshold: float, labels: IndexArray) -> In
     classes = len(labels)
     order = np.argsort(labels, kind="stable")
     alike = similarity[np.ix_(order, order)]
-    alike = (alike + alike.T) / 2
+    alike += alike.T
+    alike /= 2
     alike[np.isnan(alike)] = -np.inf
     np.fill_diagonal(alike, -np.inf)
     heads = np.arange(classes)  # the first class of the group of each

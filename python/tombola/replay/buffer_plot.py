@@ -39,7 +39,7 @@ def plot_report(report: "BufferReport", path: Path) -> None:
 def _draw_groups(axes: "Axes", rows: list[tuple[int, dict[str, Any]]]) -> None:
     axes.bar(range(len(rows)), [row["items"] for _, row in rows], color=STORED)
     _name_groups(axes, rows)
-    axes.set_ylabel("items stored")
+    _count(axes, "items stored")
     axes.set_title("Semantic groups, largest first")
 
 
@@ -60,16 +60,25 @@ def _draw_shares(axes: "Axes", rows: list[tuple[int, dict[str, Any]]], *, replac
 
 
 def _draw_scores(axes: "Axes", report: "BufferReport") -> None:
+    """Draw scores by their logarithms: a logarithmic axis has one label or none where scores are near."""
+    from matplotlib.ticker import MaxNLocator
+
     histogram = report["score_histogram"]
     if histogram["counts"]:
-        axes.stairs(
-            histogram["counts"], 10 ** np.array(histogram["edges"]), fill=True, color=DRAWN, alpha=0.7
-        )
-        axes.set_xscale("log")
-        axes.axvline(1.0, color=EXPECTED, linestyle="--", linewidth=1)
+        axes.stairs(histogram["counts"], histogram["edges"], fill=True, color=DRAWN, alpha=0.7)
+        axes.axvline(0.0, color=EXPECTED, linestyle="--", linewidth=1)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(lambda power, _: f"{10**power:.2g}")
     axes.set_xlabel("score over its mean (dashed)")
-    axes.set_ylabel("items")
+    _count(axes, "items")
     axes.set_title("Scores")
+
+
+def _count(axes: "Axes", label: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel(label)
 
 
 def _name_groups(axes: "Axes", rows: list[tuple[int, dict[str, Any]]]) -> None:
