@@ -40,9 +40,9 @@ def scores():
 """
 
 
-def run_script(text: str, **environment: str) -> str:
+def run_script(text: str, common: str = COMMON, **environment: str) -> str:
     result = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", COMMON + text],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", common + text],
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -189,6 +189,23 @@ print(sum(sum(s.cache_hits.values()) for s in stats), sum(sum(s.cache_misses.val
     options = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_NUM_THREADS": "2"}
     assert run_script(text, **options) == "0 5"
     assert run_script(text, **options) == "5 0"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_torch_keeps_its_number_of_threads(count: int) -> None:
+    """Numba's OpenMP layer, when it starts, sets that of the GNU OpenMP that torch has, too."""
+    text = f"""
+import numpy as np
+import torch
+import tombola
+torch.set_num_threads({count})
+torch.get_num_threads()  # it takes effect when first asked for
+tombola.set_num_threads(2)
+tombola.importance_scores(np.ones((2**14, 64)), np.zeros(2**14, dtype=int), np.ones((1, 64)), None)
+print(torch.get_num_threads())
+"""
+    found = run_script(text, common="", NUMBA_NUM_THREADS="2", NUMBA_THREADING_LAYER="omp")
+    assert found == str(count)
 
 
 def test_importing_replay_imports_neither_numba_nor_torch() -> None:

@@ -3,7 +3,8 @@
 A kernel comes in two forms that give equal bits: one goes through the chunks of its rows in order, the other
 gives them to Numba's threads. Those threads do not survive a fork, and GNU OpenMP ends a child that asks for
 them; so a forked process and a DataLoader worker use the serial form, as small work does everywhere. Numba's
-workqueue layer ends a process in which two threads launch at once, so launches wait for each other.
+workqueue layer ends a process in which two threads launch at once, so launches wait for each other. Its
+OpenMP layer shares GNU OpenMP with torch, and a launch would leave torch with as many threads as Numba has.
 
 Machine code is kept where Numba keeps it: in ``NUMBA_CACHE_DIR`` if that is set, else in ``__pycache__``
 beside the source, else, where that cannot be written, in the user's cache folder. Where none can be written,
@@ -82,12 +83,16 @@ def run(kernel: Kernel, *arguments: Any, work: int) -> None:
         kernel.parts(0, len(arguments[-1]), *arguments)
         return
     with _launching:  # a forked child never comes here, so it cannot find the lock held
+        torch = sys.modules.get("torch")
+        of_torch = torch and torch.get_num_threads()  # first: the next line may start Numba's threads
         before = numba.get_num_threads()
         numba.set_num_threads(threads)
         try:
             kernel.parallel(*arguments)
         finally:
             numba.set_num_threads(before)
+            if torch and torch.get_num_threads() != of_torch:
+                torch.set_num_threads(of_torch)
 
 
 def thread_count() -> int:
