@@ -1,4 +1,4 @@
-"""A process that holds the lock of a folder: locks do not keep a process out of its own folders."""
+"""A process that holds the lock of a folder."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ __all__ = ["held_elsewhere"]
 HOLD = """
 import fcntl, sys
 file = open(sys.argv[1], "w")
-fcntl.lockf(file, fcntl.LOCK_EX)
+fcntl.flock(file, fcntl.LOCK_EX)
 print("held", flush=True)
 sys.stdin.read()
 """

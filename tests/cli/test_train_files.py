@@ -19,9 +19,10 @@ from tests.cli.training_files import make_files, train_yaml
 from tombola.experiments.train import TrainConfig, read_train_config, run_training
 from tombola.experiments.train.files import FileList, find_files
 from tombola.experiments.train.loaders import LoaderMaker
+from tombola.experiments.train.run import _own_device
 from tombola.experiments.train.shards import FileShards
 from tombola.sources import H5adError
-from tombola.training import ShardError
+from tombola.training import ShardError, saved_shards
 
 
 class Broken(Exception):
@@ -179,3 +180,87 @@ def test_two_processes_of_torchrun_share_the_work(plates: list[Path], tmp_path: 
         assert ours["batch"] == theirs["batch"] // 2
     assert (two.output / "curve.png").exists()
     assert (two.output / "config.yaml").exists()
+
+
+def test_a_file_that_broke_between_goes_by_on_bad_shard(
+    plates: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_of(tmp_path, plates[0].parent, on_bad_shard="skip")
+    with pytest.raises(Broken):
+        run_training(config, on_mini_epoch=break_after(1))
+    left = [path for path in plates if str(path) not in first_shards(config)]
+    left[0].write_bytes(b"no HDF5")
+    with caplog.at_level(logging.WARNING):
+        run = run_training(config, resume="latest")
+    assert caplog.text.count("left out: ") == 1 + 1  # at --resume and when the next full epoch begins
+    assert {entry["shard"] for entry in run.result.skipped} == {str(left[0])}
+    assert all("not an HDF5 file" in entry["why"] for entry in run.result.skipped)
+
+
+def first_shards(config: TrainConfig) -> list[str]:
+    """Return the files of the mini epoch that is trained."""
+    state = torch.load(config.output / "checkpoints" / "checkpoint_epoch0_chunk0.pt", weights_only=True)
+    return list(state["course"]["order"]["names"][:1])
+
+
+def chunks_of(config: TrainConfig, actions: Mapping[int, Any], **options: Any) -> list[int]:
+    """Train, act after some full epochs, and return the chunks of each."""
+    found: dict[int, int] = {}
+
+    def act(record: Mapping[str, Any]) -> None:
+        found[record["epoch"]] = record["n_chunks"]
+        if record["chunk"] == record["n_chunks"] - 1 and record["epoch"] in actions:
+            actions[record["epoch"]]()
+
+    run_training(config, on_mini_epoch=act, **options)
+    return list(found.values())
+
+
+def test_a_file_that_was_half_there_or_comes_back_joins(
+    plates: list[Path], all_plates: list[Path], tmp_path: Path
+) -> None:
+    skip = {"on_bad_shard": "skip", "on_missing_shard": "skip"}
+    config = config_of(tmp_path, plates[0].parent, epochs=5, **skip)
+    new, other = (plates[0].parent / path.name for path in all_plates[3:5])
+    actions = {
+        0: lambda: new.write_bytes(all_plates[3].read_bytes()[:5_000]),
+        1: lambda: shutil.copy(all_plates[3], new),
+        2: lambda: (new.unlink(), shutil.copy(all_plates[4], other)),
+        3: lambda: shutil.copy(all_plates[3], new),
+    }
+    assert chunks_of(config, actions) == [3, 3, 4, 4, 5]
+
+
+def test_classes_that_go_are_no_trouble_and_new_ones_are_named(
+    plates: list[Path], all_plates: list[Path], tmp_path: Path
+) -> None:
+    """The classes of integers are those that occur; of categories, those that the file lists."""
+    for number, path in enumerate(plates):
+        with h5py.File(path, "r+") as file:
+            n = len(file["obs/plate_row"]) if "plate_row" in file["obs"] else file["X"].attrs["shape"][0]
+            file["obs"].create_dataset("number", data=np.arange(n) % 2 + number)
+            columns = [*file["obs"].attrs["column-order"], "number"]
+            file["obs"].attrs["column-order"] = columns
+            file["obs/number"].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    config = config_of(tmp_path, plates[0].parent, labels=["number"], on_missing_shard="skip", epochs=1)
+    with pytest.raises(Broken):
+        run_training(config, on_mini_epoch=break_after(1))
+    saved = saved_shards(config.output / "checkpoints")
+    plates[2].unlink()
+    assert saved["classes"] == {"number": ["0", "1", "2", "3"]}
+    assert FileShards(config, saved).data.n_classes == {"number": 4}
+    run_training(config, resume="latest")
+    with pytest.raises(ValueError, match=r"new classes of 'number': 2; begin anew"):
+        FileShards(config, {**saved, "classes": {"number": ["0", "1", "3"]}})
+
+
+def test_each_process_of_torchrun_has_its_own_cuda_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert _own_device("cuda") == "cuda"
+    monkeypatch.setattr("tombola.experiments.train.run.ranks", lambda: (3, 4))
+    assert [_own_device(device) for device in ("cuda", "cuda:1", "cpu", None)] == [
+        "cuda:3",
+        "cuda:1",
+        "cpu",
+        None,
+    ]

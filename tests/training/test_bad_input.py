@@ -1,5 +1,6 @@
 """Bad options, shards and checkpoints: one clear error each."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import torchmetrics
 from torch import nn
 
 from tests.training.course import batches_of, make_model, make_trainer, mean_error, trainer_of
-from tombola.training import CheckpointError, TrainingError, load_checkpoint
+from tombola.training import Bytes, CheckpointError, Rows, ShardError, TrainingError, load_checkpoint
+from tombola.training.checkpoints import CheckpointFolder, Place
 
 
 @pytest.mark.parametrize(
@@ -129,3 +131,59 @@ def test_a_model_whose_state_cannot_be_loaded(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"the state of the model must be loadable"):
         make_trainer(tmp_path, model=Odd(8, 1)).fit()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("budget", [Rows, Bytes])
+def test_a_shard_without_a_size(tmp_path: Path, budget: Any) -> None:
+    def size(shard: int) -> int:
+        if shard == 3:
+            raise OSError("no header")
+        return 10
+
+    with pytest.raises(
+        ShardError, match=r"the shard 3 has no number of .* that can be had: no header .*skip"
+    ):
+        trainer_of(tmp_path, range(6), batches_of, chunk_size=budget(20, size)).fit()
+    result = trainer_of(
+        tmp_path / "skip", range(6), batches_of, chunk_size=budget(20, size), on_bad_shard="skip"
+    ).fit()
+    assert result.batches == 5
+    assert [entry["shard"] for entry in result.skipped] == ["3"]
+
+
+def test_the_best_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A better value without one, on a full disk, ends no patience, but is not said to be that file's."""
+    values = iter([3.0, 1.0, 2.0])
+    save = CheckpointFolder.save
+
+    def full(self: CheckpointFolder, place: Place, state: dict[str, Any]) -> Path:
+        if place.chunk_start == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return save(self, place, state)
+
+    monkeypatch.setattr(CheckpointFolder, "save", full)
+    monkeypatch.setattr(
+        "tombola.training.evaluation.Evaluator.validate", lambda self: {"validation_loss": next(values)}
+    )
+    result = make_trainer(tmp_path, on_full_disk="continue", num_epochs=1, patience=2).fit()
+    assert [record["validation_loss"] for record in result.history] == [3.0, 1.0, 2.0]
+    assert result.best_value == 2.0
+    assert result.best_checkpoint == tmp_path / "checkpoint_epoch0_chunk8.pt"
+
+
+def test_metrics_go_to_the_device(tmp_path: Path) -> None:
+    class Metric(torchmetrics.MeanMetric):
+        devices: list[Any]
+
+        def to(self, *arguments: Any, **options: Any) -> Any:
+            self.devices = [*arguments]
+            return super().to(*arguments, **options)
+
+    metric = Metric()
+    make_trainer(
+        tmp_path,
+        device="cpu",
+        metrics={"mean": metric},
+        update_metrics=lambda metrics, batch, output: metrics["mean"].update(output),
+    ).fit()
+    assert metric.devices == [torch.device("cpu")]

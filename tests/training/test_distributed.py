@@ -73,7 +73,10 @@ def test_a_signal_or_an_error_of_one_rank_is_that_of_all(tmp_path: Path) -> None
     settings: dict[str, Any] = {"kind": "loader"}
     jobs = [(tmp_path / "whole", settings), (tmp_path / "bad", {**settings, "bad_rank": 1})]
     jobs += [(tmp_path / "stopped", {**settings, "signal_at": 3})]
-    whole, failed, stopped = run_on_two(*jobs)
+    jobs += [(tmp_path / "fewer", {**settings, "config": "fewer"})]
+    whole, failed, stopped, fewer = run_on_two(*jobs)
+    for of_rank in fewer:
+        assert of_rank["error"] == "ShardError: rank 1 does not list the shard 9, but the first rank does"
     for of_rank in failed:
         assert of_rank["error"].startswith("ShardError: the loader failed in epoch 0, chunk from shard 0 on")
         assert "the disk is on fire" in of_rank["error"]

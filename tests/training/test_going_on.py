@@ -1,6 +1,9 @@
 """What can be read again is never given up: trouble that passes, wrong options, other numbers of ranks."""
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +11,19 @@ import pytest
 import torch
 
 from tests.locks import held_elsewhere
-from tests.training.course import make_trainer
-from tombola.training import CheckpointError
+from tests.training.course import (
+    batches_of,
+    make_model,
+    make_trainer,
+    mean_error,
+    outcome,
+    rows_of,
+    same,
+    trainer_of,
+)
+from tombola.training import CheckpointError, StopReason, load_checkpoint
 from tombola.training.checkpoints import CheckpointFolder, Place
+from tombola.training.files import locked
 from tombola.training.signals import SignalNote
 
 
@@ -79,7 +92,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     leftover.write_bytes(b"half")
     with (
         held_elsewhere(tmp_path),
-        pytest.raises(CheckpointError, match=r"another process trains into this folder of checkpoints"),
+        pytest.raises(CheckpointError, match=r"another training writes into this folder of checkpoints"),
     ):
         make_trainer(tmp_path, resume="latest").fit()
     assert names(tmp_path) == before
@@ -94,4 +107,97 @@ def test_a_signal_is_known_to_all_who_wait_for_one() -> None:
             signal.raise_signal(signal.SIGUSR1)
         with SignalNote() as later:
             pass
-    assert (outer.received, inner.received, later.received) == (signal.SIGUSR1, signal.SIGUSR1, 0)
+    assert (outer.received, inner.received, later.received) == (signal.SIGUSR1,) * 3
+    with SignalNote() as another:
+        pass
+    assert another.received == 0
+
+
+@pytest.mark.parametrize("step", range(6, 14))
+def test_a_signal_at_any_step_loses_no_batch(tmp_path: Path, step: int) -> None:
+    """Losses are looked at after every second batch: a point where nothing else is saved."""
+    count = 0
+
+    def loss(model: torch.nn.Module, batch: Any) -> torch.Tensor:
+        nonlocal count
+        count += model.training
+        if count == step and model.training:
+            signal.raise_signal(signal.SIGTERM)
+        return mean_error(model, batch)
+
+    result = make_trainer(tmp_path, loss=loss, log_every=2).fit()
+    assert result.exit_code == 75
+    assert result.batches == step
+    assert result.last_checkpoint is not None
+    assert load_checkpoint(result.last_checkpoint)["course"]["batches"] == step
+
+
+@pytest.mark.parametrize("validate_every", [4, 2, 5, None])
+def test_the_same_weights_count_once_for_patience(tmp_path: Path, validate_every: int | None) -> None:
+    passes = 0
+
+    def validation() -> list[torch.Tensor]:
+        nonlocal passes
+        passes += 1
+        return [rows_of(100)]
+
+    model = make_model()
+    trainer = make_trainer(
+        tmp_path,
+        model=model,
+        optimizer=torch.optim.SGD(model.parameters(), lr=1e-4),
+        loss=lambda model, batch: sum(weight.square().mean() for weight in model.parameters()),
+        scheduler=None,
+        validation=validation,
+        validate_every=validate_every,
+        patience=1,
+    )
+    result = trainer.fit()
+    assert result.reason is StopReason.FINISHED
+    assert result.batches == 40
+    ends = {record["batches"] for record in result.history}
+    assert passes == len(ends)
+    values = [record["validation_loss"] for record in result.history]
+    assert values == sorted(values, reverse=True)
+
+
+def test_random_numbers_of_the_listing_are_not_the_models(tmp_path: Path) -> None:
+    def shards() -> list[int]:
+        return [int(i) for i in torch.randperm(10)]
+
+    def trainer(folder: str, **options: Any) -> Any:
+        return trainer_of(tmp_path / folder, shards, batches_of, chunk_size=2, num_epochs=2, **options)
+
+    whole = trainer("whole")
+    expected = outcome(whole, whole.fit())
+    trainer("broken", max_batches=7).fit()
+    resumed = trainer("broken", resume="latest")
+    assert same(outcome(resumed, resumed.fit())["model"], expected["model"])
+
+
+def test_the_lock_outlives_readers_and_goes_with_the_process(tmp_path: Path) -> None:
+    attempt = f"""
+from pathlib import Path
+from tombola.training.files import locked
+try:
+    with locked(Path({str(tmp_path)!r})):
+        print("free")
+except BlockingIOError:
+    print("held")
+"""
+
+    def found() -> str:
+        command = [sys.executable, "-c", attempt]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    with locked(tmp_path):
+        (tmp_path / ".lock").read_bytes()
+        assert found() == "held"
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+    try:
+        assert found() == "free"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

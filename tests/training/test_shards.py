@@ -83,6 +83,9 @@ def test_chunks_after_the_current_one_are_cut_for_more_ranks(n: int) -> None:
         order = ShardOrder(tuple("abcdefg"[:n]), (False,) * n, starts)
         for at, least in itertools.product(range(len(starts)), (1, 2, 3)):
             found = order.with_least(least, starts[at]).starts
+            fresh = order.with_least(least, starts[at], has_begun=False).starts
+            assert fresh[: at + 1] == starts[: at + 1]
+            assert all(size >= least for size in sizes_of(fresh[at:], n)) or len(fresh) == at + 1
             after = found[at + 1 :]
             assert found[: at + 1] == starts[: at + 1]
             assert after[:1] == starts[at + 1 : at + 2]

@@ -31,9 +31,8 @@ def train_files(path: Path, overrides: Mapping[str, Any], *, resume: bool, resum
     config = read_train_config(path, {key: value for key, value in overrides.items() if value is not None})
     if not distributed.is_torchelastic_launched():
         return _train(config, resume=resume, resume_from=resume_from)
-    if (config.device or "cpu") == "cuda":
-        config = config.model_copy(update={"device": f"cuda:{os.environ['LOCAL_RANK']}"})
-        torch.cuda.set_device(config.device)
+    if config.device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if (config.device or "cpu").startswith("cuda") else "gloo")
     try:
         return _train(config, resume=resume, resume_from=resume_from)

@@ -147,7 +147,7 @@ class CheckpointFolder:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock.enter_context(locked(folder))
         except BlockingIOError as error:
-            msg = f"{folder}: another process trains into this folder of checkpoints"
+            msg = f"{folder}: another training writes into this folder of checkpoints"
             raise CheckpointError(msg) from error
         except OSError as error:
             msg = f"the folder of checkpoints, {folder}, must be writable, but: {error}"

@@ -18,7 +18,6 @@ import numpy as np
 from .. import _core
 from .._validation import check_integer
 from ..permutations import permutation
-from .errors import ShardError
 
 __all__ = [
     "Bytes",
@@ -30,6 +29,7 @@ __all__ = [
     "derived_seed",
     "list_shards",
     "order_shards",
+    "shard_sizes",
 ]
 
 Shards: TypeAlias = Sequence[Any] | Callable[[], Iterable[Any]]
@@ -155,13 +155,14 @@ class ShardOrder:
         """Return the names of those that are files."""
         return {name for name, is_file in zip(self.names, self.files, strict=True) if is_file}
 
-    def with_least(self, least: int, start: int) -> "ShardOrder":
-        """Return the order in which each chunk after the one at `start` has `least` shards, if it can.
+    def with_least(self, least: int, start: int, *, has_begun: bool = True) -> "ShardOrder":
+        """Return the order in which each chunk that has not begun has `least` shards, if it can.
 
-        Chunks of fewer shards join the one before, the first of them the one after; chunks up to `start`
-        stay as they are.
+        That is each one after the one at `start`, and this one, too, unless it has.
+
+        Chunks of fewer shards join the one before, the first of them the one after; others stay as they are.
         """
-        index = self.starts.index(start) + 1
+        index = self.starts.index(start) + has_begun
         kept: list[int] = []
         for candidate in self.starts[index:]:
             if not kept or candidate - kept[-1] >= least:
@@ -222,8 +223,27 @@ def _name(shard: Any) -> str:
     return str(shard)
 
 
+def shard_sizes(shards: Mapping[str, Any], budget: Rows | Bytes) -> tuple[dict[str, int], dict[str, str]]:
+    """Return the size of each shard by name, and what is wrong with each whose size cannot be had."""
+    kind = type(budget).__name__.lower()
+    sizes: dict[str, int] = {}
+    problems: dict[str, str] = {}
+    for name, shard in shards.items():
+        try:
+            sizes[name] = check_integer(f"its number of {kind}", budget.size(shard))
+        except Exception as error:
+            problems[name] = f"has no number of {kind} that can be had: {error}"
+    return sizes, problems
+
+
 def order_shards(
-    shards: Mapping[str, Any], chunk_size: ChunkSize, *, seed: int, epoch: int, least: int = 1
+    shards: Mapping[str, Any],
+    chunk_size: ChunkSize,
+    sizes: Mapping[str, int] | None = None,
+    *,
+    seed: int,
+    epoch: int,
+    least: int = 1,
 ) -> ShardOrder:
     """Return the order of a full epoch.
 
@@ -232,19 +252,22 @@ def order_shards(
     shards : dict
         Name to shard.
     chunk_size : int, Rows or Bytes
+    sizes : mapping, optional
+        Name to size, for a budget.
     seed, epoch : int
         Together they pick the permutation.
     least : int
         Shards that a chunk has at least; a last chunk of fewer joins the one before.
-
-    Raises
-    ------
-    ShardError
-        If the size of a shard cannot be had.
     """
     names = sorted(shards)
     order = [names[i] for i in permutation(len(names), derived_seed(seed, epoch))]
-    starts = _cut([shards[name] for name in order], chunk_size, least)
+    if isinstance(chunk_size, int):
+        starts = list(range(0, len(order), max(chunk_size, least)))
+    else:
+        assert sizes is not None
+        starts = _cut([sizes[name] for name in order], chunk_size.most, least)
+    if len(starts) > 1 and len(order) - starts[-1] < least:
+        starts.pop()
     files = tuple(_is_file(shards[name]) for name in order)
     return ShardOrder(tuple(order), files, tuple(starts))
 
@@ -255,27 +278,11 @@ def _is_file(shard: Any) -> bool:
     )
 
 
-def _cut(shards: Sequence[Any], chunk_size: ChunkSize, least: int) -> list[int]:
-    if isinstance(chunk_size, int):
-        starts = list(range(0, len(shards), max(chunk_size, least)))
-    else:
-        starts, taken = [0], 0
-        for i, shard in enumerate(shards):
-            size = _size(shard, chunk_size)
-            if i - starts[-1] >= least and taken + size > chunk_size.most:
-                starts.append(i)
-                taken = 0
-            taken += size
-    if len(starts) > 1 and len(shards) - starts[-1] < least:
-        starts.pop()
+def _cut(sizes: Sequence[int], most: int, least: int) -> list[int]:
+    starts, taken = [0], 0
+    for i, size in enumerate(sizes):
+        if i - starts[-1] >= least and taken + size > most:
+            starts.append(i)
+            taken = 0
+        taken += size
     return starts
-
-
-def _size(shard: Any, budget: Rows | Bytes) -> int:
-    kind = type(budget).__name__.lower()
-    try:
-        size = budget.size(shard)
-    except Exception as error:
-        msg = f"the {kind} of {shard} cannot be had: {error}"
-        raise ShardError(msg) from error
-    return check_integer(f"the {kind} of {shard}", size)

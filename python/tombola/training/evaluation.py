@@ -95,6 +95,13 @@ class Evaluator:
             self._model.train(was_training)
             random_state.restore(states)
 
+    @staticmethod
+    def again(course: Course) -> dict[str, Any] | None:
+        """Return what the last validation gave, where no batch came since; that is not judged again."""
+        if not course.history or course.history[-1]["batches"] != course.batches:
+            return None
+        return {name: value for name, value in course.history[-1].items() if name.startswith(PREFIX)}
+
     def _run(self, batches: Any, metrics: Mapping[str, Any], update: Any) -> tuple[Sums, bool]:
         outputs: list[Any] = []
         sums = Sums()
@@ -112,7 +119,10 @@ class Evaluator:
         return sums, True
 
     def judge(self, record: Mapping[str, Any], course: Course, name: str | None) -> None:
-        """Compare the monitored value of a record with the best; `name` is that of its checkpoint."""
+        """Compare the monitored value of a record with the best; `name` is that of its checkpoint.
+
+        Without one, on a full disk, a better value is an improvement, but not the best: that has a file.
+        """
         if self.monitor not in record:
             numbers = [key for key, value in record.items() if isinstance(value, float)]
             msg = f"monitor must be one of {', '.join(numbers)}, but is {self.monitor!r}"
@@ -120,7 +130,9 @@ class Evaluator:
         value = record[self.monitor]
         value = math.nan if value is None else float(value)
         if is_better(value, course.best_value, self._options.mode):
-            course.best_value, course.best_name, course.since_best = value, name or course.best_name, 0
+            course.since_best = 0
+            if name is not None:
+                course.best_value, course.best_name = value, name
         else:
             course.since_best += 1
 

@@ -4,8 +4,8 @@ Rule: write to a hidden temporary name in the target's folder, flush, fsync, ren
 folder. A rename within a folder is atomic (POSIX), so after a crash or a power cut the target is the old file
 or the new one. What killed runs left behind under temporary names is removed by `remove_leftovers`.
 
-One process at a time writes to a folder: `locked` holds a record lock, which goes with the process, however
-that ends. Unlike those of flock, such locks are not kept by worker processes that outlive it.
+One process at a time writes to a folder: `locked` holds a lock that goes with the process, however that ends:
+worker processes that outlive it close what they inherited.
 """
 
 import errno
@@ -23,6 +23,7 @@ except ImportError:  # Windows has none
 __all__ = ["is_full_disk", "locked", "remove_leftovers", "write_whole"]
 
 _ENDING = ".partial"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 class _Watched:
@@ -90,6 +91,19 @@ def remove_leftovers(folder: Path) -> list[str]:
     return [path.name for path in found]
 
 
+_held: set[int] = set()
+"""Descriptors of lock files, of this process."""
+
+
+def _forget_locks() -> None:
+    while _held:
+        os.close(_held.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_locks)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder's lock; nothing where the file system has no locks.
@@ -101,16 +115,22 @@ def locked(folder: Path) -> Iterator[None]:
     OSError
         If the folder cannot be written.
     """
-    with (folder / ".lock").open("w", encoding="utf-8") as file:
-        try:
-            if fcntl is not None:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise BlockingIOError(error.errno, "another process is at it", str(folder)) from None
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
-                raise
+    descriptor = os.open(folder / ".lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    _held.add(descriptor)
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            _held.discard(descriptor)
+            os.close(descriptor)
+            raise
+    try:
         yield
+    finally:
+        if descriptor in _held:  # else this is a child, which has closed it
+            _held.discard(descriptor)
+            os.close(descriptor)
 
 
 def is_full_disk(error: OSError) -> bool:

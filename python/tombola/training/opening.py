@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from . import random_state
-from .chunks import Chunk, Shards, StatefulShards, derived_seed, list_shards, order_shards
+from .chunks import (
+    Chunk,
+    Shards,
+    StatefulShards,
+    derived_seed,
+    list_shards,
+    order_shards,
+    shard_sizes,
+)
 from .course import Course
 from .errors import ShardError
 from .options import TrainerOptions
@@ -63,25 +71,48 @@ class Opener:
             self._stateful.load_state_dict(state)
         self._list()
         if course.order is not None:
-            course.order = course.order.with_least(self._least, course.chunk_start)
+            has_begun = course.trained or course.batch > 0
+            course.order = course.order.with_least(self._least, course.chunk_start, has_begun=has_begun)
 
     def shards_state(self) -> Mapping[str, Any] | None:
         """Return the state of what lists the shards, where it has one."""
         return None if self._stateful is None else self._stateful.state_dict()
 
     def _list(self) -> None:
-        """Let the first rank list the shards; the others take over its state."""
-        self._shards = self._ranks.first(lambda: list_shards(self._given), ShardError)
-        if self._stateful is not None and not self._ranks.is_alone:
-            state = self._ranks.from_first(self._stateful.state_dict())
-            if not self._ranks.is_first:
-                self._stateful.load_state_dict(state)
+        """Let the first rank list the shards; the others list theirs by its state, and take those it names.
+
+        Random numbers that are drawn by it are not missing in the model's.
+        """
+        ranks, models = self._ranks, random_state.capture()
+        names, state = ranks.first(self._list_own, ShardError)
+        problem = ""
+        if not ranks.is_first:
+            try:
+                if state is not None and self._stateful is not None:
+                    self._stateful.load_state_dict(state)
+                self._list_own()
+                missing = [name for name in names if name not in self._shards]
+                if missing:
+                    problem = (
+                        f"rank {ranks.rank} does not list the shard {missing[0]}, but the first rank does"
+                    )
+                self._shards = {name: self._shards[name] for name in names if name not in missing}
+            except Exception as error:
+                problem = f"rank {ranks.rank} cannot list the shards: {error}"
+        problems = list(filter(None, ranks.gather(problem)))
+        if problems:
+            raise ShardError(problems[0])
+        random_state.restore(models)
         if len(self._shards) < self._least:
             msg = (
                 f'distribute="shards" needs a shard for each of {self._least} ranks, '
                 f"but there are {len(self._shards)}"
             )
             raise ShardError(msg)
+
+    def _list_own(self) -> tuple[list[str], Mapping[str, Any] | None]:
+        self._shards = list_shards(self._given)
+        return list(self._shards), self.shards_state()
 
     def begin_epoch(self, course: Course) -> None:
         """Order the shards that are there now; the course is then at the start of its epoch."""
@@ -104,14 +135,18 @@ class Opener:
             if name not in known or name in self._shards:
                 self._leave_out(name, "is missing", options.on_missing_shard, course, None)
         kept = {name: shard for name, shard in present.items() if name not in gone}
+        sizes: dict[str, int] | None = None
+        if not isinstance(options.chunk_size, int):
+            budget = options.chunk_size
+            sizes, problems = self._ranks.first(lambda: shard_sizes(kept, budget), ShardError)
+            for name, problem in problems.items():
+                self._leave_out(name, problem, options.on_bad_shard, course, None)
+                del kept[name]
         if not kept:
             msg = "no shard is left to train on"
             raise ShardError(msg)
-        course.order = self._ranks.first(
-            lambda: order_shards(
-                kept, options.chunk_size, seed=options.seed, epoch=course.epoch, least=self._least
-            ),
-            ShardError,
+        course.order = order_shards(
+            kept, options.chunk_size, sizes, seed=options.seed, epoch=course.epoch, least=self._least
         )
         course.begin_chunk(0)
 

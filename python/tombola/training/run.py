@@ -148,9 +148,7 @@ class Run:
                     continue
                 self._look()
                 if segment.end == "interrupted":
-                    if (
-                        segment.done or self._saver.last is None
-                    ):  # else there is a file, from before validation
+                    if not self._saver.holds(course):
                         self._save(stream)
                     raise _Stop(StopReason.SIGNAL)
                 if self._is_over() or self._is_due("checkpoint_every") or self._is_due("validate_every"):
@@ -244,15 +242,19 @@ class Run:
 
     def _evaluate(self, kind: str) -> None:
         course, options = self.course, self._options
-        values = self._evaluator.validate()
+        values = self._evaluator.again(course)
+        is_new = values is None  # else the weights are those of the last record
+        if values is None:
+            values = self._evaluator.validate()
         if values is None:
             raise _Stop(StopReason.SIGNAL)
         record = self._ranks.from_first(self._record(kind, values))
-        self._evaluator.judge(record, course, self._saver.last)
+        if is_new:
+            self._evaluator.judge(record, course, self._saver.last)
         course.history.append(record)
         self._saver.add_to_history()
         self._saver.prune(course)
-        is_best = course.since_best == 0
+        is_best = is_new and course.since_best == 0
         self._console.record(record, is_best)
         self._board.add({name: value for name, value in record.items() if name != "seconds"}, course.batches)
         if kind == "mini_epoch":

@@ -216,6 +216,10 @@ class Saver:
         elif previous is not None:
             _logger.warning("%s stays the newest whole checkpoint", previous)
 
+    def holds(self, course: Course) -> bool:
+        """Tell whether there is a file of the course as it is."""
+        return self.last == self._place(course).name
+
     def prune(self, course: Course) -> None:
         """Delete checkpoints that are neither among the newest nor the best."""
 

@@ -28,7 +28,10 @@ class SignalNote:
             for name in ("SIGTERM", "SIGUSR1"):
                 number = getattr(signal, name, None)  # Windows has no SIGUSR1
                 if number is not None:
-                    self._before[number] = signal.signal(number, self._note)
+                    self._before[number] = before = signal.signal(number, self._note)
+                    outer = getattr(before, "__self__", None)
+                    if isinstance(outer, SignalNote):
+                        self.received = self.received or outer.received
         return self
 
     def __exit__(

@@ -263,6 +263,9 @@ class MiniEpochTrainer:
         options, parts = self.options, self._parts
         if options.device is not None:
             parts.model.to(options.device)
+            for metric in options.metrics.values():
+                if hasattr(metric, "to"):
+                    metric.to(options.device)
         parts.check_loadable()
         ranks = Ranks()
         try:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,12 @@ from ..data import label_of
 from .config import TrainConfig
 from .files import FileList, find_training_files
 
-__all__ = ["Task", "TrainingData", "open_training_data"]
+__all__ = ["Classes", "Task", "TrainingData", "open_training_data"]
 
 _logger = logging.getLogger(__name__)
 
 IndexArray = npt.NDArray[np.int64]
+Classes: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,8 @@ class TrainingData:
         """
         at = self._places.get(path)
         if at is None:
-            msg = f"{path}: the file was not there when obs were read"
+            why = [text for text in self.skipped if str(path) in text]
+            msg = why[0] if why else f"{path}: the file was not there when obs were read"
             raise ValueError(msg)
         return int(self.bounds[at]), int(self.bounds[at + 1])
 
@@ -136,7 +138,9 @@ class TrainingData:
         return np.concatenate(local), np.concatenate(whole)
 
 
-def open_training_data(config: TrainConfig, files: FileList | None = None) -> TrainingData:
+def open_training_data(
+    config: TrainConfig, files: FileList | None = None, classes: Classes | None = None
+) -> TrainingData:
     """Read obs of all files and decide which rows train and validate.
 
     Parameters
@@ -144,6 +148,8 @@ def open_training_data(config: TrainConfig, files: FileList | None = None) -> Tr
     config : TrainConfig
     files : FileList, optional
         By default those that the configuration names.
+    classes : mapping, optional
+        The classes of each label, where training has begun; by default those that the files have.
 
     Raises
     ------
@@ -159,7 +165,8 @@ def open_training_data(config: TrainConfig, files: FileList | None = None) -> Tr
     kept_apart = set(found.held_out)
     together = sorted([*paths, *kept_apart])
     source = H5adSource(together, x=config.x, join=config.join)
-    tasks = tuple(_task(source, name) for name in dict.fromkeys(config.labels))
+    names = dict.fromkeys(config.labels)
+    tasks = tuple(_task(source, name, None if classes is None else classes[name]) for name in names)
     is_whole = np.all([task.codes >= 0 for task in tasks], axis=0)
     keys: dict[str, npt.NDArray[Any]] = {}
     for name in _key_columns(config):
@@ -213,15 +220,21 @@ def _readable(paths: list[Path], config: TrainConfig) -> tuple[list[Path], tuple
     return good, tuple(problems)
 
 
-def _task(source: H5adSource, name: str) -> Task:
+def _task(source: H5adSource, name: str, known: tuple[str, ...] | None) -> Task:
     label = label_of(source, name)
-    if name not in source.categories:
-        return Task(name, label.classes, label.codes.astype(np.int32))
-    order = np.argsort(np.array(label.classes), kind="stable")
-    place = np.empty(len(order) + 1, dtype=np.int32)
-    place[order] = np.arange(len(order))
-    place[-1] = -1  # of rows that miss the label
-    return Task(name, tuple(label.classes[i] for i in order), place[label.codes])
+    if known is not None:
+        classes = known
+        new = sorted({label.classes[i] for i in np.unique(label.codes[label.codes >= 0])} - {*known})
+        if new:
+            msg = (
+                f"files that came during training have new classes of {name!r}: {', '.join(new)}; begin anew"
+            )
+            raise ValueError(msg)
+    else:
+        classes = tuple(sorted(label.classes)) if name in source.categories else label.classes
+    codes = {text: code for code, text in enumerate(classes)}
+    place = np.array([*(codes.get(text, -1) for text in label.classes), -1], dtype=np.int32)
+    return Task(name, classes, place[label.codes])  # the last one is that of rows without the label
 
 
 def _key_columns(config: TrainConfig) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ Written to the output folder: ``config.yaml`` (what was trained, which `tombola 
 trainer ``checkpoints/`` with ``history.jsonl``; at the end ``curve.png``.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ def run_training(
             on_missing_shard=config.on_missing_shard,
             on_bad_shard=config.on_bad_shard,
             on_full_disk=config.on_full_disk,
-            device=config.device,
+            device=_own_device(config.device),
             tensorboard=config.tensorboard,
             progress=progress,
             on_mini_epoch=on_mini_epoch,
@@ -169,6 +170,12 @@ def run_training(
         return TrainingRun(result=result, data=shards.data, curve=None)
     plot_curve(curve, result.history, list(data.n_classes), title=f"{config.strategy}, {config.model} model")
     return TrainingRun(result=result, data=shards.data, curve=curve)
+
+
+def _own_device(device: str | None) -> str | None:
+    """Return the device of this process: "cuda" is one for each that torchrun started on a machine."""
+    local_rank = os.environ.get("LOCAL_RANK")
+    return f"cuda:{local_rank}" if device == "cuda" and ranks()[1] > 1 and local_rank else device
 
 
 def _where(resume: Resume) -> str | Path | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .config import TrainConfig
-from .data import TrainingData, open_training_data
+from .data import Classes, TrainingData, open_training_data
 from .files import FileList, find_training_files
 
 __all__ = ["FileShards"]
@@ -39,52 +39,76 @@ class FileShards:
 
     def __init__(self, config: TrainConfig, saved: Mapping[str, Any] | None = None) -> None:
         self._config = config
-        self._seen: set[Path] = set()
         self._is_listed = True
+        self._loaded: Mapping[str, Any] | None = None
+        self._classes: Classes | None = None
+        self._listed: set[Path] = set()
+        self._unreadable: dict[str, list[int]] = {}
         if saved is None:
-            self.data = open_training_data(config)
+            self._open(find_training_files(config))
             self.epoch_batches = -(-self.data.n_train // config.batch_size)
         else:
-            self.data = open_training_data(config, self._files_of(saved))
-            self.epoch_batches = int(saved["epoch_batches"])
+            self.load_state_dict(saved)
 
     def __call__(self) -> Sequence[Path]:
-        """Return the files with rows to train on, sorted."""
-        before = self.data
-        if self._is_listed:
-            self._is_listed = False
-            return before.train_paths
-        found = find_training_files(self._config)
-        gone = [path for path in before.train_paths if path not in set(found.files)]
-        come = {*found.files} - {*before.paths} - self._seen
-        self._seen |= come  # of those that cannot be read it was said once
-        if come:
-            self.data = _same_classes(before, open_training_data(self._config, found))
-        return sorted({*self.data.train_paths, *gone})
+        """Return the files with rows to train on, and those that had some and cannot be read now, sorted."""
+        if not self._is_listed:
+            before, found = self.data, find_training_files(self._config)
+            gone = {*before.train_paths} - {*found.files}
+            if any(self._is_new(path) for path in found.files):
+                self._open(found)
+                _check_columns(before, self.data)
+            self._listed |= gone
+        self._is_listed = False
+        return sorted(self._listed)
+
+    def _is_new(self, path: Path) -> bool:
+        """Tell whether a file is none of those that are open, nor as it was when it could not be opened."""
+        return path not in self.data.paths and self._unreadable.get(str(path)) != _stamp(path)
+
+    def _open(self, files: FileList) -> None:
+        """Read obs; what is listed and cannot be read stays in the list, so that the trainer sees it."""
+        self.data = open_training_data(self._config, files, self._classes)
+        self._classes = {task.name: task.classes for task in self.data.tasks}
+        unreadable = {*files.files} - {*self.data.files.files}
+        self._unreadable = {str(path): _stamp(path) for path in unreadable}
+        self._listed = {*self.data.train_paths} | (unreadable & self._listed)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the files, and how many batches were planned."""
-        return {**self.data.files.to_dict(), "epoch_batches": self.epoch_batches}
+        """Return the files, those that could not be read, the classes and how many batches were planned."""
+        files = FileList(tuple(sorted({*self.data.files.files} | self._listed)), self.data.files.held_out)
+        assert self._classes is not None
+        return {
+            **files.to_dict(),
+            "unreadable": self._unreadable,
+            "classes": {name: list(classes) for name, classes in self._classes.items()},
+            "epoch_batches": self.epoch_batches,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Open the files of a state, if they are not open already."""
-        files = self._files_of(state)
-        if files != self.data.files:
-            self.data = _same_classes(self.data, open_training_data(self._config, files))
-        self.epoch_batches = int(state["epoch_batches"])
         self._is_listed = True
+        if state == self._loaded:
+            return
+        self._loaded = state
+        files = FileList.from_dict(state, self._config.on_missing_shard)
+        self._classes = {name: tuple(classes) for name, classes in state["classes"].items()}
+        self._listed = {*files.files}
+        self._open(files)
+        self._unreadable = {**state["unreadable"], **self._unreadable}
+        self.epoch_batches = int(state["epoch_batches"])
 
-    def _files_of(self, state: Mapping[str, Any]) -> FileList:
-        return FileList.from_dict(state, self._config.on_missing_shard)
+
+def _stamp(path: Path) -> list[int]:
+    """Return size and time of writing: a file that was being copied is tried again."""
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
-def _same_classes(before: TrainingData, after: TrainingData) -> TrainingData:
-    for old, new in zip(before.tasks, after.tasks, strict=True):
-        if old.classes != new.classes:
-            more = ", ".join(sorted({*new.classes} - {*old.classes}))
-            msg = f"files that came during training have new classes of {old.name!r}: {more}; begin anew"
-            raise ValueError(msg)
+def _check_columns(before: TrainingData, after: TrainingData) -> None:
     if before.var_names != after.var_names:
         msg = "files that came during training change the columns of X that all files have; begin anew"
         raise ValueError(msg)
-    return after
