@@ -25,7 +25,9 @@ constexpr u64 fewest_blocks = 4;  // with fewer, a layer is permuted as a whole
 constexpr u64 longest_in_blocks = 64;
 constexpr u64 squares_a_row = 16;
 constexpr u64 layers_at_once = 64;
-constexpr u64 line = 8;  // rows of a cache line
+constexpr u64 most_kept_layers = 4096;  // whose shuffles a plan keeps
+constexpr u64 found_together = 4096;    // positions of as many layers as that takes
+constexpr u64 line = 8;                 // rows of a cache line
 
 u64 ceil_divide(u64 a, u64 b) { return a / b + (a % b != 0 ? 1 : 0); }
 
@@ -79,13 +81,20 @@ class BalancedPlan final : public Plan {
           rows_(groups, shape.most, shape.rows, options.seed, options.epoch, shuffle),
           block_order_(derive_key(options.seed, options.epoch, Purpose::layer_blocks),
                        derive_key(options.seed, options.epoch, Purpose::layer_block_keys), true) {
-        if (shuffle && in_blocks(*owner_, shape)) {
+        if (!shuffle) {
+            return;
+        }
+        if (in_blocks(*owner_, shape)) {
             blocks_ = (shape.batches - 1) / block;
             const u64 tail = shape.batches - blocks_ * block;
             for (u64 l = 0; l + 1 < shape.layers; ++l) {
                 // a series that reaches from the last whole block into the first one of the next layer
                 const u64 crossing_blocks = crossing(l).before > tail ? 1 : 0;
                 sigmas_.emplace_back(layers_key_, l, blocks_, crossing_blocks, crossing_blocks);
+            }
+        } else if (shape.layers <= most_kept_layers) {
+            for (u64 l = 0; l + 1 < shape.layers; ++l) {
+                sigmas_.push_back(sigma(l));
             }
         }
     }
@@ -105,7 +114,7 @@ class BalancedPlan final : public Plan {
     Bijection short_;  // and of the others, to positions behind it
     SeriesRows<Index> rows_;
     GroupShuffle block_order_;          // of the positions of each block of each layer
-    std::vector<LayerShuffle> sigmas_;  // of the blocks, where there are some
+    std::vector<LayerShuffle> sigmas_;  // of the blocks, where there are some; else of layers, unless they are many
 
     struct Crossing {
         u64 before;  // positions at the end of a layer
@@ -116,6 +125,14 @@ class BalancedPlan final : public Plan {
         return batch * shape_.layers - (batch > shape_.last ? batch - shape_.last : 0);
     }
     Crossing crossing(u64 layer) const;
+    LayerShuffle sigma(u64 layer) const {
+        const auto [a, b] = crossing(layer);
+        return {layers_key_, layer, shape_.batches, a, b};
+    }
+    // How many of batches [first, first + count) have a position in a layer: all but in the last one.
+    u64 in_layer(u64 layer, u64 first, u64 count) const noexcept {
+        return layer + 1 < shape_.layers ? count : first < shape_.last ? std::min(count, shape_.last - first) : 0;
+    }
     void first_positions(u64 first, u64 count, u64* out) const;
     void fill_batches(u64 first, u64 last, index_t* out) const;
     void fill_in_block(u64 number, u64 first, u64 last, index_t* out) const;
@@ -154,31 +171,44 @@ void BalancedPlan<Index>::first_positions(u64 first, u64 count, u64* out) const 
     }
 }
 
+// The positions of several layers are looked up together where batches are few.
 template <typename Index>
 void BalancedPlan<Index>::fill_batches(u64 first, u64 last, index_t* out) const {
     thread_local std::vector<u64> positions;
+    thread_local std::vector<u64> taken;
     const u64 count = last - first;
     positions.resize(count);
+    taken.resize(found_together + count);
     first_positions(first, count, positions.data());
     const u64 before = start_of(first);
-    u64 at[at_once];
+    u64 found = 0;
+    u64 stop = shape_.layers;
     for (u64 l = shape_.layers; l-- > 0;) {
         if (shuffle_ && l + 1 < shape_.layers) {
-            const auto [a, b] = crossing(l);
-            LayerShuffle(layers_key_, l, shape_.batches, a, b).apply(positions.data(), count);
-        }
-        // the last layer has positions for the first batches only
-        const u64 here = l + 1 < shape_.layers ? count : first < shape_.last ? std::min(count, shape_.last - first) : 0;
-        for (u64 t = 0; t < here; t += at_once) {
-            const std::size_t n = static_cast<std::size_t>(std::min<u64>(at_once, here - t));
-            for (std::size_t i = 0; i < n; ++i) {
-                at[i] = l * shape_.batches + positions[t + i];
-            }
-            rows_.at(at, n, at);
-            for (std::size_t i = 0; i < n; ++i) {
-                out[start_of(first + t + i) - before + l] = static_cast<index_t>(at[i]);
+            if (sigmas_.empty()) {
+                sigma(l).apply(positions.data(), count);
+            } else {
+                sigmas_[l].apply(positions.data(), count);
             }
         }
+        const u64 here = in_layer(l, first, count);
+        for (u64 t = 0; t < here; ++t) {
+            taken[found + t] = l * shape_.batches + positions[t];
+        }
+        found += here;
+        if (l > 0 && found < found_together) {
+            continue;
+        }
+        rows_.at(taken.data(), found, taken.data());
+        const u64* from = taken.data();
+        while (stop > l) {
+            const u64 n = in_layer(--stop, first, count);
+            for (u64 t = 0; t < n; ++t) {
+                out[start_of(first + t) - before + stop] = static_cast<index_t>(from[t]);
+            }
+            from += n;
+        }
+        found = 0;
     }
 }
 

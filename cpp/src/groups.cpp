@@ -73,7 +73,7 @@ void sort_part(Parts<Index, Low>& parts, std::size_t p, CodeOf code_of, SlotOf s
             place(row, low);
         }
     };
-    if (count <= few_rows) {
+    if (count <= copied_rows) {
         thread_local Items kept;
         place_copies(kept);
     } else if (count <= radix.n / 8) {

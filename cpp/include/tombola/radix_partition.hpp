@@ -17,7 +17,8 @@ namespace tombola {
 inline constexpr u64 partition_chunk = u64{1} << 21U;  // rows of one task
 inline constexpr u32 most_part_bits = 13;
 inline constexpr u64 rows_a_part = u64{1} << 15U;
-inline constexpr u64 few_rows = u64{1} << 16U;  // a part of so many rows may be copied
+inline constexpr u64 few_rows = u64{1} << 16U;
+inline constexpr u64 copied_rows = u64{1} << 18U;  // a part of so many rows is copied into memory that a thread keeps
 
 // A code's leading bits say which part it belongs to, the `low_bits` others which group of the part.
 struct Radix {
@@ -32,8 +33,11 @@ struct Radix {
     u64 low(u64 code) const noexcept { return low_bits == 64 ? code : code & ((u64{1} << low_bits) - 1); }
 };
 
+// Where one pass does not sort the codes, but few low bits are left, a part is sorted into few streams: so fewer,
+// larger parts are faster.
 inline Radix make_radix(u64 n, u32 bits) {
-    const u32 wanted = std::min<u32>(static_cast<u32>(std::bit_width(n / rows_a_part)), 11U);
+    const u32 most = bits > 11U && bits <= 16U ? 9U : 11U;
+    const u32 wanted = std::min<u32>(static_cast<u32>(std::bit_width(n / rows_a_part)), most);
     const u32 narrow = bits > 16U && bits <= 16U + most_part_bits && n > few_rows ? bits - 16U : 0U;
     const u32 part_bits = std::min(std::max(wanted, narrow), bits);
     return {n, part_bits, bits - part_bits};
