@@ -192,7 +192,7 @@ def test_a_file_that_broke_between_goes_by_on_bad_shard(
     left[0].write_bytes(b"no HDF5")
     with caplog.at_level(logging.WARNING):
         run = run_training(config, resume="latest")
-    assert caplog.text.count("left out: ") == 1 + 1  # at --resume and when the next full epoch begins
+    assert caplog.text.count("left out: ") == 1
     assert {entry["shard"] for entry in run.result.skipped} == {str(left[0])}
     assert all("not an HDF5 file" in entry["why"] for entry in run.result.skipped)
 
@@ -222,10 +222,15 @@ def test_a_file_that_was_half_there_or_comes_back_joins(
     skip = {"on_bad_shard": "skip", "on_missing_shard": "skip"}
     config = config_of(tmp_path, plates[0].parent, epochs=5, **skip)
     new, other = (plates[0].parent / path.name for path in all_plates[3:5])
-    actions = {
+
+    def swap() -> None:
+        new.unlink()
+        shutil.copy(all_plates[4], other)
+
+    actions: dict[int, Any] = {
         0: lambda: new.write_bytes(all_plates[3].read_bytes()[:5_000]),
         1: lambda: shutil.copy(all_plates[3], new),
-        2: lambda: (new.unlink(), shutil.copy(all_plates[4], other)),
+        2: swap,
         3: lambda: shutil.copy(all_plates[3], new),
     }
     assert chunks_of(config, actions) == [3, 3, 4, 4, 5]

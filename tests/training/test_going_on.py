@@ -146,7 +146,7 @@ def test_the_same_weights_count_once_for_patience(tmp_path: Path, validate_every
         tmp_path,
         model=model,
         optimizer=torch.optim.SGD(model.parameters(), lr=1e-4),
-        loss=lambda model, batch: sum(weight.square().mean() for weight in model.parameters()),
+        loss=lambda model, batch: torch.cat([w.flatten() for w in model.parameters()]).square().mean(),
         scheduler=None,
         validation=validation,
         validate_every=validate_every,
