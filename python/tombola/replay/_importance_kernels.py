@@ -1,8 +1,9 @@
 """The kernels of `importance`: group sizes, group balance, cosine similarity, and importance in one pass.
 
 Sums over features run in 16 lanes, element j in lane j % 16, and the lanes are then added in halves (0 and 8,
-1 and 9, ...): one order for all threads and processors, wide enough for any vector unit. LLVM may not fuse
-multiply and add here, and it would change nothing: a product of two float32 is exact in float64.
+1 and 9, ...): one order for all threads and processors, wide enough for any vector unit. LLVM may fuse
+multiply and add, where the processor can, only for float32: the product of two is exact in float64, so that
+nothing changes by it but the time.
 
 Rows are cut into chunks. Each chunk tells its first fault as ``row * FAULT_KINDS + kind``, so that the least
 of them is the first of all; after a fault the output is partly written. Import this module late: it needs
@@ -61,6 +62,10 @@ def _lane_sums(typing: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
             vector = builder.load(address, align=4 if kind != double else 8)
             return builder.fpext(vector, wide) if kind != double else vector
 
+        def sum_of(total: Any, left: Any, right: Any, *, is_exact: bool) -> Any:
+            flags = ("contract",) if is_exact else ()
+            return builder.fadd(total, builder.fmul(left, right, flags=flags), flags=flags)
+
         def fold(vector: Any) -> Any:
             count = LANES
             while count > 1:
@@ -88,8 +93,8 @@ def _lane_sums(typing: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
         later = builder.gep(builder.bitcast(builder.gep(x, [column]), byte), [integer(AHEAD)])
         builder.call(fetch, [later, number(0), number(2), number(1)])  # to read, second cache, data
         left_values, right_values = load(x, x_kind), load(y, y_kind)
-        new_dot = builder.fadd(dot, builder.fmul(left_values, right_values))
-        new_square = builder.fadd(square, builder.fmul(left_values, left_values))
+        new_dot = sum_of(dot, left_values, right_values, is_exact=double not in (x_kind, y_kind))
+        new_square = sum_of(square, left_values, left_values, is_exact=x_kind != double)
         new_column = builder.add(column, integer(LANES))
         builder.branch(test)
 
