@@ -123,8 +123,10 @@ def test_the_editor_runs_both_usual_ways() -> None:
     launch = json.loads((EXAMPLES.parent / ".vscode" / "launch.json").read_text(encoding="utf-8"))
     fractions = {}
     for entry in launch["configurations"]:
-        program = entry["program"].replace("${workspaceFolder}", str(EXAMPLES.parent))
-        assert Path(program) == EXAMPLES / "train_multifeature_ranker.py"
+        program = Path(entry["program"].replace("${workspaceFolder}", str(EXAMPLES.parent)))
+        assert program.is_file()
+        if program != EXAMPLES / "train_multifeature_ranker.py":
+            continue
         options = train_multifeature_ranker.make_parser().parse_args(entry["args"])
         assert options.use_series_sampler
         fractions[entry["name"]] = options.quick_experiment

@@ -106,7 +106,7 @@ struct Kernels {
     bool (*scale_words)(u32* words, u32 first_range, std::size_t count);
     // p(first + t), or p(in[t]) where `in` is given. Count is free; in and out may be the same array.
     void (*feistel)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
-    // base + p(first + t). Meanwhile it asks for what is wanted, evenly spread over the work.
+    // base + p(first + t). Meanwhile it asks for what is wanted, spread over the work, and reads what is ready.
     void (*feistel_asking)(const Feistel& f, u64 first, std::size_t count, u64 base, const Wanted& wanted, u64* out);
     void (*feistel_inverse)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
     // Orders inside groups, one group an element, see group_shuffle.hpp. group_exact: counts of at most 64; true where
