@@ -269,3 +269,16 @@ def test_each_process_of_torchrun_has_its_own_cuda_device(monkeypatch: pytest.Mo
         "cpu",
         None,
     ]
+
+
+def test_other_ranks_list_what_the_first_lists(
+    plates: list[Path], all_plates: list[Path], tmp_path: Path
+) -> None:
+    config = config_of(tmp_path, plates[0].parent, on_missing_shard="skip")
+    first, other = FileShards(config), FileShards(config)
+    assert first() == other() == plates
+    plates[1].unlink()
+    new = Path(shutil.copy(all_plates[4], plates[0].parent))
+    assert first() == [*plates, new]
+    other.load_state_dict(first.state_dict())
+    assert other() == [*plates, new]

@@ -187,3 +187,17 @@ def test_metrics_go_to_the_device(tmp_path: Path) -> None:
         update_metrics=lambda metrics, batch, output: metrics["mean"].update(output),
     ).fit()
     assert metric.devices == [torch.device("cpu")]
+
+
+def test_patience_ends_without_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: CheckpointFolder, place: Place, state: dict[str, Any]) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    values = iter([0.5, *[0.6] * 11])
+    monkeypatch.setattr(CheckpointFolder, "save", full)
+    monkeypatch.setattr(
+        "tombola.training.evaluation.Evaluator.validate", lambda self: {"validation_loss": next(values)}
+    )
+    result = make_trainer(tmp_path, on_full_disk="continue", num_epochs=4, patience=2).fit()
+    assert len(result.history) == 3
+    assert (result.best_value, result.best_checkpoint) == (None, None)

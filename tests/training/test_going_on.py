@@ -201,3 +201,20 @@ except BlockingIOError:
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_a_signal_just_after_the_handler_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_handler = signal.signal
+
+    def set_and_send(number: int, handler: Any) -> Any:
+        before = set_handler(number, handler)
+        if callable(handler):
+            signal.raise_signal(number)
+        return before
+
+    with monkeypatch.context() as patched:
+        patched.setattr(signal, "signal", set_and_send)
+        note = SignalNote().__enter__()
+    note.__exit__(None, None, None)
+    assert note.received == signal.SIGUSR1
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

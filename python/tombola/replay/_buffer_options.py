@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .._validation import check_bool, check_integer, check_number
-from .schedule import BalanceSchedule
+from .schedule import BalanceSchedule, make_plain
 
 __all__ = ["BufferOptions", "check_share", "check_state"]
 
@@ -53,6 +53,7 @@ class BufferOptions:
     factor_of_task: Mapping[int, float] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if self.semantic_similarity is not None and not callable(self.semantic_similarity):
             msg = f"semantic_similarity must be None or callable, but is {self.semantic_similarity!r}"
             raise TypeError(msg)

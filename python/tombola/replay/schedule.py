@@ -1,13 +1,24 @@
 """How strongly groups are balanced as training goes on."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
 
 from .._validation import check_choice, check_integer, check_number
 
-__all__ = ["BalanceSchedule"]
+__all__ = ["BalanceSchedule", "make_plain"]
 
 _KINDS = ("constant", "linear", "cosine")
+
+
+def make_plain(options: Any) -> None:
+    """Turn NumPy's scalars among the fields of a frozen dataclass into Python's, which states can hold."""
+    for each in fields(options):
+        value = getattr(options, each.name, None)
+        if isinstance(value, np.generic):
+            object.__setattr__(options, each.name, value.item())
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,7 @@ class BalanceSchedule:
     kind: str = "constant"
 
     def __post_init__(self) -> None:
+        make_plain(self)
         check_number("start", self.start)
         if self.end is not None:
             check_number("end", self.end)

@@ -137,7 +137,7 @@ class CheckpointFolder:
     Raises
     ------
     CheckpointError
-        If the folder cannot be made or written, or another process has it.
+        If the folder cannot be made or written, or another training has it.
     """
 
     def __init__(self, folder: Path, *, keep_last: int | None) -> None:

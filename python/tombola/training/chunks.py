@@ -232,7 +232,7 @@ def shard_sizes(shards: Mapping[str, Any], budget: Rows | Bytes) -> tuple[dict[s
         try:
             sizes[name] = check_integer(f"its number of {kind}", budget.size(shard))
         except Exception as error:
-            problems[name] = f"has no number of {kind} that can be had: {error}"
+            problems[name] = f"has no number of {kind} that can be had: {str(error) or repr(error)}"
     return sizes, problems
 
 

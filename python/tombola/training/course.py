@@ -59,7 +59,10 @@ class Course:
     """Of this chunk, by this rank."""
     history: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
+    best_seen: float | None = None
+    """The best value, which patience goes by."""
     best_value: float | None = None
+    """The best value that has a file."""
     best_name: str | None = None
     since_best: int = 0
 
@@ -108,6 +111,7 @@ _PLAIN = (
     "seconds",
     "history",
     "skipped",
+    "best_seen",
     "best_value",
     "best_name",
     "since_best",

@@ -129,10 +129,10 @@ class Evaluator:
             raise TrainingError(msg)
         value = record[self.monitor]
         value = math.nan if value is None else float(value)
-        if is_better(value, course.best_value, self._options.mode):
-            course.since_best = 0
-            if name is not None:
-                course.best_value, course.best_name = value, name
+        if name is not None and is_better(value, course.best_value, self._options.mode):
+            course.best_value, course.best_name = value, name
+        if is_better(value, course.best_seen, self._options.mode):
+            course.best_seen, course.since_best = value, 0
         else:
             course.since_best += 1
 

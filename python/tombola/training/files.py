@@ -111,11 +111,12 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     BlockingIOError
-        If another process holds it.
+        If it is held already, by another process or this one.
     OSError
         If the folder cannot be written.
     """
     descriptor = os.open(folder / ".lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    owner = os.getpid()
     _held.add(descriptor)
     try:
         if fcntl is not None:
@@ -128,7 +129,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if descriptor in _held:  # else this is a child, which has closed it
+        if os.getpid() == owner:  # else this is a child, which has closed it
             _held.discard(descriptor)
             os.close(descriptor)
 

@@ -28,7 +28,8 @@ class SignalNote:
             for name in ("SIGTERM", "SIGUSR1"):
                 number = getattr(signal, name, None)  # Windows has no SIGUSR1
                 if number is not None:
-                    self._before[number] = before = signal.signal(number, self._note)
+                    self._before[number] = before = signal.getsignal(number)  # known before it is needed
+                    signal.signal(number, self._note)
                     outer = getattr(before, "__self__", None)
                     if isinstance(outer, SignalNote):
                         self.received = self.received or outer.received

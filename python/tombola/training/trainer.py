@@ -126,7 +126,7 @@ class MiniEpochTrainer:
         If an option is of a wrong type or out of range.
     CheckpointError
         By `fit`, if a file cannot be written or read, or belongs to another model or configuration, or
-        another process trains into the folder.
+        another training writes into the folder.
     ShardError
         By `fit`, if a shard is missing or cannot be read.
 

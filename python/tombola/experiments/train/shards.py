@@ -95,6 +95,7 @@ class FileShards:
         self._classes = {name: tuple(classes) for name, classes in state["classes"].items()}
         self._listed = {*files.files}
         self._open(files)
+        self._listed |= {path for path in map(Path, state["files"]) if path not in files.files}
         self._unreadable = {**state["unreadable"], **self._unreadable}
         self.epoch_batches = int(state["epoch_batches"])
 
