@@ -6,7 +6,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "tombola/prefetch.hpp"
 #include "tombola/shuffle.hpp"
 
 namespace tombola {
@@ -80,9 +79,7 @@ void Bijection::fill(u64 first, std::size_t count, u64* out) const {
 
 void Bijection::fill(u64 first, std::size_t count, u64* out, const Wanted& wanted) const {
     if (exact()) {
-        for (std::size_t i = 0; i < wanted.count; ++i) {
-            prefetch_far(static_cast<const char*>(wanted.array) + (wanted.places[i] << wanted.shift));
-        }
+        serve(wanted);
         fill(first, count, out);
         return;
     }

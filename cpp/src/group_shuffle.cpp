@@ -12,16 +12,7 @@ namespace {
 
 constexpr std::size_t at_once = 256;  // elements whose words fit the cache
 
-template <typename Index>
-void serve_all(const Wanted& wanted) {
-    const Index* const array = static_cast<const Index*>(wanted.array);
-    std::for_each_n(wanted.places, wanted.count, [&](u64 place) { prefetch_far(array + place); });
-    std::for_each_n(wanted.ready, wanted.ready_count, [&](u64& place) { place = array[place]; });
-}
-
 }  // namespace
-
-void serve(const Wanted& wanted) { wanted.shift == 2 ? serve_all<u32>(wanted) : serve_all<u64>(wanted); }
 
 GroupShuffle::GroupShuffle(u64 own_key, u64 shared_key, bool shuffle) : shuffle_(shuffle), key_(own_key) {
     kernels().serial_words(shared_key, 0, 0, 2U * feistel_rounds / 4U, round_keys_);

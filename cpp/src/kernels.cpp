@@ -1,8 +1,11 @@
 #include "tombola/kernels.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <stdexcept>
 #include <string>
+
+#include "tombola/prefetch.hpp"
 
 namespace tombola {
 
@@ -13,6 +16,13 @@ extern const Kernels kernels_avx512;
 #endif
 
 namespace {
+
+template <typename Index>
+void serve_all(const Wanted& wanted) {
+    const Index* const array = static_cast<const Index*>(wanted.array);
+    std::for_each_n(wanted.places, wanted.count, [&](u64 place) { prefetch_far(array + place); });
+    std::for_each_n(wanted.ready, wanted.ready_count, [&](u64& place) { place = array[place]; });
+}
 
 // Best first.
 std::vector<const Kernels*> supported() {
@@ -39,6 +49,8 @@ std::atomic<const Kernels*>& current() {
 }
 
 }  // namespace
+
+void serve(const Wanted& wanted) { wanted.shift == 2 ? serve_all<u32>(wanted) : serve_all<u64>(wanted); }
 
 const Kernels& kernels() noexcept { return *current().load(std::memory_order_relaxed); }
 

@@ -6,7 +6,6 @@ Colours are those of Okabe and Ito (2008), which colour-blind readers tell apart
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axis import Axis
@@ -14,22 +13,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tombola._plot_style import STYLE
+
 __all__ = ["INK", "STYLE", "save_figure", "show_percent"]
 
 INK = "#333333"
-STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#E5E5E5",
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-}
 
 
 @contextmanager

@@ -2,11 +2,7 @@
 
 import csv
 import errno
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.cli.children import signal_at_work
 from tests.cli.training_files import make_files, train_yaml, write_yaml
 from tests.locks import held_elsewhere
 from tombola.cli.app import app
@@ -87,20 +84,11 @@ def test_bad_trials_end_at_a_mini_epoch(whole: tuple[Path, str]) -> None:
 def test_a_killed_sweep_goes_on_to_the_same_trials(
     number: signal.Signals, config: Path, whole: tuple[Path, str], tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "tombola.cli", "sweep", "-c", str(config), "-o", str(tmp_path)]
-    with subprocess.Popen(
-        command,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        deadline = time.monotonic() + 90
-        while not list(tmp_path.glob("trials/trial_002/checkpoints/*.pt")) and time.monotonic() < deadline:
-            time.sleep(0.002)
-        process.send_signal(number)
-        process.wait(timeout=60)
-    assert process.returncode == (75 if number == signal.SIGTERM else -signal.SIGKILL)
-    result = CliRunner().invoke(app, ["sweep", "-c", str(config), "-o", str(tmp_path)])
+    arguments = ["sweep", "-c", str(config), "-o", str(tmp_path)]
+    pattern = "trials/trial_002/checkpoints/*.pt"
+    code = signal_at_work(arguments, number, folder=tmp_path, pattern=pattern)
+    assert code == (75 if number == signal.SIGTERM else -signal.SIGKILL)
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "1 trial(s) of a process that was killed were tried again" in result.stderr
     assert trials_of(tmp_path) == trials_of(whole[0])

@@ -1,12 +1,8 @@
 """`tombola train`: what it writes, every strategy, going on after signals, bad input in one line."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.cli.children import signal_at_work
 from tests.cli.training_files import make_files, train_yaml
 from tombola.cli.app import app
 
@@ -128,17 +125,9 @@ def test_going_on_after_a_signal_changes_nothing(
 ) -> None:
     config, whole = undisturbed
     broken = tmp_path / "broken"
-    command = [sys.executable, "-m", "tombola.cli", "train", "-c", str(config), "-o", str(broken)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        deadline = time.monotonic() + 60
-        while not list(broken.rglob("checkpoint_epoch1_*_batch*.pt")) and time.monotonic() < deadline:
-            time.sleep(0.002)
-        process.send_signal(number)
-        process.wait(timeout=60)
-    assert process.returncode == code
+    arguments = ["train", "-c", str(config), "-o", str(broken)]
+    found = signal_at_work(arguments, number, folder=broken, pattern="checkpoint_epoch1_*_batch*.pt")
+    assert found == code
     n_broken = len(history_of(broken))
     assert n_broken < 24
     result = invoke("-c", config, "-o", broken, "--resume")

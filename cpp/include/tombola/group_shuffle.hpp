@@ -11,9 +11,6 @@
 
 namespace tombola {
 
-// Asks for what is wanted and reads what is ready, with nothing else to do.
-void serve(const Wanted& wanted);
-
 class GroupShuffle {
   public:
     static constexpr u64 exact_rows = 64;

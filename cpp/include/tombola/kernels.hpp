@@ -20,7 +20,7 @@ struct Feistel {
     u64 n;
 };
 
-// Elements that will be read soon, see prefetch.hpp: array[places[i]], of 2^shift bytes each. Kernels ask for them
+// Elements that will be read soon, see prefetch.hpp: array[places[i]], of 4 or 8 bytes each. Kernels ask for them
 // while they compute: the queue of misses then never runs dry, and the work costs next to nothing beside it.
 // They also read what is `ready`.
 struct Wanted {
@@ -31,6 +31,9 @@ struct Wanted {
     u64* ready = nullptr;  // places that were asked for long ago, to be replaced by their elements
     std::size_t ready_count = 0;
 };
+
+// Asks for what is wanted and reads what is ready, with nothing else to do.
+void serve(const Wanted& wanted);
 
 // 64 positions of a line of series, see series_order.hpp.
 template <typename Index>
