@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from tombola.plan import Plan
+from tombola.plans.plan import Plan
 
 __all__ = [
     "check_blocks",

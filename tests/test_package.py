@@ -16,7 +16,7 @@ def test_every_public_name_is_there(name: str) -> None:
 
 
 def test_late_names_are_kept() -> None:
-    from tombola.samplers import PlanBatchSampler
+    from tombola.samplers.batch_sampler import PlanBatchSampler
 
     assert tombola.PlanBatchSampler is PlanBatchSampler
     assert vars(tombola)["PlanBatchSampler"] is PlanBatchSampler

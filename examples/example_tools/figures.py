@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tombola._plot_style import STYLE
+from tombola._base.plot_style import STYLE
 
 __all__ = ["INK", "STYLE", "save_figure", "show_percent"]
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import get_num_threads, set_num_threads
 from ._version import __version__
-from .alias import AliasTable, GroupedAliasTable
-from .padding import padding_report
-from .permutations import RandomPermutation, permutation
-from .plan import Plan
+from .draws.alias import AliasTable, GroupedAliasTable
+from .draws.permutations import RandomPermutation, permutation
+from .draws.sum_tree import SumTree, correction_weights
+from .labels.weights import compute_balanced_weights
+from .plans.plan import Plan
+from .reports.padding import padding_report
 from .strategies import (
     BlockShuffling,
     BlockWeightedSampling,
@@ -22,16 +24,14 @@ from .strategies import (
     Strategy,
     Streaming,
 )
-from .sum_tree import SumTree, correction_weights
-from .weights import compute_balanced_weights
 
 if TYPE_CHECKING:
-    from .collate import collate_compressed_batch
-    from .dropin import BalancedSeriesBatchSampler, BucketSampler
-    from .loader import Loader
-    from .position import Position
+    from .loading.loader import Loader
+    from .passes.position import Position
     from .replay import BalancedBuffer, importance_scores
-    from .samplers import PlanBatchSampler
+    from .samplers.batch_sampler import PlanBatchSampler
+    from .samplers.collate import collate_compressed_batch
+    from .samplers.dropins import BalancedSeriesBatchSampler, BucketSampler
     from .sources import ArraySource, H5adSource, Source
 
 __all__ = [
@@ -70,14 +70,14 @@ __all__ = [
 _LATE = {
     "ArraySource": "sources",
     "BalancedBuffer": "replay",
-    "BalancedSeriesBatchSampler": "dropin",
-    "BucketSampler": "dropin",
+    "BalancedSeriesBatchSampler": "samplers.dropins",
+    "BucketSampler": "samplers.dropins",
     "H5adSource": "sources",
-    "Loader": "loader",
-    "PlanBatchSampler": "samplers",
-    "Position": "position",
+    "Loader": "loading.loader",
+    "PlanBatchSampler": "samplers.batch_sampler",
+    "Position": "passes.position",
     "Source": "sources",
-    "collate_compressed_batch": "collate",
+    "collate_compressed_batch": "samplers.collate",
     "importance_scores": "replay",
 }
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.base.locks import held_elsewhere
 from tests.cli.children import signal_at_work
 from tests.cli.training_files import make_files, train_yaml, write_yaml
-from tests.locks import held_elsewhere
 from tombola.cli.app import app
 from tombola.experiments.sweep import read_sweep_config, run_sweep
 from tombola.training import TrainingError

@@ -26,8 +26,8 @@ from tombola import (
     SeriesRoundRobin,
     Streaming,
 )
-from tombola.plan import Plan
-from tombola.position import Even
+from tombola.passes.position import Even
+from tombola.plans.plan import Plan
 from tombola.strategies.base import Strategy
 
 Rows = npt.NDArray[np.int64]

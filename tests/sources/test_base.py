@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sources.h5ad_files import random_counts
+from tests.sources.h5ad.h5ad_files import random_counts
 from tombola.sources import ArraySource, CsrRows, Source
 
 

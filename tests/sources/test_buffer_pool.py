@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.sources.h5ad_files import dense, random_counts, write_h5ad
+from tests.sources.h5ad.h5ad_files import dense, random_counts, write_h5ad
 from tombola import H5adSource, _core
 
 SIZE = 1 << 20  # below a megabyte nothing is kept

@@ -5,7 +5,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tombola.sources._csr_rows import sort_rows
+from tombola.sources.csr_rows import sort_rows
 
 ROWS = st.lists(st.lists(st.integers(0, 4), max_size=5), min_size=1, max_size=8)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tombola.sources import _ranges
-from tombola.sources._ranges import gather_ranges
+from tombola.sources import ranges as range_reader
+from tombola.sources.ranges import gather_ranges
 
 RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 10)), max_size=30)
 
@@ -24,7 +24,7 @@ def test_ranges_follow_each_other(
     where = [i for a, b in ranges for i in range(a, a + b)]
     out = np.empty((len(where), *shape[1:]), dtype=np.float32) if cast else None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_ranges, "SLICE_BYTES", slice_bytes)
+        patch.setattr(range_reader, "SLICE_BYTES", slice_bytes)
         found = gather_ranges(values, starts, lengths, out)
     assert found.dtype == (np.float32 if cast else np.int32)
     assert out is None or found is out

@@ -8,7 +8,7 @@ import pytest
 
 from tests import oracle
 from tombola import Bucketed
-from tombola.buckets import count_lengths, quantile_boundaries
+from tombola.labels.boundaries import count_lengths, quantile_boundaries
 
 N = 90
 ROWS = np.arange(N)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.locks import held_elsewhere
+from tests.base.locks import held_elsewhere
 from tests.training.course import (
     batches_of,
     make_model,

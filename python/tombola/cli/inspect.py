@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tombola import H5adSource
-from tombola._validation import check_integer
+from tombola._base.checks import check_integer
 from tombola.experiments.suggestion import mean_run, suggest
 
 from .console import stdout_console

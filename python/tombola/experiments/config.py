@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tombola._validation import check_integer, check_number
+from tombola._base.checks import check_integer, check_number
 from tombola.sources import CsrRows
 
 from .data import ExperimentData

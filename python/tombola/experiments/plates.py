@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tombola._validation import check_integer, check_number
+from tombola._base.checks import check_integer, check_number
 
 from .atomic import write_json
 from .h5ad_writer import Categorical, Csr, write_h5ad

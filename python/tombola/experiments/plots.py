@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .._plot_style import STYLE
+from .._base.plot_style import STYLE
 from .atomic import replacing
 from .data import ExperimentData
 from .metrics import Scores, entropy_bits

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from .._validation import IndexArray, index_array, refuse_masked
+from .._base.checks import IndexArray, index_array, refuse_masked
 
 if TYPE_CHECKING:
     import torch

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._validation import IndexArray
-from ..sum_tree import SumTree
+from .._base.checks import IndexArray
+from ..draws.sum_tree import SumTree
 from ._buffer_options import BufferOptions
 from ._classes import Classes
 from ._item_weights import Drawn, ItemWeights

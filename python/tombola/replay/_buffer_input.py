@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._validation import IndexArray, index_array
+from .._base.checks import IndexArray, index_array
 from ._arrays import check_shape, reals
 from ._storage import as_tensor
 

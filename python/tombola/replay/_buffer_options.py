@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from .._validation import check_bool, check_integer, check_number
+from .._base.checks import check_bool, check_integer, check_number
 from .schedule import BalanceSchedule, make_plain
 
 __all__ = ["BufferOptions", "check_share", "check_state"]

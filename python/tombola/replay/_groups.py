@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .._validation import IndexArray, check_number
+from .._base.checks import IndexArray, check_number
 from ._arrays import ArrayInput, Scores, check_shape, integers, is_tensor, read_only
 
 __all__ = ["Groups", "GroupsInput", "read_groups"]

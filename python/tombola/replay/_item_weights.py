@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._validation import IndexArray
-from ..sum_tree import SumTree
+from .._base.checks import IndexArray
+from ..draws.sum_tree import SumTree
 
 __all__ = ["SPREAD", "Drawn", "ItemWeights"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._validation import IndexArray
+from .._base.checks import IndexArray
 
 __all__ = ["ClassMeans", "Table", "given_table"]
 

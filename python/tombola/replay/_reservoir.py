@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _core
-from .._validation import IndexArray
+from .._base.checks import IndexArray
 
 __all__ = ["Arrivals", "arrivals"]
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._validation import IndexArray
+from .._base.checks import IndexArray
 from ._prototype_table import Table
 from .importance import prototype_similarity
 

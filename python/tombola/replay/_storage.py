@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._validation import IndexArray, refuse_masked
+from .._base.checks import IndexArray, refuse_masked
 
 __all__ = ["Storage", "as_tensor"]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from .. import _core
-from .._validation import IndexArray, check_bool, check_integer
+from .._base.checks import IndexArray, check_bool, check_integer
 from ._buffer_input import check_device, slot_array
 from ._storage import Storage
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .._validation import check_bool
+from .._base.checks import check_bool
 from ._balance import Balance
 from ._buffer_options import BufferOptions
 from ._stored_items import StoredItems

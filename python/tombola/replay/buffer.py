@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._validation import check_bool, check_integer, check_number
+from .._base.checks import check_bool, check_integer, check_number
 from ._balance import Balance
 from ._buffer_input import priority_array, read_items, slot_array, task_factors
 from ._buffer_options import BufferOptions, check_state

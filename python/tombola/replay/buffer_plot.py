@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._plot_style import STYLE
+from .._base.plot_style import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

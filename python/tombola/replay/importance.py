@@ -12,18 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._validation import IndexArray, check_number
-from ._arrays import (
-    ArrayInput,
-    Scores,
-    check_shape,
-    integers,
-    output,
-    read_only,
-    real_numbers,
-    reals,
-    tiles,
-)
+from .._base.checks import IndexArray, check_number
+from ._arrays import ArrayInput, Scores, check_shape, integers, output, read_only, real_numbers, reals, tiles
 from ._groups import Groups, GroupsInput, read_groups
 from ._prototypes import Prototypes
 from ._values import divide_by_similarity

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .._validation import check_integer, check_number
+from .._base.checks import check_integer, check_number
 
 __all__ = ["AdaptiveThreshold", "SemanticSimilarity"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import check_choice, check_integer, check_number
+from .._base.checks import check_choice, check_integer, check_number
 
 __all__ = ["BalanceSchedule", "make_plain"]
 

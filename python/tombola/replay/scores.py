@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .._validation import check_bool, check_number
+from .._base.checks import check_bool, check_number
 from ._arrays import ArrayInput, Scores, check_shape, output, real_numbers, reals, tiles
 from ._values import bad_value, score_values
 

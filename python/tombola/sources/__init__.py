@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ._errors import H5adError
-from .array import ArraySource
+from .arrays import ArraySource
 from .base import Column, CsrRows, Source
+from .h5ad.errors import H5adError
 
 if TYPE_CHECKING:
-    from .h5ad import H5adSource
+    from .h5ad.source import H5adSource
 
 __all__ = ["ArraySource", "Column", "CsrRows", "H5adError", "H5adSource", "Source"]
 
@@ -15,7 +15,7 @@ __all__ = ["ArraySource", "Column", "CsrRows", "H5adError", "H5adSource", "Sourc
 def __getattr__(name: str) -> Any:
     # h5py takes a while to import and is needed for files only.
     if name == "H5adSource":
-        from .h5ad import H5adSource
+        from .h5ad.source import H5adSource
 
         return H5adSource
     msg = f"module {__name__!r} has no attribute {name!r}"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from ._ranges import gather_ranges
+from .ranges import gather_ranges
 
 IndexArray: TypeAlias = npt.NDArray[np.int64]
 

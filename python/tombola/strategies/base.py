@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._validation import ROWS_LIMIT, IndexArray, check_bool, check_integer, index_array
-from ..plan import Plan
-from ..report import Sample
-from ..weights import Classes
+from .._base.checks import ROWS_LIMIT, IndexArray, check_bool, check_integer, index_array
+from ..labels.weights import Classes
+from ..plans.plan import Plan
+from ..reports.plan_report import Sample
 
 __all__ = ["Batching", "Strategy"]
 

@@ -8,7 +8,7 @@ blocks is a keyed bijection (exact below 2**16 blocks); the short tail block sit
 from dataclasses import dataclass
 
 from .. import _core
-from .._validation import check_integer
+from .._base.checks import check_integer
 from .base import Batching, Strategy
 
 __all__ = ["BlockShuffling"]

@@ -13,18 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._validation import IndexArray, check_bool, check_integer, index_array
-from ..buckets import (
+from .._base.checks import IndexArray, check_bool, check_integer, index_array
+from ..labels.boundaries import (
     ascending_codes,
     bucket_codes,
     count_lengths,
     longest_of_buckets,
     quantile_boundaries,
 )
-from ..group_report import bucket_entries
-from ..keys import CodeArray, first_row
-from ..plan import Plan
-from ..report import Sample
+from ..labels.keys import CodeArray, first_row
+from ..plans.plan import Plan
+from ..reports.group_report import bucket_entries
+from ..reports.plan_report import Sample
 from .base import Batching
 from .keyed import KeyedStrategy
 

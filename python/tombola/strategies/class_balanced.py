@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._validation import check_integer, check_number
-from ..weights import Classes, class_weights, factorise
+from .._base.checks import check_integer, check_number
+from ..labels.weights import Classes, class_weights, factorise
 from .base import Batching
 from .weighted import WeightedStrategy
 

@@ -19,11 +19,11 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import _core
-from .._validation import check_bool, check_choice, check_integer
-from ..group_report import series_entries
-from ..keys import CodeArray
-from ..plan import Plan
-from ..report import Sample
+from .._base.checks import check_bool, check_choice, check_integer
+from ..labels.keys import CodeArray
+from ..plans.plan import Plan
+from ..reports.group_report import series_entries
+from ..reports.plan_report import Sample
 from .base import Batching
 from .keyed import KeyedStrategy
 

@@ -7,7 +7,7 @@ Fisher-Yates shuffle below 2**16 rows, a keyed bijection above.
 from dataclasses import dataclass
 
 from .. import _core
-from .._validation import check_bool
+from .._base.checks import check_bool
 from .base import Batching, Strategy
 
 __all__ = ["Streaming"]

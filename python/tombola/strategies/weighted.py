@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._validation import check_bool, check_choice, check_integer
-from ..plan import Plan
-from ..report import Sample, count_deviation
-from ..weights import WeightArray, weight_array
+from .._base.checks import check_bool, check_choice, check_integer
+from ..labels.weights import WeightArray, weight_array
+from ..plans.plan import Plan
+from ..reports.plan_report import Sample, count_deviation
 from .base import Batching, Strategy
 
 __all__ = ["BlockWeightedSampling", "Draw", "WeightedStrategy"]

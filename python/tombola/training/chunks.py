@@ -16,8 +16,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from .. import _core
-from .._validation import check_integer
-from ..permutations import permutation
+from .._base.checks import check_integer
+from ..draws.permutations import permutation
 
 __all__ = [
     "Bytes",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..position import Position
+from ..passes.position import Position
 from .chunks import ShardOrder
 
 __all__ = ["Course", "Sums"]

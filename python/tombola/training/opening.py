@@ -13,15 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import random_state
-from .chunks import (
-    Chunk,
-    Shards,
-    StatefulShards,
-    derived_seed,
-    list_shards,
-    order_shards,
-    shard_sizes,
-)
+from .chunks import Chunk, Shards, StatefulShards, derived_seed, list_shards, order_shards, shard_sizes
 from .course import Course
 from .errors import ShardError
 from .options import TrainerOptions

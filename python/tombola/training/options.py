@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from .._validation import check_bool, check_choice, check_integer
+from .._base.checks import check_bool, check_choice, check_integer
 from .chunks import Bytes, ChunkSize, Rows
 from .stream import ResumeBy
 

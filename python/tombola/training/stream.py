@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from ..position import Position
+from ..passes.position import Position
 from . import random_state
 from .chunks import Chunk
 from .errors import TrainingError

@@ -9,7 +9,7 @@ import yaml
 from rich.markup import escape
 from rich.table import Table
 
-from tombola._plot_style import STYLE
+from tombola._base.plot_style import STYLE
 
 from ..atomic import replacing, write_csv
 from ..plots import INK

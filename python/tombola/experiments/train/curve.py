@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tombola._plot_style import STYLE
+from tombola._base.plot_style import STYLE
 
 from ..atomic import replacing
 from ..plots import INK

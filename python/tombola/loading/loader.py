@@ -1,0 +1,152 @@
+"""A loader: batches of rows as tensors, read a fetch window at a time.
+
+Rule: the plan says which rows form a fetch window; the source reads them once, in sorted order; batches are
+cut out of the window. Which windows a rank takes is the matter of `tombola.passes.position`, which pass comes
+next that of `tombola.passes.epochs`, as for the batch sampler. A thread keeps the next windows ready.
+
+Complexity: one read of each window, one copy of its rows a batch; memory of ``prefetch + 1`` windows.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from torch.utils.data import IterableDataset, get_worker_info
+
+from .._base.checks import check_integer
+from ..passes.epoch_methods import EpochMethods
+from ..passes.epochs import Epochs, PassIterator
+from ..passes.position import Even, Share
+from ..sources.base import Source
+from .prefetch import in_order
+from .windows import by_window, read_window
+
+if TYPE_CHECKING:
+    from ..plans.plan import Plan
+    from ..strategies.base import Strategy
+
+__all__ = ["Loader"]
+
+
+class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
+    """Batches of rows, read a fetch window at a time: an iterable over dicts of tensors.
+
+    A batch holds ``X``, dense or sparse CSR as the source says, the source's other columns under their names
+    (integers as int64), and ``row``, the row ids, int64. Columns of strings are lists.
+
+    Every completed pass advances the epoch, and a pass that is broken off starts the same epoch anew.
+
+    Parameters
+    ----------
+    source : Source
+        Where rows come from, such as `tombola.H5adSource` or `tombola.ArraySource`.
+    strategy : Strategy
+        What decides which rows form a batch, such as ``BlockShuffling(block_size=16)``.
+    batch_size : int
+        Rows of a batch.
+    fetch_factor : int
+        Batches of a fetch window, whose rows are read at once.
+    drop_last : bool
+        Whether batches that are not full are left out.
+    fetch_transform : callable, optional
+        Given the columns of a window as read (arrays or `CsrRows`, rows sorted and distinct, with ``row``),
+        returns the columns to cut batches from. Called in the prefetch thread, if there is one.
+    batch_transform : callable, optional
+        Given a batch, returns what is handed out instead.
+    seed : int
+        In [0, 2**63).
+    rank, world_size : int, optional
+        Ranks take whole windows in turn; what is left of an epoch is dealt out by batches. By default as
+        torch.distributed says, if it is initialised when a pass begins.
+    even : {"drop", "pad", "none"}
+        How an epoch ends whose number of batches `world_size` does not divide: the last ones, fewer than
+        `world_size`, are left out, or filled up with the first of the epoch, or some ranks have one more.
+    prefetch : int
+        Windows that a thread reads ahead; 0 reads in the consumer's own.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is of a wrong type, out of range, or does not fit the strategy or the source.
+
+    Notes
+    -----
+    The same version gives the same batches on every platform. The thread does what worker processes are for
+    elsewhere. Under ``DataLoader(loader, batch_size=None, num_workers=k)`` the workers share the windows of
+    their rank. They hold copies of the loader, so the epoch advances by itself only with
+    ``persistent_workers=True``; without, call `set_epoch` before each pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tombola import ArraySource, Loader, Streaming
+    >>> source = ArraySource(np.eye(5, dtype=np.float32), label=np.array([0, 1, 0, 1, 0]))
+    >>> for batch in Loader(source, Streaming(), batch_size=3):
+    ...     print(batch["X"].shape, batch["label"], batch["row"])
+    torch.Size([3, 5]) tensor([0, 1, 0]) tensor([0, 1, 2])
+    torch.Size([2, 5]) tensor([1, 0]) tensor([3, 4])
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        strategy: "Strategy",
+        batch_size: int,
+        fetch_factor: int = 16,
+        *,
+        drop_last: bool = False,
+        fetch_transform: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+        batch_transform: Callable[[dict[str, Any]], Any] | None = None,
+        seed: int = 0,
+        rank: SupportsIndex | None = None,
+        world_size: SupportsIndex | None = None,
+        even: Even = "drop",
+        prefetch: int = 2,
+    ) -> None:
+        _check_source(source)
+        self.source = source
+        self.prefetch = check_integer("prefetch", prefetch)
+        self.fetch_transform = fetch_transform
+        self.batch_transform = batch_transform
+        self._epochs = Epochs(
+            strategy,
+            len(source),
+            batch_size=batch_size,
+            fetch_factor=fetch_factor,
+            drop_last=drop_last,
+            seed=seed,
+            by_window=True,
+            rank=rank,
+            world_size=world_size,
+            even=even,
+        )
+        self.batch_size: int = self._epochs.options["batch_size"]
+        self.fetch_factor: int = self._epochs.options["fetch_factor"]
+
+    def __iter__(self) -> PassIterator[Any]:
+        """Return an iterator over one pass, which begins with its first ``next``."""
+        return PassIterator(self._epochs, self._read, _torch_worker)
+
+    def _read(self, plan: "Plan", share: Share) -> Iterator[Any]:
+        source, fetch_transform, batch_transform = self.source, self.fetch_transform, self.batch_transform
+        runs = by_window(share.runs(), plan.fetch_factor)
+        with closing(
+            in_order(runs, lambda run: read_window(plan, source, run, fetch_transform), ahead=self.prefetch)
+        ) as windows:
+            for window in windows:
+                for i in range(len(window)):
+                    batch = window.batch(i)
+                    yield batch if batch_transform is None else batch_transform(batch)
+                del window
+
+
+def _check_source(source: object) -> None:
+    if not isinstance(source, Source):
+        kind = type(source).__name__
+        msg = f"source must have read() and a length, such as ArraySource(array), but is {kind}"
+        raise TypeError(msg)
+
+
+def _torch_worker() -> tuple[int, int]:
+    info = get_worker_info()
+    return (1, 0) if info is None else (info.num_workers, info.id)

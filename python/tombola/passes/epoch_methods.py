@@ -1,0 +1,54 @@
+"""The methods that the batch sampler and the loader share: what is said of passes, all of it by `_epochs`."""
+
+from collections.abc import Mapping
+from typing import Any, SupportsIndex
+
+from .epochs import Epochs
+from .position import Position
+
+__all__ = ["EpochMethods"]
+
+
+class EpochMethods:
+    """Epoch, length and state of what gives passes, from its `_epochs`."""
+
+    _epochs: Epochs
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the coming pass."""
+        return self._epochs.epoch
+
+    def set_epoch(self, epoch: SupportsIndex) -> None:
+        """Set the epoch of the coming pass; a loaded position in that very epoch is kept."""
+        self._epochs.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        """Return the number of batches of this rank in the coming pass."""
+        return self._epochs.steps()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is consumed, by the iterator that advanced last, as a small dict that JSON can hold."""
+        return self._epochs.state_dict()
+
+    def state_at(self, position: Position) -> dict[str, Any]:
+        """Return the state in which `position` is consumed, wherever the iterators are.
+
+        For those who count themselves what they have consumed, as worker processes read ahead.
+
+        Raises
+        ------
+        ValueError
+            If the epoch is not as long.
+        """
+        return self._epochs.state_at(position)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the coming pass go on where `state` was saved.
+
+        Raises
+        ------
+        ValueError
+            If `state` belongs to another configuration; the message names what differs.
+        """
+        self._epochs.load_state_dict(state)

@@ -1,0 +1,181 @@
+"""Batch samplers for torch's DataLoader.
+
+Rule: `tombola.passes.position` says which batches of an epoch a rank takes and `tombola.passes.epochs` which
+pass comes next; here they are read. Whole fetch windows are asked of the plan in one call, first one and then
+ever more up to 65,536 rows, so that the first batch comes at once and later ones cost a slice each.
+
+Complexity: O(batch) a batch, O(65,536 + fetch window) rows of memory.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import BatchSampler, Sampler
+
+from .._base.checks import check_bool
+from ..passes.epoch_methods import EpochMethods
+from ..passes.epochs import Epochs, PassIterator
+from ..passes.position import Even, Share
+
+if TYPE_CHECKING:
+    from ..plans.plan import Plan
+    from ..strategies.base import Strategy
+
+__all__ = ["PlanBatchSampler"]
+
+CHUNK_ROWS = 65_536
+"""Rows after which reading further ahead gains nothing."""
+
+SKIPPED_ROWS = 4_096
+"""Rows of other ranks between two batches from which on skipping them is cheaper than planning them."""
+
+_Rows = npt.NDArray[np.int64]
+
+
+class PlanBatchSampler(EpochMethods, BatchSampler):
+    """The batches of a strategy, for one rank, epoch after epoch.
+
+    Every completed pass advances the epoch, and a pass that is broken off starts the same epoch anew. The
+    batches of an epoch depend on the strategy, the options and the seed alone, never on ranks or workers.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        What decides, such as ``BlockShuffling(block_size=16)``.
+    n : int, optional
+        Rows of the data. May be left out where the strategy holds a key, label or weight for each.
+    batch_size : int
+        Rows of a batch.
+    fetch_factor : int
+        Batches of a fetch window, within which the windowed strategies permute rows.
+    drop_last : bool
+        Whether batches that are not full are left out.
+    seed : int
+        In [0, 2**63).
+    rank, world_size : int, optional
+        Rank r takes the batches k with ``k % world_size == rank``. By default as torch.distributed says, if
+        it is initialised when a pass begins. Give ``rank=0, world_size=1`` where a trainer itself deals the
+        batches out to ranks.
+    even : {"drop", "pad", "none"}
+        How an epoch ends whose number of batches `world_size` does not divide: the last ones, fewer than
+        `world_size`, are left out, or filled up with the first of the epoch, or some ranks have one more.
+    as_array : bool
+        Whether batches are int64 arrays, views into larger ones, rather than lists of int.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is of a wrong type, out of range, or does not fit the strategy.
+
+    Notes
+    -----
+    The same version gives the same batches on every platform. A state says which batches are consumed; under
+    another `world_size` every batch that is left comes exactly once, up to `even` at the end of the epoch.
+
+    Examples
+    --------
+    >>> from tombola import PlanBatchSampler, Streaming
+    >>> sampler = PlanBatchSampler(Streaming(), 10, batch_size=4)
+    >>> batches = iter(sampler)
+    >>> next(batches)
+    [0, 1, 2, 3]
+    >>> state = sampler.state_dict()
+    >>> list(batches), sampler.epoch
+    ([[4, 5, 6, 7], [8, 9]], 1)
+    >>> sampler.load_state_dict(state)
+    >>> len(sampler), list(sampler), sampler.epoch
+    (2, [[4, 5, 6, 7], [8, 9]], 1)
+    """
+
+    sampler: "_EpochSampler"
+
+    def __init__(
+        self,
+        strategy: "Strategy",
+        n: int | None = None,
+        *,
+        batch_size: int,
+        fetch_factor: int = 1,
+        drop_last: bool = False,
+        seed: int = 0,
+        rank: SupportsIndex | None = None,
+        world_size: SupportsIndex | None = None,
+        even: Even = "drop",
+        as_array: bool = False,
+    ) -> None:
+        self._epochs = Epochs(
+            strategy,
+            n,
+            batch_size=batch_size,
+            fetch_factor=fetch_factor,
+            drop_last=drop_last,
+            seed=seed,
+            by_window=False,
+            rank=rank,
+            world_size=world_size,
+            even=even,
+        )
+        self.as_array = check_bool("as_array", as_array)
+        options = self._epochs.options
+        super().__init__(_EpochSampler(self._epochs), options["batch_size"], options["drop_last"])
+
+    def __iter__(self) -> PassIterator[Any]:
+        """Return an iterator over one pass, which begins with its first ``next``."""
+        convert = _as_arrays if self.as_array else _as_lists
+        return PassIterator(self._epochs, lambda plan, share: _read(plan, share, convert))
+
+
+class _EpochSampler(Sampler[int]):
+    """What trainers look for as `sampler`: forwards `set_epoch`, and gives the rows of the coming epoch."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+
+    def set_epoch(self, epoch: SupportsIndex) -> None:
+        self._epochs.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return self._epochs.plan(self._epochs.epoch).n_rows
+
+    def __iter__(self) -> Iterator[int]:
+        plan = self._epochs.plan(self._epochs.epoch)
+        return chain.from_iterable(chain.from_iterable(_chunks(plan, iter([range(len(plan))]), _as_lists)))
+
+
+_Converter = Callable[[_Rows, list[int], list[int]], Iterator[Any]]
+
+
+def _as_arrays(rows: _Rows, starts: list[int], stops: list[int]) -> Iterator[Any]:
+    return map(rows.__getitem__, map(slice, starts, stops))
+
+
+def _as_lists(rows: _Rows, starts: list[int], stops: list[int]) -> Iterator[Any]:
+    return map(np.ndarray.tolist, _as_arrays(rows, starts, stops))
+
+
+def _read(plan: "Plan", share: Share, convert: _Converter) -> Iterator[Any]:
+    return chain.from_iterable(_chunks(plan, share.runs(), convert))
+
+
+def _chunks(plan: "Plan", runs: Iterator[range], convert: _Converter) -> Iterator[Iterator[Any]]:
+    """Yield iterators over the batches of the runs, each over what one call of the plan gave."""
+    window = plan.fetch_factor
+    most = max(CHUNK_ROWS // (plan.batch_size * window), 1)
+    windows = 1
+    for run in runs:
+        if run.step >= window and (run.step - 1) * plan.batch_size >= SKIPPED_ROWS:
+            for batch in run:
+                rows, _ = plan.batches(batch, batch + 1)
+                yield convert(rows, [0], [len(rows)])
+            continue
+        while run:
+            stop = min((run[0] // window + windows) * window, run[-1] + 1)
+            rows, offsets = plan.batches(run[0], stop)
+            bounds = offsets.tolist()
+            taken = len(range(run[0], stop, run.step))
+            yield convert(rows, bounds[: -1 : run.step], bounds[1 :: run.step])
+            run = run[taken:]
+            windows = min(windows * 4, most)

@@ -1,0 +1,110 @@
+"""Dense matrices of h5ad files, read by rows.
+
+Rows are read whole, straight into the caller's array. Where columns are picked or zeros are dropped, rows
+pass through blocks of about `BLOCK_BYTES`, so that a window of a wide matrix is never in memory twice.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ..csr_rows import Parts, concatenate, from_dense
+from .elements import read_array
+from .errors import BadFileError
+from .files import OpenFiles
+
+BLOCK_BYTES = 1 << 24
+
+IndexArray = npt.NDArray[np.int64]
+
+
+class DenseMatrix:
+    """A matrix stored as one array.
+
+    Parameters
+    ----------
+    source
+        The open dataset; it is checked and not kept.
+    path, name
+        File and name of the dataset.
+    files
+        Where to get readers from.
+    field
+        Field of a compound dataset, as older files keep obsm; it is read into memory as a whole.
+
+    Raises
+    ------
+    ValueError
+        If it is no array of numbers with one or two axes.
+    """
+
+    encoding = "dense"
+    is_sparse = False
+
+    def __init__(
+        self, source: h5py.Dataset, path: Path, name: str, files: OpenFiles, field: str | None = None
+    ) -> None:
+        self._path = path
+        self.name = name
+        self._files = files
+        self._values: npt.NDArray[Any] | None = None
+        if field is not None:
+            self._values = read_array(source, f"{path}: {name}/{field}", field)
+        kept = source if self._values is None else self._values
+        shape: tuple[int, ...] = kept.shape
+        self.dtype: np.dtype[Any] = kept.dtype
+        if self.dtype.kind not in "biuf" or len(shape) not in (1, 2):
+            msg = f"{path}: {name} must be a matrix of numbers, but has shape {shape} and dtype {self.dtype}"
+            raise BadFileError(msg)
+        # anndata before 0.7 wrote a matrix of one column as a vector.
+        self._is_vector = len(shape) == 1
+        self.shape = (shape[0], 1 if self._is_vector else shape[1])
+
+    def fill(self, rows: IndexArray, out: npt.NDArray[Any], column_map: IndexArray | None = None) -> None:
+        """Read rows into `out`, C-contiguous, cast to its dtype, columns moved as `column_map` says.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        """
+        if column_map is None:
+            self._read(rows, out)
+            return
+        kept = np.flatnonzero(column_map >= 0)
+        for lo, block in self._blocks(rows, out.dtype):
+            out[lo : lo + len(block), column_map[kept]] = block[:, kept]
+
+    def sparse(self, rows: IndexArray, dtype: np.dtype[Any], column_map: IndexArray | None = None) -> Parts:
+        """Give rows as CSR without the zeros."""
+        parts = []
+        for _, block in self._blocks(rows, dtype):
+            if column_map is None:
+                picked = block
+            else:
+                kept = np.flatnonzero(column_map >= 0)
+                picked = np.empty((len(block), len(kept)), dtype=dtype)
+                picked[:, column_map[kept]] = block[:, kept]
+            parts.append(from_dense(picked))
+        return concatenate(parts)
+
+    def _blocks(self, rows: IndexArray, dtype: np.dtype[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        step = max(1, BLOCK_BYTES // max(1, self.shape[1] * dtype.itemsize))
+        for lo in range(0, max(len(rows), 1), step):
+            part = rows[lo : lo + step]
+            block = np.empty((len(part), self.shape[1]), dtype=dtype)
+            self._read(part, block)
+            yield lo, block
+
+    def _read(self, rows: IndexArray, out: npt.NDArray[Any]) -> None:
+        target = out.reshape(-1) if self._is_vector else out
+        if self._values is not None:
+            target[...] = self._values[rows]
+            return
+        reader = self._files.reader(self._path, self.name)
+        for _ in reader.read(rows, rows + 1, target, lambda start, stop: f"rows {start} to {stop - 1}"):
+            pass

@@ -1,0 +1,272 @@
+"""Sparse matrices of h5ad files, read by rows.
+
+`CsrMatrix` reads the values of a window straight into the caller's arrays. `CscMatrix` is stored by columns,
+so that any row needs the whole matrix: it is turned into CSR in memory once a process, up to
+`CSC_LIMIT_BYTES`.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ... import _core
+from ..._base.fork import ForkLock
+from ..ranges import gather_ranges
+from .elements import attribute, dataset, read_array
+from .errors import BadFileError
+from .files import OpenFiles
+
+CSC_LIMIT_BYTES = 1 << 31
+
+IndexArray = npt.NDArray[np.int64]
+_logger = logging.getLogger("tombola.sources")
+
+
+class _Runs(Protocol):
+    """What reads ranges of data or indices: a `RunReader`, or an array in memory."""
+
+    def read(
+        self, starts: IndexArray, stops: IndexArray, out: npt.NDArray[Any], rows_of: Any
+    ) -> Iterator[tuple[int, int]]: ...
+
+
+class _ArrayRuns:
+    def __init__(self, values: npt.NDArray[Any]) -> None:
+        self._values = values
+
+    def read(
+        self, starts: IndexArray, stops: IndexArray, out: npt.NDArray[Any], rows_of: Any
+    ) -> Iterator[tuple[int, int]]:
+        gather_ranges(self._values, starts, stops - starts, out)
+        if len(out):
+            yield 0, len(out)
+
+
+class CsrMatrix:
+    """A matrix stored by rows as data, indices and indptr.
+
+    Parameters
+    ----------
+    group
+        The open group; it is checked and not kept.
+    path, name
+        File and name of the group.
+    files
+        Where to get readers from.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit each other.
+    """
+
+    encoding = "csr"
+    is_sparse = True
+
+    def __init__(self, group: h5py.Group, path: Path, name: str, files: OpenFiles) -> None:
+        self._path = path
+        self.name = name
+        self._files = files
+        self._where = f"{path}: {name}"
+        self.shape = self._read_shape(group)
+        data, indices = (dataset(group, part, self._where) for part in ("data", "indices"))
+        self.dtype: np.dtype[Any] = data.dtype
+        self.index_dtype = _index_dtype(indices.dtype, self._where)
+        self.n_values = int(data.shape[0]) if data.ndim == 1 else -1
+        if self.dtype.kind not in "biuf":
+            msg = f"{self._where}/data must hold numbers, but has dtype {self.dtype}"
+            raise BadFileError(msg)
+        if data.ndim != 1 or data.shape != indices.shape:
+            msg = (
+                f"{self._where}: data and indices must be equally long, but have shapes {data.shape} and "
+                f"{indices.shape}"
+            )
+            raise BadFileError(msg)
+        self._indptr: IndexArray | None = self._read_indptr(dataset(group, "indptr", self._where))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_indptr": None}
+
+    def lengths(self, rows: IndexArray) -> IndexArray:
+        """Count the stored values of each row."""
+        return self.indptr[rows + 1] - self.indptr[rows]
+
+    def fill(
+        self, rows: IndexArray, indptr: IndexArray, data: npt.NDArray[Any], indices: npt.NDArray[Any]
+    ) -> bool:
+        """Read rows into the caller's arrays.
+
+        Parameters
+        ----------
+        rows
+            Strictly increasing row numbers.
+        indptr
+            Where each row goes, as `lengths` says, beginning with 0.
+        data, indices
+            Arrays to fill, C-contiguous.
+
+        Returns
+        -------
+        bool
+            Whether the columns of each row are strictly increasing, as they should be.
+
+        Raises
+        ------
+        ValueError
+            If a column is out of range.
+        OSError
+            If the file cannot be read.
+        """
+        starts, stops = self.indptr[rows], self.indptr[rows + 1]
+        ordered = True
+        for lo, hi in self._runs("indices").read(starts, stops, indices, self._rows_of):
+            in_range, ascending = _core.csr_check_columns(indices, indptr, self.shape[1], lo, hi)
+            if not in_range:
+                self._refuse_columns(rows, indptr, indices, lo, hi)
+            ordered = ordered and ascending
+        for _ in self._runs("data").read(starts, stops, data, self._rows_of):
+            pass
+        return ordered
+
+    @property
+    def indptr(self) -> IndexArray:
+        """Start of each row in data and indices, int64."""
+        if self._indptr is None:
+            reader = self._files.reader(self._path, f"{self.name}/indptr")
+            self._indptr = self._read_indptr(reader.dataset)
+        return self._indptr
+
+    def _runs(self, part: str) -> _Runs:
+        return self._files.reader(self._path, f"{self.name}/{part}")
+
+    def _read_shape(self, group: h5py.Group) -> tuple[int, int]:
+        shape = np.asarray(attribute(group, "shape", "h5sparse_shape"))
+        if shape.shape != (2,) or shape.dtype.kind not in "iu" or int(shape.min()) < 0:
+            msg = f"{self._where}: expected a shape of two integers, but found {shape}"
+            raise BadFileError(msg)
+        return int(shape[0]), int(shape[1])
+
+    def _n_major(self) -> int:
+        return self.shape[0]
+
+    def _read_indptr(self, source: h5py.Dataset) -> IndexArray:
+        where = f"{self._where}/indptr"
+        stored = read_array(source, where)
+        n = self._n_major()
+        unit = "rows" if self.encoding == "csr" else "columns"
+        if stored.dtype.kind not in "iu" or stored.shape != (n + 1,):
+            msg = (
+                f"{where} must hold {n + 1:,} integers for {n:,} {unit}, but has shape {stored.shape} and "
+                f"dtype {stored.dtype}"
+            )
+            raise BadFileError(msg)
+        indptr = stored.astype(np.int64)
+        if indptr[0] != 0:
+            msg = f"{where} must begin with 0, but begins with {indptr[0]}"
+            raise BadFileError(msg)
+        falls = np.flatnonzero(indptr[1:] < indptr[:-1])
+        if len(falls):
+            i = int(falls[0])
+            msg = (
+                f"{where} must not decrease, but goes from {indptr[i]} to {indptr[i + 1]} at {unit[:-1]} {i}"
+            )
+            raise BadFileError(msg)
+        if indptr[-1] > self.n_values:
+            msg = f"{where} ends with {indptr[-1]:,}, but data and indices hold {self.n_values:,} values only"
+            raise BadFileError(msg)
+        return indptr
+
+    def _rows_of(self, start: int, stop: int) -> str:
+        first, last = np.searchsorted(self.indptr, [start, stop - 1], side="right") - 1
+        return f"rows {first} to {last}"
+
+    def _refuse_columns(
+        self, rows: IndexArray, indptr: IndexArray, indices: npt.NDArray[Any], lo: int, hi: int
+    ) -> NoReturn:
+        part = indices[lo:hi]
+        at = lo + int(np.argmax((part < 0) | (part >= self.shape[1])))
+        row = int(rows[np.searchsorted(indptr, at, side="right") - 1])
+        msg = (
+            f"{self._where}/indices: columns must be in [0, {self.shape[1]}), but row {row} has {indices[at]}"
+        )
+        raise BadFileError(msg)
+
+
+class CscMatrix(CsrMatrix):
+    """A matrix stored by columns; reading its first row reads all of it into memory."""
+
+    encoding = "csc"
+
+    def __init__(self, group: h5py.Group, path: Path, name: str, files: OpenFiles) -> None:
+        super().__init__(group, path, name, files)
+        self.index_dtype = np.dtype(np.int32 if self.shape[1] < 2**31 else np.int64)
+        self._lock = ForkLock()
+        self._rowwise: dict[str, npt.NDArray[Any]] | None = None
+        needed = self.n_values * (self.dtype.itemsize + self.index_dtype.itemsize)
+        if needed > CSC_LIMIT_BYTES:
+            msg = (
+                f"{self._where} is stored by columns (CSC), so reading a row needs all of its "
+                f"{self.n_values:,} values in memory, "
+                f"{needed / 2**30:.1f} GiB; write it by rows once, with anndata: adata.X = "
+                "adata.X.tocsr(); adata.write_h5ad(...)"
+            )
+            raise BadFileError(msg)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_rowwise": None}
+
+    @property
+    def indptr(self) -> IndexArray:
+        """Start of each row, after the turn to CSR."""
+        return self._turned()["indptr"]
+
+    def _n_major(self) -> int:
+        return self.shape[1]
+
+    def _runs(self, part: str) -> _Runs:
+        return _ArrayRuns(self._turned()[part])
+
+    def _turned(self) -> dict[str, npt.NDArray[Any]]:
+        with self._lock:
+            if self._rowwise is None:
+                self._rowwise = self._turn()
+            return self._rowwise
+
+    def _turn(self) -> dict[str, npt.NDArray[Any]]:
+        _logger.info(
+            "%s is stored by columns (CSC) and is turned into rows in memory; by rows it is faster",
+            self._where,
+        )
+        by_column = super().indptr
+        row_of, data = (self._read_part(part)[: by_column[-1]] for part in ("indices", "data"))
+        wrong = np.flatnonzero((row_of < 0) | (row_of >= self.shape[0]))
+        if len(wrong):
+            at = int(wrong[0])
+            column = int(np.searchsorted(by_column, at, side="right")) - 1
+            msg = (
+                f"{self._where}/indices: rows must be in [0, {self.shape[0]}), but column {column} has "
+                f"{row_of[at]}"
+            )
+            raise BadFileError(msg)
+        order = np.argsort(row_of, kind="stable")
+        columns = np.repeat(np.arange(self.shape[1], dtype=self.index_dtype), np.diff(by_column))
+        indptr = np.zeros(self.shape[0] + 1, dtype=np.int64)
+        np.cumsum(np.bincount(row_of, minlength=self.shape[0]), out=indptr[1:])
+        return {"indptr": indptr, "indices": columns[order], "data": data[order]}
+
+    def _read_part(self, part: str) -> npt.NDArray[Any]:
+        reader = self._files.reader(self._path, f"{self.name}/{part}")
+        return read_array(reader.dataset, f"{self._where}/{part}")
+
+
+def _index_dtype(stored: np.dtype[Any], where: str) -> np.dtype[Any]:
+    if stored.kind not in "iu":
+        msg = f"{where}/indices must hold integers, but has dtype {stored}"
+        raise BadFileError(msg)
+    fits = np.can_cast(stored, np.int32)
+    return np.dtype(np.int32 if fits else np.int64)
