@@ -103,7 +103,7 @@ def _files(folder: Path) -> set[tuple[str, int]]:
 
 
 def _is_writing(folder: Path, before: set[tuple[str, int]]) -> bool:
-    return any(name.endswith(".partial") for name, _ in _files(folder) - before)
+    return any(".partial" in name for name, _ in _files(folder) - before)
 
 
 def _wait_to_kill(

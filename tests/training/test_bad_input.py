@@ -1,6 +1,7 @@
 """Bad options, shards and checkpoints: one clear error each."""
 
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_a_full_disk(tmp_path: Path, option: str, caplog: pytest.LogCaptureFixtu
 
     def fill(record: dict[str, Any]) -> None:
         if record["chunk_start"] == 0:
-            (tmp_path / ".checkpoint_epoch0_chunk4.pt.partial").symlink_to("/dev/full")
+            (tmp_path / f".checkpoint_epoch0_chunk4.{os.getpid()}.partial.pt").symlink_to("/dev/full")
 
     trainer = make_trainer(tmp_path, on_full_disk=option, on_mini_epoch=fill, num_epochs=1)
     if option == "stop":

@@ -23,7 +23,7 @@ from tests.training.course import (
 )
 from tombola.training import CheckpointError, StopReason, load_checkpoint
 from tombola.training.checkpoints import CheckpointFolder, Place
-from tombola.training.files import locked
+from tombola.training.folders import locked
 from tombola.training.signals import SignalNote
 
 
@@ -178,7 +178,7 @@ def test_random_numbers_of_the_listing_are_not_the_models(tmp_path: Path) -> Non
 def test_the_lock_outlives_readers_and_goes_with_the_process(tmp_path: Path) -> None:
     attempt = f"""
 from pathlib import Path
-from tombola.training.files import locked
+from tombola.training.folders import locked
 try:
     with locked(Path({str(tmp_path)!r})):
         print("free")

@@ -22,7 +22,7 @@ def check(folder: Path, found: Any, expected: Any) -> None:
     lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     assert without_times(lines) == expected["history"]
     assert not list(folder.glob("*.damaged"))
-    assert not list(folder.glob(".*.partial"))
+    assert not list(folder.glob(".*.partial*"))
 
 
 @pytest.mark.parametrize("kind", ["loader", "stream"])

@@ -8,15 +8,16 @@ never become integers.
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any, SupportsIndex, TypeAlias
+from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from .types import IndexArray
+
 __all__ = [
     "INDEX_LIMIT",
     "ROWS_LIMIT",
-    "IndexArray",
     "borrowable",
     "check_bool",
     "check_choice",
@@ -26,8 +27,6 @@ __all__ = [
     "index_array",
     "refuse_masked",
 ]
-
-IndexArray: TypeAlias = npt.NDArray[np.int64]
 
 INDEX_LIMIT = 2**63
 """Row numbers, seeds and epochs are below this."""

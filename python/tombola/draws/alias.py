@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import IndexArray, check_integer, check_one_dimensional, index_array, refuse_masked
+from .._base.checks import check_integer, check_one_dimensional, index_array, refuse_masked
+from .._base.types import IndexArray
 from ..labels.weights import weight_array
 
 __all__ = ["AliasTable", "GroupedAliasTable"]

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import ROWS_LIMIT, IndexArray, check_integer, index_array, refuse_masked
+from .._base.checks import ROWS_LIMIT, check_integer, index_array, refuse_masked
+from .._base.types import IndexArray
 
 __all__ = ["RandomPermutation", "permutation"]
 

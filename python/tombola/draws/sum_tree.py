@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import IndexArray, check_bool, check_integer, check_number, index_array
-from ..labels.weights import WeightArray, weight_array
+from .._base.checks import check_bool, check_integer, check_number, index_array
+from .._base.types import FloatArray, IndexArray, WeightArray
+from ..labels.weights import weight_array
 
 __all__ = ["SumTree", "correction_weights"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _VERSION = 1
 

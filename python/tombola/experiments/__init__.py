@@ -1,8 +1,10 @@
 """The six-strategy experiment: the same model, trained on batches chosen in six ways.
 
 `make_plates` makes a small multi-plate data set, `open_data` opens h5ad files with label columns and a
-split, `run_experiment` trains and tests with each strategy and writes tables, records and a picture. This
-and the command line are the only places that wire sources, strategies, loader and training together.
+split, `run_experiment` trains and tests with each strategy and writes tables, records and a picture.
+
+In: h5ad files and options. Out: trained models, tables, records, pictures.
+May import: every room but `cli`. This and the command line are the only places that wire them together.
 """
 
 from .config import ExperimentConfig

@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from tombola import H5adSource, permutation
 
+from .._base.types import IndexArray
+
 __all__ = ["ExperimentData", "Label", "label_of", "open_data"]
 
 MAX_NUMBER_CLASSES = 1_000
 """A column of integers with more distinct values than this is a measurement, not a label."""
-
-IndexArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

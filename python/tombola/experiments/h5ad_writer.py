@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from .atomic import replacing
+from tombola._base.files import replacing
 
 __all__ = ["Categorical", "Csr", "write_h5ad"]
 

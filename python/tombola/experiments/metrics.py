@@ -8,11 +8,10 @@ thousand. Complexity: O(rows + classes**2).
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from .._base.types import IndexArray
 
 __all__ = ["Scores", "confusion_matrix", "entropy_bits", "majority_scores", "score"]
-
-CodeArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,13 @@ class Scores:
     class_f1: tuple[float | None, ...]
 
 
-def confusion_matrix(truth: CodeArray, predicted: CodeArray, n_classes: int) -> CodeArray:
+def confusion_matrix(truth: IndexArray, predicted: IndexArray, n_classes: int) -> IndexArray:
     """Count pairs: entry (t, p) is how often class t was taken for class p; shape (n_classes, n_classes)."""
     pairs = np.bincount(truth * n_classes + predicted, minlength=n_classes * n_classes)
     return pairs.reshape(n_classes, n_classes).astype(np.int64, copy=False)
 
 
-def score(confusion: CodeArray, train_counts: CodeArray) -> Scores:
+def score(confusion: IndexArray, train_counts: IndexArray) -> Scores:
     """Score a confusion matrix.
 
     Parameters
@@ -64,13 +63,13 @@ def score(confusion: CodeArray, train_counts: CodeArray) -> Scores:
     )
 
 
-def majority_scores(truth: CodeArray, train_counts: CodeArray) -> Scores:
+def majority_scores(truth: IndexArray, train_counts: IndexArray) -> Scores:
     """Score the guess that every row is of the class most common in training."""
     guess = np.full_like(truth, int(train_counts.argmax()))
     return score(confusion_matrix(truth, guess, len(train_counts)), train_counts)
 
 
-def entropy_bits(codes: CodeArray) -> float:
+def entropy_bits(codes: IndexArray) -> float:
     """Return the entropy of the class shares among these rows, in bits; 0 where all are of one class."""
     counts = np.bincount(codes)
     shares = counts[counts > 0] / len(codes)

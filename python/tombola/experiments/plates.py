@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tombola._base.checks import check_integer, check_number
+from tombola._base.files import write_json
 
-from .atomic import write_json
+from .._base.types import FloatArray, IndexArray
 from .h5ad_writer import Categorical, Csr, write_h5ad
 
 __all__ = ["LABELS", "PlateDesign", "make_plates"]
@@ -35,9 +36,6 @@ FORMAT_VERSION = 1
 
 MANIFEST = "manifest.json"
 TARGET_SUM = 10_000.0
-
-FloatArray = npt.NDArray[np.float64]
-CodeArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +101,8 @@ class _World:
     drug_shift: FloatArray
     line_share: FloatArray
     drug_share: FloatArray
-    fine_of_drug: CodeArray
-    broad_of_fine: CodeArray
+    fine_of_drug: IndexArray
+    broad_of_fine: IndexArray
 
 
 def make_plates(
@@ -167,7 +165,7 @@ def _make_world(design: PlateDesign) -> _World:
             shift[rng.choice(n_genes, n_shifted, replace=False)] = rng.normal(0.0, effect, n_shifted)
         return shifts
 
-    def parents(n_children: int, n_parents: int) -> CodeArray:
+    def parents(n_children: int, n_parents: int) -> IndexArray:
         """Give each child a parent, and each parent at least one child."""
         rest = rng.integers(0, n_parents, n_children - n_parents)
         return rng.permutation(np.concatenate([np.arange(n_parents), rest]))
@@ -216,7 +214,7 @@ def _make_plate(path: Path, design: PlateDesign, world: _World, number: int) -> 
 
 
 def _expression(
-    rng: np.random.Generator, design: PlateDesign, world: _World, line: CodeArray, drug: CodeArray
+    rng: np.random.Generator, design: PlateDesign, world: _World, line: IndexArray, drug: IndexArray
 ) -> npt.NDArray[np.float32]:
     """Draw log-normalised counts, shape (cells, genes); profiles are made once a combination of labels."""
     plate_shift = rng.normal(0.0, 0.1, design.n_genes)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tombola._base.files import replacing
+
 from .._base.plot_style import STYLE
-from .atomic import replacing
 from .data import ExperimentData
 from .metrics import Scores, entropy_bits
 from .strategies_table import STRATEGIES

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tombola import __version__
+from tombola._base.files import write_csv, write_json
 
-from .atomic import write_csv, write_json
 from .config import ExperimentConfig
 from .data import ExperimentData
 from .metrics import Scores, majority_scores

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import IndexArray
-from .keys import CodeArray, code_type
+from .._base.types import CodeArray, IndexArray
+from .keys import code_type
 
 __all__ = ["ascending_codes", "bucket_codes", "count_lengths", "longest_of_buckets", "quantile_boundaries"]
 

@@ -9,15 +9,15 @@ what they offer. O(n), in chunks where objects are walked.
 from collections import UserList, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import IndexArray, borrowable, check_one_dimensional, refuse_masked
+from .._base.checks import borrowable, check_one_dimensional, refuse_masked
+from .._base.types import CodeArray, IndexArray
 
 __all__ = [
-    "CodeArray",
     "Keys",
     "code_type",
     "first_row",
@@ -26,10 +26,6 @@ __all__ = [
     "read_keys",
     "refuse_missing",
 ]
-
-CodeArray: TypeAlias = (
-    npt.NDArray[np.int8] | npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
-)
 
 _CHUNK = 2**17
 _MISSING = ("NoneType", "NAType", "NaTType")

@@ -9,25 +9,17 @@ become the codes of their combinations. Pandas is never imported; its objects ar
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import (
-    IndexArray,
-    borrowable,
-    check_bool,
-    check_number,
-    check_one_dimensional,
-    refuse_masked,
-)
-from .keys import CodeArray, code_type, first_row, is_missing, number_objects, refuse_missing
+from .._base.checks import borrowable, check_bool, check_number, check_one_dimensional, refuse_masked
+from .._base.types import CodeArray, IndexArray, WeightArray
+from .keys import code_type, first_row, is_missing, number_objects, refuse_missing
 
 __all__ = ["Classes", "class_weights", "compute_balanced_weights", "factorise", "weight_array"]
-
-WeightArray: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 _CHUNK = 2**17
 _FEW = 2**16  # so many classes cost nothing worth saving

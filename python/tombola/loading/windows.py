@@ -13,9 +13,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from .._base.types import IndexArray
 from ..sources.base import CsrRows, Source
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ __all__ = ["Window", "by_window", "read_window"]
 
 ROW = "row"
 FEATURES = "X"
-
-_Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,9 +43,9 @@ class Window:
         Name to array, tensor or `CsrRows`, whose first axis is the distinct rows.
     """
 
-    rows: _Rows
+    rows: IndexArray
     bounds: list[int]
-    positions: _Rows
+    positions: IndexArray
     columns: Mapping[str, Any]
 
     def __len__(self) -> int:
@@ -103,7 +101,7 @@ def read_window(
     return Window(rows, bounds, positions.astype(np.int64, copy=False), columns)
 
 
-def _read(source: Source, rows: _Rows) -> dict[str, Any]:
+def _read(source: Source, rows: IndexArray) -> dict[str, Any]:
     columns = source.read(rows)
     if ROW in columns:
         message = f"a source must not have a column named {ROW!r}: it is that of the row ids"
@@ -135,7 +133,7 @@ def _check(columns: object, n_rows: int, giver: str) -> None:
             raise ValueError(message)
 
 
-def _take(column: Any, where: _Rows) -> Any:
+def _take(column: Any, where: IndexArray) -> Any:
     if isinstance(column, torch.Tensor):
         return column[torch.from_numpy(where)]
     if isinstance(column, CsrRows):

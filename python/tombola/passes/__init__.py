@@ -1,1 +1,5 @@
-"""TODO"""
+"""Passes: which epoch comes next, what of it is consumed, which batches a rank takes. Resume is defined here.
+
+In: a strategy and the ranks. Out: plans, shares of their batches, and states that JSON can hold.
+May import: `_base`, `plans` and `strategies`; neither torch nor NumPy.
+"""

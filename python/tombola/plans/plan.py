@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
-from .._base.checks import IndexArray, check_integer
+from .._base.checks import check_integer
+from .._base.types import IndexArray
 from .._core import Plan as CorePlan
 from ..reports.plan_report import PlanReport, make_report
 

@@ -4,6 +4,9 @@ Scores are plain arrays of one float64 a row, so that they compose: `importance_
 `combine_scores` multiplies it with others. Numba compiles the kernels when the first of them is needed and
 keeps them in its cache. `BalancedBuffer` and the modules need torch, and are imported when first used;
 importing this package imports neither Numba nor torch.
+
+In: features, labels, groups and items of a stream. Out: scores, and batches of stored items.
+May import: `_base`, `draws` and the core; torch, Numba and matplotlib late.
 """
 
 import importlib

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import IndexArray, index_array, refuse_masked
+from .._base.checks import index_array, refuse_masked
+from .._base.types import FloatArray, IndexArray, WeightArray
 
 if TYPE_CHECKING:
     import torch
@@ -23,8 +24,6 @@ else:
 
 __all__ = [
     "ArrayInput",
-    "RealArray",
-    "Scores",
     "check_shape",
     "integers",
     "output",
@@ -34,8 +33,6 @@ __all__ = [
     "tiles",
 ]
 
-RealArray: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
-Scores: TypeAlias = npt.NDArray[np.float64]
 
 TILE = 2**21
 """Elements of a tile: 8 MB of float32, which stays in the last cache."""
@@ -64,7 +61,7 @@ def integers(name: str, values: ArrayInput) -> IndexArray:
     return read_only(index_array(name, values))
 
 
-def reals(name: str, values: ArrayInput, *, axes: int = 1) -> Scores:
+def reals(name: str, values: ArrayInput, *, axes: int = 1) -> FloatArray:
     """Return real numbers of so many axes as float64, which holds every narrower type exactly."""
     array = real_numbers(name, values, axes=axes)
     if is_tensor(array):
@@ -107,7 +104,7 @@ def tile_type(values: "npt.NDArray[Any] | torch.Tensor") -> type[np.float32] | t
     return np.float32 if str(values.dtype).removeprefix("torch.") in narrow else np.float64
 
 
-def tiles(values: "npt.NDArray[Any] | torch.Tensor") -> Iterator[tuple[int, RealArray]]:
+def tiles(values: "npt.NDArray[Any] | torch.Tensor") -> Iterator[tuple[int, WeightArray]]:
     """Yield (first row, rows) of two-dimensional real numbers as float32 or float64.
 
     One tile borrows everything where that is possible. Else each tile is a copy that lives until the next.
@@ -153,7 +150,7 @@ def check_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...], be
         raise ValueError(msg)
 
 
-def output(out: Scores | None, rows: int, *inputs: object) -> Scores:
+def output(out: FloatArray | None, rows: int, *inputs: object) -> FloatArray:
     """Return the array to write to: the caller's, once checked, or a new one.
 
     Raises

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.checks import IndexArray
+from .._base.types import FloatArray, IndexArray
 from ..draws.sum_tree import SumTree
 from ._buffer_options import BufferOptions
 from ._classes import Classes
 from ._item_weights import Drawn, ItemWeights
-from ._prototype_table import ClassMeans, Table, given_table
+from ._prototype_table import ClassMeans, given_table
 from ._semantic_groups import MISSING, SemanticGroups, item_similarity, parameter_versions
 from ._storage import Storage
 
@@ -33,15 +33,13 @@ NOT_FINITE = "scores are not finite, or all of them 0"
 _LAST = np.iinfo(np.int64).max
 """In place of the label of a class that is forgotten: groups are numbered in the order of labels."""
 
-Reals = npt.NDArray[np.float64]
-
 
 class Newcomers(NamedTuple):
     """Items that are about to be stored: codes of their classes, and the parts of their weights."""
 
     codes: npt.NDArray[np.int32]
-    scores: Reals
-    factors: Reals
+    scores: FloatArray
+    factors: FloatArray
 
 
 class Balance:
@@ -55,9 +53,9 @@ class Balance:
         self.classes = Classes()
         self.means = ClassMeans()
         self.weights = ItemWeights(size)
-        self.scores: Reals = np.ones(size)  # 1 / (similarity + eps)
-        self.priorities: Reals = np.ones(size)
-        self.task_factors: Reals = np.ones(size)
+        self.scores: FloatArray = np.ones(size)  # 1 / (similarity + eps)
+        self.priorities: FloatArray = np.ones(size)
+        self.task_factors: FloatArray = np.ones(size)
         self.highest = 1.0  # of all priorities that were set
         self.prioritised = False
         self.labelled = False
@@ -65,12 +63,12 @@ class Balance:
         self.own_prototypes = False
         self.written_since_fit = 0
         self.versions: tuple[Any, Any] = ((), ())
-        self.drawn: Reals = np.zeros(0)
-        self.expected: Reals = np.zeros(0)
+        self.drawn: FloatArray = np.zeros(0)
+        self.expected: FloatArray = np.zeros(0)
 
     # ------------------------------------------------------------------------------------------- items
 
-    def judge(self, labels: IndexArray, features: torch.Tensor | None, factors: Reals) -> Newcomers:
+    def judge(self, labels: IndexArray, features: torch.Tensor | None, factors: FloatArray) -> Newcomers:
         """Return codes and scores of items that come in; of what is stored nothing changes.
 
         Raises
@@ -106,14 +104,14 @@ class Balance:
         self.weights.write(slots, new.codes, own, self.factors(), self.classes.counts)
         self.written_since_fit += len(slots)
 
-    def prioritise(self, slots: IndexArray, priorities: Reals, stored: int) -> None:
+    def prioritise(self, slots: IndexArray, priorities: FloatArray, stored: int) -> None:
         """Set priorities of slots; where a slot comes twice the last holds."""
         self.priorities[slots] = priorities
         self.highest = max(self.highest, float(priorities.max(initial=0.0)))
         self.prioritised = True
         self.weights.rescore(slots, self._own(slots), stored)
 
-    def _own(self, slots: IndexArray) -> Reals:
+    def _own(self, slots: IndexArray) -> FloatArray:
         return np.asarray(self.scores[slots] * self.task_factors[slots] * self.priorities[slots])
 
     def _begin(self, codes: IndexArray) -> None:
@@ -134,14 +132,14 @@ class Balance:
         sizes = np.bincount(self.groups.groups, weights=self.classes.counts)
         return sizes.astype(np.int64)
 
-    def factors(self) -> Reals:
+    def factors(self) -> FloatArray:
         """Return ``(groups / size) ** balance_weight`` of each class's group, as of the next draw."""
         sizes = self.group_sizes()
         with np.errstate(over="ignore", under="ignore"):
             shares = (np.count_nonzero(sizes) / np.maximum(sizes, 1)) ** self.options.power(self.draws)
         return np.asarray(shares[self.groups.groups])
 
-    def shares(self) -> Reals:
+    def shares(self) -> FloatArray:
         """Return the share of each class in the next draw, with replacement; NaN without scores."""
         mass = np.where(self.classes.counts > 0, np.maximum(self.weights.mass, 0.0) * self.factors(), 0.0)
         total = float(mass.sum())
@@ -241,7 +239,7 @@ class Balance:
         self.scores[slots] = 1 / (self._similarity(features, codes[slots]) + self.options.eps)
         self.weights.rescore(slots, self._own(slots), stored)
 
-    def _similarity(self, features: torch.Tensor, codes: npt.NDArray[np.int32]) -> Reals:
+    def _similarity(self, features: torch.Tensor, codes: npt.NDArray[np.int32]) -> FloatArray:
         return item_similarity(features, codes, self.groups.table, self.groups.measure)
 
     # ------------------------------------------------------------------------------------------- state
@@ -303,7 +301,7 @@ class Balance:
 _NUMBERS = ("highest", "prioritised", "labelled", "draws", "own_prototypes", "written_since_fit")
 
 
-def _check_width(features: torch.Tensor, table: Table) -> None:
+def _check_width(features: torch.Tensor, table: FloatArray) -> None:
     width = features.shape[1]
     if table.shape[1] not in (0, width):
         msg = f"prototypes must be as wide as the stored features, {width}, but are {table.shape[1]} wide"

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.checks import IndexArray, index_array
+from .._base.checks import index_array
+from .._base.types import IndexArray
 from ._arrays import check_shape, reals
 from ._storage import as_tensor
 

@@ -8,7 +8,7 @@ classes) to look labels up, O(classes) for all else.
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import IndexArray
+from .._base.types import IndexArray
 
 __all__ = ["Classes"]
 

@@ -12,8 +12,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import IndexArray, check_number
-from ._arrays import ArrayInput, Scores, check_shape, integers, is_tensor, read_only
+from .._base.checks import check_number
+from .._base.types import FloatArray, IndexArray
+from ._arrays import ArrayInput, check_shape, integers, is_tensor, read_only
 
 __all__ = ["Groups", "GroupsInput", "read_groups"]
 
@@ -36,7 +37,7 @@ class Groups:
     """
 
     codes: IndexArray
-    shares: Scores
+    shares: FloatArray
 
 
 def read_groups(
@@ -137,7 +138,7 @@ def _number(groups: IndexArray, name: str) -> tuple[IndexArray, IndexArray]:
     return codes.astype(np.int64, copy=False), sizes.astype(np.int64, copy=False)
 
 
-def _powers(ratios: npt.NDArray[np.float64], weight: float, sizes: IndexArray) -> Scores:
+def _powers(ratios: npt.NDArray[np.float64], weight: float, sizes: IndexArray) -> FloatArray:
     """Return ratios to a power, 1 where there is nobody."""
     with np.errstate(over="ignore", under="ignore"):
         powers = np.where(sizes > 0, ratios**weight, 1.0)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import IndexArray
+from .._base.types import FloatArray, IndexArray
 from ..draws.sum_tree import SumTree
 
 __all__ = ["SPREAD", "Drawn", "ItemWeights"]
@@ -26,14 +26,13 @@ SPREAD = 4.0
 _MOST_WEIGHT = 2.0**900
 
 Codes = npt.NDArray[np.int32]
-Reals = npt.NDArray[np.float64]
 
 
 class Drawn(NamedTuple):
     """Slots, their weights, and how many steps of the generator were used."""
 
     slots: IndexArray
-    weights: Reals
+    weights: FloatArray
     steps: int
 
 
@@ -42,10 +41,10 @@ class ItemWeights:
 
     def __init__(self, size: int) -> None:
         self.codes: Codes = np.zeros(size, dtype=np.int32)
-        self.own: Reals = np.zeros(size)
+        self.own: FloatArray = np.zeros(size)
         self.tree = SumTree(size)
-        self.applied: Reals = np.zeros(0)
-        self.mass: Reals = np.zeros(0)  # of each class, by own weights
+        self.applied: FloatArray = np.zeros(0)
+        self.mass: FloatArray = np.zeros(0)  # of each class, by own weights
 
     def extend(self, classes: int) -> None:
         """Take in new classes."""
@@ -54,7 +53,9 @@ class ItemWeights:
             self.applied = np.concatenate([self.applied, np.zeros(missing)])
             self.mass = np.concatenate([self.mass, np.zeros(missing)])
 
-    def write(self, slots: IndexArray, codes: Codes, own: Reals, factors: Reals, counts: IndexArray) -> None:
+    def write(
+        self, slots: IndexArray, codes: Codes, own: FloatArray, factors: FloatArray, counts: IndexArray
+    ) -> None:
         """Set class and weight of slots; `counts` are those of the classes, these slots included."""
         classes = len(self.mass)
         self.mass -= np.bincount(self.codes[slots], weights=self.own[slots], minlength=classes)
@@ -69,7 +70,7 @@ class ItemWeights:
         self.applied[fresh] = np.where(usable, factors[fresh], 1.0)
         self.tree.update(slots, _drawable(own * self.applied[codes]))
 
-    def rescore(self, slots: IndexArray, own: Reals, stored: int) -> None:
+    def rescore(self, slots: IndexArray, own: FloatArray, stored: int) -> None:
         """Set the own weights of slots among the first `stored`; equal ones where a slot comes twice."""
         classes = len(self.mass)
         if len(slots) * 8 < stored:
@@ -86,7 +87,7 @@ class ItemWeights:
         self.tree.update(slots, _drawable(own * self.applied[self.codes[slots]]))
 
     def draw(
-        self, size: int, seed: int, step: int, factors: Reals, counts: IndexArray, *, replace: bool
+        self, size: int, seed: int, step: int, factors: FloatArray, counts: IndexArray, *, replace: bool
     ) -> Drawn:
         """Return slots in proportion to own weight times factor.
 
@@ -129,7 +130,7 @@ class ItemWeights:
         slots = np.concatenate([np.empty(0, dtype=np.int64), *found])
         return Drawn(slots, self.own[slots] * factors[self.codes[slots]], step - first)
 
-    def _settle(self, factors: Reals, there: npt.NDArray[np.bool_]) -> Reals:
+    def _settle(self, factors: FloatArray, there: npt.NDArray[np.bool_]) -> FloatArray:
         """Return factor over applied factor of each class; apply factors anew where these are far apart."""
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = np.where(there, factors / self.applied, 1.0)
@@ -139,7 +140,7 @@ class ItemWeights:
             ratios = np.ones(len(factors))
         return ratios
 
-    def fits(self, factors: Reals, counts: IndexArray) -> bool:
+    def fits(self, factors: FloatArray, counts: IndexArray) -> bool:
         """Return whether factors and weights are such that a tree can hold them, and some can be drawn."""
         used = factors[counts > 0]
         if not (np.isfinite(self.mass).all() and np.isfinite(used).all() and (used > 0).all()):
@@ -150,7 +151,13 @@ class ItemWeights:
         return heaviest < _MOST_WEIGHT
 
     def load(
-        self, codes: Codes, own: Reals, applied: Reals, mass: Reals, weights: Reals, scale: Mapping[str, Any]
+        self,
+        codes: Codes,
+        own: FloatArray,
+        applied: FloatArray,
+        mass: FloatArray,
+        weights: FloatArray,
+        scale: Mapping[str, Any],
     ) -> None:
         """Take over the first slots, and the tree as it was: `weights` are those in it, `scale` its own."""
         stored = len(codes)
@@ -162,6 +169,6 @@ class ItemWeights:
         self.tree.load_state_dict(state)
 
 
-def _drawable(weights: Reals) -> Reals:
+def _drawable(weights: FloatArray) -> FloatArray:
     """Return weights as a tree takes them: 0 where they are not finite, for then none is drawn by them."""
     return np.where(weights < _MOST_WEIGHT, weights, 0.0)

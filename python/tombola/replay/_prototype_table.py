@@ -5,23 +5,22 @@ and subtracting what is replaced, O(items * width).
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.checks import IndexArray
+from .._base.types import FloatArray, IndexArray
 
-__all__ = ["ClassMeans", "Table", "given_table"]
+__all__ = ["ClassMeans", "given_table"]
 
-Table: TypeAlias = npt.NDArray[np.float64]
 
 _CHUNK = 2**14
 _DEPTH = 4
 
 
-def given_table(prototypes: Any, labels: IndexArray, counts: IndexArray) -> Table:
+def given_table(prototypes: Any, labels: IndexArray, counts: IndexArray) -> FloatArray:
     """Return the table of what was given as prototypes, in the order of `labels`.
 
     Parameters
@@ -62,7 +61,7 @@ def given_table(prototypes: Any, labels: IndexArray, counts: IndexArray) -> Tabl
     return table
 
 
-def _from_mapping(prototypes: Mapping[Any, Any], labels: IndexArray) -> Table:
+def _from_mapping(prototypes: Mapping[Any, Any], labels: IndexArray) -> FloatArray:
     vectors = {int(label): _values(vector).reshape(-1) for label, vector in prototypes.items()}
     widths = {len(vector) for vector in vectors.values()}
     if len(widths) > 1:
@@ -75,7 +74,7 @@ def _from_mapping(prototypes: Mapping[Any, Any], labels: IndexArray) -> Table:
     return table
 
 
-def _from_array(prototypes: Any, labels: IndexArray, counts: IndexArray) -> Table:
+def _from_array(prototypes: Any, labels: IndexArray, counts: IndexArray) -> FloatArray:
     values = _values(prototypes)
     if values.ndim != 2:
         expected = (
@@ -96,7 +95,7 @@ def _from_array(prototypes: Any, labels: IndexArray, counts: IndexArray) -> Tabl
     return table
 
 
-def _values(values: Any) -> Table:
+def _values(values: Any) -> FloatArray:
     if isinstance(values, list | tuple) and values and isinstance(values[0], torch.Tensor):
         values = torch.stack(list(values))
     if isinstance(values, torch.Tensor):
@@ -116,7 +115,7 @@ class ClassMeans:
     """Sums of the stored features of each class, in float64."""
 
     def __init__(self) -> None:
-        self.sums: Table = np.zeros((0, 0))
+        self.sums: FloatArray = np.zeros((0, 0))
 
     def change(self, codes: npt.NDArray[np.int32], features: torch.Tensor, sign: int, classes: int) -> None:
         """Add features to the sums of their classes (``sign = 1``), or subtract them (``-1``)."""
@@ -137,7 +136,7 @@ class ClassMeans:
         """Begin the sums of some classes anew."""
         self.sums[codes[codes < len(self.sums)]] = 0.0
 
-    def table(self, counts: IndexArray) -> Table:
+    def table(self, counts: IndexArray) -> FloatArray:
         """Return the means, NaN for classes of which nothing is stored."""
         missing = len(counts) - len(self.sums)
         if missing > 0:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _core
-from .._base.checks import IndexArray
+from .._base.types import IndexArray
 
 __all__ = ["Arrivals", "arrivals"]
 

@@ -13,9 +13,7 @@ kernels are compiled anew in every process, which is said once.
 
 import logging
 import multiprocessing
-import os
 import sys
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, overload
@@ -23,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 import numba
 
 from .. import _core
+from .._base.fork import ForkLock, forks
 
 __all__ = ["PARALLEL_FROM", "Kernel", "compiled", "run", "thread_count"]
 
@@ -32,7 +31,7 @@ PARALLEL_FROM = 2**20
 """Less work than this, in elements that are read, is not worth other threads: about a millisecond."""
 
 _logger = logging.getLogger("tombola")
-_launching = threading.Lock()
+_launching = ForkLock()
 _said_uncached = False
 
 
@@ -82,7 +81,7 @@ def run(kernel: Kernel, *arguments: Any, work: int) -> None:
     if threads == 1:
         kernel.parts(0, len(arguments[-1]), *arguments)
         return
-    with _launching:  # a forked child never comes here, so it cannot find the lock held
+    with _launching:
         torch = sys.modules.get("torch")
         of_torch = torch and torch.get_num_threads()  # first: the next line may start Numba's threads
         before = numba.get_num_threads()
@@ -97,7 +96,7 @@ def run(kernel: Kernel, *arguments: Any, work: int) -> None:
 
 def thread_count() -> int:
     """Return how many threads a large kernel uses: as many as tombola may and Numba can, or one."""
-    if _forked or _is_loader_worker():
+    if _threads_are_gone or forks() != _made or _is_loader_worker():
         return 1
     return max(1, min(_core.get_num_threads(), int(numba.config.NUMBA_NUM_THREADS)))
 
@@ -118,11 +117,6 @@ def _inherits_threads() -> bool:
     return True
 
 
-def _note_fork() -> None:
-    global _forked
-    _forked = True
-
-
 def _say_uncached(error: RuntimeError) -> None:
     global _said_uncached
     if not _said_uncached:
@@ -130,6 +124,5 @@ def _say_uncached(error: RuntimeError) -> None:
         _logger.info("kernels are compiled in every process; NUMBA_CACHE_DIR can name a folder: %s", error)
 
 
-_forked = _inherits_threads()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
+_threads_are_gone = _inherits_threads()
+_made = forks()

@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.checks import IndexArray
-from ._prototype_table import Table
+from .._base.types import FloatArray, IndexArray
 from .importance import prototype_similarity
 
 __all__ = [
@@ -50,7 +49,7 @@ def parameter_versions(module: object) -> tuple[tuple[int, int], ...]:
 
 
 def item_similarity(
-    features: torch.Tensor, codes: npt.NDArray[np.int32], table: Table, measure: Measure | None
+    features: torch.Tensor, codes: npt.NDArray[np.int32], table: FloatArray, measure: Measure | None
 ) -> npt.NDArray[np.float64]:
     """Return the similarity of each row to the prototype of its class; NaN where a measure gives none.
 
@@ -93,7 +92,7 @@ def _measured(measure: Measure, first: torch.Tensor, second: torch.Tensor) -> np
     return np.asarray(np.clip(found, 0.0, 1.0))
 
 
-def linked_groups(similarity: Table, threshold: float, labels: IndexArray) -> IndexArray:
+def linked_groups(similarity: FloatArray, threshold: float, labels: IndexArray) -> IndexArray:
     """Return the group of each class: joined on average above a threshold, numbered by smallest labels.
 
     Examples
@@ -154,8 +153,8 @@ class SemanticGroups:
         self.rule = threshold
         self.quantile = quantile
         self.threshold = 1.0
-        self.table: Table = np.empty((0, 0))
-        self.similarity: Table = np.empty((0, 0))
+        self.table: FloatArray = np.empty((0, 0))
+        self.similarity: FloatArray = np.empty((0, 0))
         self.groups: IndexArray = np.empty(0, dtype=np.int64)
 
     @property
@@ -181,7 +180,7 @@ class SemanticGroups:
             known = codes[codes < len(self.similarity)]
             self.similarity[known] = self.similarity[:, known] = np.nan
 
-    def changed(self, table: Table) -> npt.NDArray[np.bool_]:
+    def changed(self, table: FloatArray) -> npt.NDArray[np.bool_]:
         """Return which classes have another prototype than so far."""
         if table.shape != self.table.shape:
             return np.ones(len(table), dtype=np.bool_)
@@ -196,7 +195,7 @@ class SemanticGroups:
             similarity[:known, :known] = self.similarity
             self.similarity = similarity
 
-    def fit(self, table: Table, changed: npt.NDArray[np.bool_], labels: IndexArray) -> None:
+    def fit(self, table: FloatArray, changed: npt.NDArray[np.bool_], labels: IndexArray) -> None:
         """Take over prototypes, of which some changed, and group the classes anew."""
         self.table = table
         self._make_room(len(table))
@@ -210,7 +209,7 @@ class SemanticGroups:
         self.threshold = self._threshold()
         self.groups = linked_groups(self.similarity, self.threshold, labels)
 
-    def _pairs(self, rows: IndexArray) -> Table:
+    def _pairs(self, rows: IndexArray) -> FloatArray:
         """Return the similarity of some classes to all; NaN where one has no prototype."""
         there = np.asarray(~np.isnan(self.table[:, :1]).all(axis=1))
         if self.measure is None:
@@ -246,7 +245,7 @@ class SemanticGroups:
         return found
 
 
-def _unit_rows(table: Table) -> Table:
+def _unit_rows(table: FloatArray) -> FloatArray:
     """Return rows of length 1, those of zeros as they are; no square leaves float64 on the way."""
     largest = np.abs(table).max(axis=1, initial=0.0)[:, np.newaxis]
     near_one = table / np.where(largest > 0, largest, 1.0)

@@ -3,7 +3,6 @@
 O(items) for all; a uniform draw of m items from n takes O(m).
 """
 
-import threading
 from collections.abc import Callable
 from typing import Any, Self, TypeAlias
 
@@ -12,7 +11,9 @@ import numpy.typing as npt
 import torch
 
 from .. import _core
-from .._base.checks import IndexArray, check_bool, check_integer
+from .._base.checks import check_bool, check_integer
+from .._base.fork import ForkLock
+from .._base.types import IndexArray
 from ._buffer_input import check_device, slot_array
 from ._storage import Storage
 
@@ -35,7 +36,7 @@ class StoredItems:
         self._replace = check_bool("replace", replace)
         self._steps = 0
         self._uniform_draws = 0
-        self._lock = threading.RLock()
+        self._lock = ForkLock(reentrant=True)
         self._storage = Storage(self.buffer_size, self.device)
 
     def __len__(self) -> int:
@@ -51,7 +52,7 @@ class StoredItems:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._lock = threading.RLock()
+        self._lock = ForkLock(reentrant=True)
 
     def is_empty(self) -> bool:
         """Return whether nothing was added yet."""

@@ -5,14 +5,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ._arrays import Scores
+from .._base.types import FloatArray
 
 __all__ = ["bad_value", "divide_by_similarity", "score_values"]
 
 
 def score_values(
-    kind: str, values: Scores, first: float, second: float, out: Scores, complain: Callable[[int], str]
-) -> Scores:
+    kind: str,
+    values: FloatArray,
+    first: float,
+    second: float,
+    out: FloatArray,
+    complain: Callable[[int], str],
+) -> FloatArray:
     """Run the kernel of a kind of score and return `out`.
 
     Raises
@@ -31,7 +36,7 @@ def score_values(
     return out
 
 
-def bad_value(name: str, values: Scores, power: float = 1.0) -> Callable[[int], str]:
+def bad_value(name: str, values: FloatArray, power: float = 1.0) -> Callable[[int], str]:
     """Return what says why a row cannot be scored."""
 
     def complain(row: int) -> str:
@@ -43,7 +48,7 @@ def bad_value(name: str, values: Scores, power: float = 1.0) -> Callable[[int], 
     return complain
 
 
-def divide_by_similarity(similarity: Scores, eps: float, out: Scores) -> None:
+def divide_by_similarity(similarity: FloatArray, eps: float, out: FloatArray) -> None:
     """Divide scores by similarities plus eps.
 
     Raises

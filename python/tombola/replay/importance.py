@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import IndexArray, check_number
-from ._arrays import ArrayInput, Scores, check_shape, integers, output, read_only, real_numbers, reals, tiles
+from .._base.checks import check_number
+from .._base.types import FloatArray, IndexArray
+from ._arrays import ArrayInput, check_shape, integers, output, read_only, real_numbers, reals, tiles
 from ._groups import Groups, GroupsInput, read_groups
 from ._prototypes import Prototypes
 from ._values import divide_by_similarity
@@ -37,8 +38,8 @@ def importance_scores(
     similarity: ArrayInput | None = None,
     group_sizes: ArrayInput | None = None,
     eps: float = 1e-6,
-    out: Scores | None = None,
-) -> Scores:
+    out: FloatArray | None = None,
+) -> FloatArray:
     """Return ``1 / (similarity + eps) * (groups / group_size) ** balance_weight`` of each row.
 
     Parameters
@@ -118,8 +119,8 @@ def importance_scores(
 
 
 def prototype_similarity(
-    features: ArrayInput, labels: ArrayInput, prototypes: ArrayInput, *, out: Scores | None = None
-) -> Scores:
+    features: ArrayInput, labels: ArrayInput, prototypes: ArrayInput, *, out: FloatArray | None = None
+) -> FloatArray:
     """Return ``(1 + cosine(features[i], prototypes[labels[i]])) / 2`` of each row i.
 
     Parameters
@@ -171,8 +172,8 @@ def group_balance(
     *,
     balance_weight: float | Sequence[float] = 1.0,
     group_sizes: ArrayInput | None = None,
-    out: Scores | None = None,
-) -> Scores:
+    out: FloatArray | None = None,
+) -> FloatArray:
     """Return ``(groups / size of the row's group) ** balance_weight`` of each row.
 
     Inverse class frequency, tempered by a power as in Mahajan et al., "Exploring the Limits of Weakly
@@ -242,7 +243,7 @@ def _run_features(
     prototypes: Prototypes,
     balance: Groups,
     epsilon: float,
-    out: Scores,
+    out: FloatArray,
 ) -> None:
     """Score tile by tile, and say what is wrong with the first faulty row."""
     from . import _importance_kernels as kernels
@@ -280,7 +281,7 @@ def _run_features(
         raise ValueError(_bad_features(start + row, tile[row]))
 
 
-def _write_balance(balance: Groups, out: Scores) -> None:
+def _write_balance(balance: Groups, out: FloatArray) -> None:
     from . import _importance_kernels as kernels
     from ._runtime import run
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._base.checks import check_bool, check_number
-from ._arrays import ArrayInput, Scores, check_shape, output, real_numbers, reals, tiles
+from .._base.types import FloatArray
+from ._arrays import ArrayInput, check_shape, output, real_numbers, reals, tiles
 from ._values import bad_value, score_values
 
 __all__ = ["combine_scores", "difficulty_scores", "temporal_scores", "uncertainty_scores"]
 
 
-def temporal_scores(age: ArrayInput, *, half_life: float, out: Scores | None = None) -> Scores:
+def temporal_scores(age: ArrayInput, *, half_life: float, out: FloatArray | None = None) -> FloatArray:
     """Return ``2 ** (-age / half_life)``: 1 for what is new, half of it after each half-life.
 
     Exponential decay, as in Cormode et al., "Forward Decay: A Practical Time Decay Model for Streaming
@@ -48,8 +49,8 @@ def temporal_scores(age: ArrayInput, *, half_life: float, out: Scores | None = N
 
 
 def difficulty_scores(
-    loss: ArrayInput, *, exponent: float = 1.0, eps: float = 1e-6, out: Scores | None = None
-) -> Scores:
+    loss: ArrayInput, *, exponent: float = 1.0, eps: float = 1e-6, out: FloatArray | None = None
+) -> FloatArray:
     """Return ``(loss + eps) ** exponent``: rows that were predicted badly come more often.
 
     The proportional priority of Schaul et al., "Prioritized Experience Replay" (2016), with the loss for the
@@ -89,7 +90,9 @@ def difficulty_scores(
     return score_values("DIFFICULTY", losses, offset, power, scores, bad_value("loss", losses, power))
 
 
-def uncertainty_scores(logits: ArrayInput, *, normalised: bool = False, out: Scores | None = None) -> Scores:
+def uncertainty_scores(
+    logits: ArrayInput, *, normalised: bool = False, out: FloatArray | None = None
+) -> FloatArray:
     """Return the entropy of each row's softmax, ``-sum(p * log(p))`` with ``p = softmax(logits)``.
 
     Shannon's entropy in nats, as in uncertainty sampling (Settles, "Active Learning Literature Survey",
@@ -148,8 +151,8 @@ def uncertainty_scores(logits: ArrayInput, *, normalised: bool = False, out: Sco
 
 
 def combine_scores(
-    *scores: ArrayInput, weights: Sequence[float] | None = None, out: Scores | None = None
-) -> Scores:
+    *scores: ArrayInput, weights: Sequence[float] | None = None, out: FloatArray | None = None
+) -> FloatArray:
     """Return the weighted product of scores, ``prod_k scores[k] ** weights[k]``.
 
     The logarithmic opinion pool (Genest and Zidek, "Combining Probability Distributions", 1986): what one

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import IndexArray
+from .._base.types import IndexArray
 from .padding import can_count_padding, padding_share
 from .plan_report import Sample
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import INDEX_LIMIT, IndexArray, check_integer, index_array, refuse_masked
+from .._base.checks import INDEX_LIMIT, check_integer, index_array, refuse_masked
+from .._base.types import IndexArray
 from ..plans.plan import Plan
 from .plan_report import read_sample
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import IndexArray
+from .._base.types import IndexArray
 from ..labels.weights import Classes, factorise
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
-import numpy.typing as npt
 from torch.utils.data import BatchSampler, Sampler
 
 from .._base.checks import check_bool
+from .._base.types import IndexArray
 from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs, PassIterator
 from ..passes.position import Even, Share
@@ -31,8 +31,6 @@ CHUNK_ROWS = 65_536
 
 SKIPPED_ROWS = 4_096
 """Rows of other ranks between two batches from which on skipping them is cheaper than planning them."""
-
-_Rows = npt.NDArray[np.int64]
 
 
 class PlanBatchSampler(EpochMethods, BatchSampler):
@@ -145,14 +143,14 @@ class _EpochSampler(Sampler[int]):
         return chain.from_iterable(chain.from_iterable(_chunks(plan, iter([range(len(plan))]), _as_lists)))
 
 
-_Converter = Callable[[_Rows, list[int], list[int]], Iterator[Any]]
+_Converter = Callable[[IndexArray, list[int], list[int]], Iterator[Any]]
 
 
-def _as_arrays(rows: _Rows, starts: list[int], stops: list[int]) -> Iterator[Any]:
+def _as_arrays(rows: IndexArray, starts: list[int], stops: list[int]) -> Iterator[Any]:
     return map(rows.__getitem__, map(slice, starts, stops))
 
 
-def _as_lists(rows: _Rows, starts: list[int], stops: list[int]) -> Iterator[Any]:
+def _as_lists(rows: IndexArray, starts: list[int], stops: list[int]) -> Iterator[Any]:
     return map(np.ndarray.tolist, _as_arrays(rows, starts, stops))
 
 

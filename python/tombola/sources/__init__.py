@@ -1,4 +1,8 @@
-"""Where rows come from: h5ad files, arrays, anything that follows the `Source` protocol."""
+"""Where rows come from: h5ad files, arrays, anything that follows the `Source` protocol.
+
+In: paths or arrays. Out: the columns of the rows asked for, in their order.
+May import: `_base`, `labels` and the core; they know nothing of plans and of torch. `h5ad` is a room within.
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._base.types import IndexArray
 from ..labels.numbering import factorize
-from .base import CsrRows, IndexArray
+from .base import CsrRows
 from .csr_rows import sort_rows
 from .rows import check_rows
 

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
+from .._base.types import IndexArray
 from .ranges import gather_ranges
-
-IndexArray: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

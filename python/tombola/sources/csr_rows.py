@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-IndexArray = npt.NDArray[np.int64]
+from .._base.types import IndexArray
+
 Parts = tuple[npt.NDArray[Any], npt.NDArray[Any], IndexArray]
 """data, indices and indptr of some rows."""
 

@@ -1,4 +1,8 @@
-"""Strategies: which rows form batch k of epoch e. One module a strategy."""
+"""Strategies: which rows form batch k of epoch e, described. One module a strategy.
+
+In: labels, keys, weights and options. Out: plans.
+May import: `_base`, `labels`, `plans`, `reports` and the core; never torch.
+"""
 
 from .base import Strategy
 from .block import BlockShuffling

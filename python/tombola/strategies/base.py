@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import ROWS_LIMIT, IndexArray, check_bool, check_integer, index_array
+from .._base.checks import ROWS_LIMIT, check_bool, check_integer, index_array
+from .._base.types import IndexArray
 from ..labels.weights import Classes
 from ..plans.plan import Plan
 from ..reports.plan_report import Sample

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import IndexArray, check_bool, check_integer, index_array
+from .._base.checks import check_bool, check_integer, index_array
+from .._base.types import CodeArray, IndexArray
 from ..labels.boundaries import (
     ascending_codes,
     bucket_codes,
@@ -21,7 +22,7 @@ from ..labels.boundaries import (
     longest_of_buckets,
     quantile_boundaries,
 )
-from ..labels.keys import CodeArray, first_row
+from ..labels.keys import first_row
 from ..plans.plan import Plan
 from ..reports.group_report import bucket_entries
 from ..reports.plan_report import Sample

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _core
-from .._base.checks import IndexArray
-from ..labels.keys import CodeArray, Keys, read_keys
+from .._base.types import CodeArray, IndexArray
+from ..labels.keys import Keys, read_keys
 from .base import Strategy
 
 __all__ = ["KeyedStrategy"]

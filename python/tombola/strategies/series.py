@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import _core
 from .._base.checks import check_bool, check_choice, check_integer
-from ..labels.keys import CodeArray
+from .._base.types import CodeArray
 from ..plans.plan import Plan
 from ..reports.group_report import series_entries
 from ..reports.plan_report import Sample

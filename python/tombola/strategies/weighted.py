@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from .. import _core
 from .._base.checks import check_bool, check_choice, check_integer
-from ..labels.weights import WeightArray, weight_array
+from .._base.types import WeightArray
+from ..labels.weights import weight_array
 from ..plans.plan import Plan
 from ..reports.plan_report import Sample, count_deviation
 from .base import Batching, Strategy

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from .._base.files import is_full_disk, remove_leftovers, write_whole
 from .errors import CheckpointError, UnreadableCheckpointError
-from .files import is_full_disk, locked, remove_leftovers, write_whole
+from .folders import locked
 
 __all__ = ["CheckpointFolder", "Place", "load_checkpoint", "saved_shards"]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .files import write_whole
+from .._base.files import write_whole
 
 __all__ = ["HistoryFile"]
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .._base.files import is_full_disk, write_whole
 from . import random_state
 from .checkpoints import CheckpointFolder, Place, load_checkpoint
 from .chunks import derived_seed
 from .course import Course
 from .errors import CheckpointError
-from .files import is_full_disk, write_whole
 from .history import HistoryFile
 from .options import TrainerOptions
 from .parts import Parts, differences

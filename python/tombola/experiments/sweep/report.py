@@ -9,9 +9,9 @@ import yaml
 from rich.markup import escape
 from rich.table import Table
 
+from tombola._base.files import replacing, write_csv
 from tombola._base.plot_style import STYLE
 
-from ..atomic import replacing, write_csv
 from ..plots import INK
 from ..train.run import config_values
 from .config import Range, SweepPlan, Value

@@ -23,9 +23,10 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from tombola._base.files import is_full_disk
 from tombola.sources import H5adError
 from tombola.training import TrainingError
-from tombola.training.files import is_full_disk, locked
+from tombola.training.folders import locked
 from tombola.training.signals import SignalNote
 
 from ..train.config import TrainConfig

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tombola._base.files import replacing
 from tombola._base.plot_style import STYLE
 
-from ..atomic import replacing
 from ..plots import INK
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from tombola import H5adSource, RandomPermutation
 
+from ..._base.types import IndexArray
 from ..data import label_of
 from .config import TrainConfig
 from .files import FileList, find_training_files
@@ -30,7 +31,6 @@ __all__ = ["Classes", "Task", "TrainingData", "open_training_data"]
 
 _logger = logging.getLogger(__name__)
 
-IndexArray = npt.NDArray[np.int64]
 Classes: TypeAlias = Mapping[str, tuple[str, ...]]
 
 

@@ -29,9 +29,10 @@ from tombola.sources import H5adError
 from tombola.strategies.base import Strategy
 from tombola.training import Chunk, ShardError
 
+from ..._base.types import IndexArray
 from ..training import log_normalise
 from .config import TrainConfig
-from .data import IndexArray, TrainingData
+from .data import TrainingData
 from .shards import FileShards
 
 __all__ = ["Batch", "LoaderMaker", "make_strategy", "ranks"]

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import yaml
 
+from tombola._base.files import replacing
 from tombola.training import Bytes, MiniEpochTrainer, Rows, TrainingResult, saved_shards
 
-from ..atomic import replacing
 from ..training import torch_threads
 from .config import TrainConfig
 from .curve import plot_curve

@@ -12,14 +12,13 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ..._base.types import IndexArray
 from ..csr_rows import Parts, concatenate, from_dense
 from .elements import read_array
 from .errors import BadFileError
 from .files import OpenFiles
 
 BLOCK_BYTES = 1 << 24
-
-IndexArray = npt.NDArray[np.int64]
 
 
 class DenseMatrix:

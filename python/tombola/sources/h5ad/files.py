@@ -4,14 +4,13 @@ Files open when they are first read, in the process that reads them: after a for
 pickled source they open anew. At most `MAX_OPEN` files stay open, the least recently used one closes first.
 """
 
-import os
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from ..._base.fork import ForkLock
+from ..._base.fork import ForkLock, forks
 from .errors import UnreadableFileError, reading
 from .runs import RunReader
 
@@ -77,7 +76,7 @@ class OpenFiles:
 
     def __init__(self) -> None:
         self._lock = ForkLock()
-        self._pid = os.getpid()
+        self._made = forks()
         self._files: OrderedDict[Path, h5py.File] = OrderedDict()
         self._readers: dict[tuple[Path, str], RunReader] = {}
 
@@ -87,10 +86,10 @@ class OpenFiles:
     def reader(self, path: Path, name: str) -> RunReader:
         """Give the reader of a dataset, opening file and dataset if need be."""
         with self._lock:
-            if self._pid != os.getpid():
+            if self._made != forks():
                 # The parent's handles stay alive here unused: closing them would drop its file locks.
                 _inherited.append((self._files, self._readers))
-                self._files, self._readers, self._pid = OrderedDict(), {}, os.getpid()
+                self._files, self._readers, self._made = OrderedDict(), {}, forks()
             reader = self._readers.get((path, name))
             if reader is None:
                 file = self._file(path)

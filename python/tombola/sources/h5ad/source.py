@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import _core
-from ..base import Column, CsrRows, IndexArray
+from ..._base.types import IndexArray
+from ..base import Column, CsrRows
 from ..csr_rows import Parts, concatenate, select_columns, sort_rows
 from ..rows import check_rows
 from .concat import join_variables

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ... import _core
 from ..._base.fork import ForkLock
+from ..._base.types import IndexArray
 from ..ranges import gather_ranges
 from .elements import attribute, dataset, read_array
 from .errors import BadFileError
@@ -23,7 +24,6 @@ from .files import OpenFiles
 
 CSC_LIMIT_BYTES = 1 << 31
 
-IndexArray = npt.NDArray[np.int64]
 _logger = logging.getLogger("tombola.sources")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tombola.experiments.atomic import replacing, write_csv, write_json
+from tombola._base.files import replacing, write_csv, write_json
 
 
 def test_the_file_appears_at_the_end(tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""One process at a time trains into a folder.
+
+`locked` holds a lock that goes with the process, however that ends: worker processes that outlive it close
+what they inherited.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .._base.fork import forks, in_forked_child
+
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["locked"]
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+
+_held: set[int] = set()
+"""Descriptors of lock files, of this process."""
+
+
+@in_forked_child
+def _forget_locks() -> None:
+    while _held:
+        os.close(_held.pop())
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock; nothing where the file system has no locks.
+
+    Raises
+    ------
+    BlockingIOError
+        If it is held already, by another process or this one.
+    OSError
+        If the folder cannot be written.
+    """
+    descriptor = os.open(folder / ".lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    made = forks()
+    _held.add(descriptor)
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            _held.discard(descriptor)
+            os.close(descriptor)
+            raise
+    try:
+        yield
+    finally:
+        if forks() == made:  # else this is a child, which has closed it
+            _held.discard(descriptor)
+            os.close(descriptor)
