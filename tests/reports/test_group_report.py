@@ -199,9 +199,10 @@ def test_buckets(name: str) -> None:
 
 def test_purity_is_counted() -> None:
     """Batches of another plan are judged by the buckets of this strategy."""
-    pure = Bucketed(ROWS // 4).plan(batch_size=4)
+    strategy = Bucketed(ROWS // 4)
+    pure = strategy.plan(batch_size=4)
     mixed = Bucketed(ROWS // 4 % 50).plan(batch_size=8)
-    entries = pure.strategy._report_entries(pure, read_sample(mixed, 10**7))
+    entries = strategy._report_entries(pure, read_sample(mixed, 10**7))
     batches = [set((batch // 4).tolist()) for batch in mixed]
     assert entries["bucket_purity"] == sum(len(batch) == 1 for batch in batches) / len(batches) < 1
 

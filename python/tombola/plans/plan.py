@@ -8,19 +8,47 @@ does so itself.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import Any, Protocol, SupportsIndex, overload
+
+import numpy.typing as npt
 
 from .._base.checks import check_integer
+from .._base.report import Report
 from .._base.types import IndexArray
 from .._core import Plan as CorePlan
-from ..reports.plan_report import PlanReport, make_report
 
-if TYPE_CHECKING:
-    from ..strategies.base import Strategy
-
-__all__ = ["Plan"]
+__all__ = ["Plan", "PlanMaker"]
 
 _CHUNK_ROWS = 2**16
+
+
+class PlanMaker(Protocol):
+    """What a plan knows of the strategy that made it: it can make others, be described, and report."""
+
+    @property
+    def indices(self) -> npt.ArrayLike | None:
+        """The rows to choose among, if not all."""
+
+    def plan(
+        self,
+        n: int | None = None,
+        *,
+        batch_size: int,
+        fetch_factor: int = 1,
+        drop_last: bool = False,
+        seed: int = 0,
+        epoch: int = 0,
+    ) -> "Plan":
+        """Return the batches of one epoch."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return the class and its options, in a form that JSON can hold."""
+
+    def fingerprint(self, n: int | None = None) -> dict[str, Any]:
+        """Return what decides the rows besides batching, seed and epoch, in a form that JSON can hold."""
+
+    def _report(self, plan: "Plan", labels: Any, *, max_rows: int) -> Report:
+        """Return the report of a plan; see `Plan.report`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,7 +83,7 @@ class Plan:
     """
 
     _core: CorePlan
-    strategy: "Strategy" = field(kw_only=True)
+    strategy: PlanMaker = field(kw_only=True)
     n: int | None = field(kw_only=True)
     batch_size: int = field(kw_only=True)
     fetch_factor: int = field(kw_only=True)
@@ -138,7 +166,7 @@ class Plan:
             raise IndexError(msg)
         return self._core.offset(number)
 
-    def report(self, labels: Any = None, *, max_rows: int = 10**7) -> PlanReport:
+    def report(self, labels: Any = None, *, max_rows: int = 10**7) -> Report:
         """Return what one checks first: sizes, runs, repeats, class shares, expected against drawn.
 
         Parameters
@@ -152,10 +180,10 @@ class Plan:
 
         Returns
         -------
-        PlanReport
+        Report
             A dict that prints as a table.
         """
-        return make_report(self, labels, max_rows=check_integer("max_rows", max_rows, minimum=1))
+        return self.strategy._report(self, labels, max_rows=check_integer("max_rows", max_rows, minimum=1))
 
     def at_epoch(self, epoch: int) -> "Plan":
         """Return the plan of another epoch, with all else as it is; O(1)."""
@@ -175,5 +203,5 @@ class Plan:
         )
 
 
-def _rebuild(strategy: "Strategy", n: int | None, options: dict[str, Any]) -> Plan:
+def _rebuild(strategy: PlanMaker, n: int | None, options: dict[str, Any]) -> Plan:
     return strategy.plan(n, **options)

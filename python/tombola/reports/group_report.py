@@ -6,18 +6,16 @@ follow from the sizes of the series. O(rows examined * log), and O(pairs) for se
 """
 
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _core
 from .._base.types import IndexArray
+from ..plans.plan import Plan
 from .padding import can_count_padding, padding_share
 from .plan_report import Sample
-
-if TYPE_CHECKING:
-    from ..plans.plan import Plan
 
 __all__ = ["bucket_entries", "series_entries"]
 
@@ -26,7 +24,7 @@ PAIRS = 2**22
 
 
 def series_entries(
-    plan: "Plan",
+    plan: Plan,
     sample: Sample,
     *,
     series: npt.NDArray[np.integer[Any]],
@@ -73,7 +71,7 @@ def series_entries(
     return entries
 
 
-def _rounds(plan: "Plan", counts: IndexArray) -> dict[str, int]:
+def _rounds(plan: Plan, counts: IndexArray) -> dict[str, int]:
     """Return over how many rounds batches stretch: round r has a row of each series longer than r.
 
     Rounds between two lengths of series that follow on each other are equally long. O(batches * log lengths).

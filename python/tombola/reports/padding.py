@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from .. import _core
 from .._base.checks import INDEX_LIMIT, check_integer, index_array, refuse_masked
+from .._base.report import Report
 from .._base.types import IndexArray
 from ..plans.plan import Plan
 from .plan_report import read_sample
@@ -21,19 +22,15 @@ from .plan_report import read_sample
 __all__ = ["PaddingReport", "can_count_padding", "padding_report", "padding_share"]
 
 
-class PaddingReport(dict[str, Any]):
-    """A dict of plain numbers that prints as a table.
+class PaddingReport(Report):
+    """How much is padding.
 
     Keys: ``rows``, ``batches``, ``sampled``, ``length`` (of all rows together); and of random batches
     (``..._before``) and of these (``..._after``): ``padded_length``, ``padding_share`` (of the padded length)
     and ``largest_padding_share`` (in one batch).
     """
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return a plain dict that JSON can hold."""
-        return dict(self)
-
-    def __repr__(self) -> str:
+    def _lines(self) -> list[str]:
         lines = [f"{'':23}{'random batches':>16}{'these batches':>16}"]
         for name, form in (
             ("padded_length", ",d"),
@@ -44,9 +41,7 @@ class PaddingReport(dict[str, Any]):
             lines.append(f"{name.replace('_', ' '):<23}{before:>16}{after:>16}")
         sample = "a sample: " if self["sampled"] else ""
         figures = f"{self['rows']:,} rows in {self['batches']:,} batches, {self['length']:,} long in all"
-        return "\n".join([*lines, f"({sample}{figures})"])
-
-    __str__ = __repr__
+        return [*lines, f"({sample}{figures})"]
 
 
 def padding_report(

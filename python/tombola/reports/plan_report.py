@@ -2,22 +2,22 @@
 
 Everything is counted from the plan's own batches: all of them up to ``max_rows`` rows, else whole fetch
 windows spread evenly over the epoch, first and last included. O(max_rows log max_rows), and O(n) where labels
-are there. Strategies add lines by `Strategy._report_entries`.
+are there. Strategies say what they choose among (`Choice`) and add lines of their own.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .._base.report import Report
 from .._base.types import IndexArray
-from ..labels.weights import Classes, factorise
+from ..labels.weights import Classes
+from ..plans.plan import Plan
 
-if TYPE_CHECKING:
-    from ..plans.plan import Plan
-
-__all__ = ["PlanReport", "Sample", "count_deviation", "make_report", "read_sample"]
+__all__ = ["Choice", "PlanReport", "Sample", "count_deviation", "make_report", "read_sample"]
 
 _READ_ROWS = 2**16
 _CHUNK = 2**20
@@ -25,8 +25,8 @@ _SHOWN_CLASSES = 10
 _LISTED_CLASSES = 1000
 
 
-class PlanReport(dict[str, Any]):
-    """A dict of plain numbers, strings and dicts that prints as a table.
+class PlanReport(Report):
+    """What is counted of a plan.
 
     Keys: ``strategy``, ``seed``, ``epoch``, ``rows``, ``batches``, ``batch_sizes`` (batches of each size),
     ``fetch_window`` (rows), ``rows_examined``, ``sampled``; of the rows examined ``distinct_rows``,
@@ -47,14 +47,8 @@ class PlanReport(dict[str, Any]):
     are lengths, ``padding_share`` and ``padding_share_of_random_batches`` (same rows, same sizes).
     """
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return a plain dict that JSON can hold."""
-        return dict(self)
-
-    def __repr__(self) -> str:
-        return "\n".join(_lines(self))
-
-    __str__ = __repr__
+    def _lines(self) -> list[str]:
+        return _table(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +79,46 @@ class Sample:
     next_batch: IndexArray
 
 
-def make_report(plan: "Plan", labels: Any, *, max_rows: int) -> PlanReport:
-    """Return the report of a plan; see `Plan.report`."""
-    sample = read_sample(plan, max_rows)
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What a plan chooses among, as its strategy says it.
+
+    Parameters
+    ----------
+    elements : int
+        Rows chosen among.
+    indices : ndarray of int64 or None
+        Which these are; None for all rows of the whole.
+    weights : callable
+        ``weights(start, stop)`` gives weights in proportion to how often elements [start, stop) are expected,
+        or None where that is not known.
+    """
+
+    elements: int
+    indices: IndexArray | None
+    weights: Callable[[int, int], npt.NDArray[np.floating[Any]] | None]
+
+    def positions(self, rows: IndexArray) -> IndexArray:
+        """Return which elements rows are."""
+        return rows if self.indices is None else np.searchsorted(self.indices, rows).astype(np.int64)
+
+
+def make_report(
+    plan: Plan, sample: Sample, choice: Choice, *, classes: Classes | None, entries: Mapping[str, Any]
+) -> PlanReport:
+    """Return the report of a plan; see `Plan.report`.
+
+    Parameters
+    ----------
+    plan, sample
+        What is reported, and the batches looked at.
+    choice : Choice
+        What it chooses among.
+    classes : Classes or None
+        Classes to speak of, of all rows or of those chosen among.
+    entries : mapping
+        What its kind of strategy adds.
+    """
     sizes, batches = np.unique(sample.sizes, return_counts=True)
     report = PlanReport(
         strategy=repr(plan.strategy),
@@ -104,26 +135,24 @@ def make_report(plan: "Plan", labels: Any, *, max_rows: int) -> PlanReport:
         report.update(_repeats(sample))
         report.update(_runs(sample))
         report["rows_shared_with_next_epoch"] = len(np.intersect1d(plan[0], sample.next_batch))
-        report.update(plan.strategy._report_entries(plan, sample))
-    classes = plan.strategy._classes() if labels is None else factorise(labels)
+        report.update(entries)
     if classes is not None:
-        report["classes"] = _class_entries(plan, sample, classes)
+        report["classes"] = _class_entries(plan, sample, choice, classes)
     return report
 
 
-def count_deviation(plan: "Plan", sample: Sample) -> dict[str, float]:
+def count_deviation(sample: Sample, choice: Choice) -> dict[str, float]:
     """Return how far the draws of a row are from their expectation, at most; nothing for a mere sample."""
-    strategy = plan.strategy
-    elements = strategy._count(plan.n)
-    weights = strategy._element_weights(0, elements) if sample.complete and elements <= _CHUNK * 16 else None
+    elements = choice.elements
+    weights = choice.weights(0, elements) if sample.complete and elements <= _CHUNK * 16 else None
     if weights is None:
         return {}
     expected = weights * (len(sample.rows) / weights.sum(dtype=np.float64))
-    drawn = np.bincount(_elements(plan, sample.rows), minlength=elements)
+    drawn = np.bincount(choice.positions(sample.rows), minlength=elements)
     return {"largest_count_deviation": float(np.abs(drawn - expected).max())}
 
 
-def read_sample(plan: "Plan", max_rows: int) -> Sample:
+def read_sample(plan: Plan, max_rows: int) -> Sample:
     """Return all batches of a plan, or of a longer one those of about ``max_rows`` rows, evenly spread."""
     count, factor = len(plan), plan.fetch_factor
     window_rows = plan.batch_size * factor
@@ -184,15 +213,9 @@ def _runs(sample: Sample) -> dict[str, float]:
     return {"runs_per_window": runs / n_windows, "rows_per_run": distinct / runs}
 
 
-def _elements(plan: "Plan", rows: IndexArray) -> IndexArray:
-    """Return the positions of rows among those that the strategy chooses among."""
-    indices = plan.strategy._indices
-    return rows if indices is None else np.searchsorted(indices, rows).astype(np.int64)
-
-
-def _class_entries(plan: "Plan", sample: Sample, classes: Classes) -> dict[str, Any]:
+def _class_entries(plan: Plan, sample: Sample, choice: Choice, classes: Classes) -> dict[str, Any]:
     codes, n_codes = classes.codes, len(classes.counts)
-    elements, indices = plan.strategy._count(plan.n), plan.strategy._indices
+    elements, indices = choice.elements, choice.indices
     on_subset = indices is not None and len(codes) == elements
     whole = elements if indices is None else plan.n
     reach = int(indices[-1]) + 1 if indices is not None and len(indices) else elements
@@ -200,11 +223,11 @@ def _class_entries(plan: "Plan", sample: Sample, classes: Classes) -> dict[str, 
         rows_text = "" if whole is None else f", n = {whole},"
         msg = f"labels must be as long as the whole{rows_text} or as indices, but the length is {len(codes)}"
         raise ValueError(msg)
-    drawn_codes = codes[_elements(plan, sample.rows) if on_subset else sample.rows]
+    drawn_codes = codes[choice.positions(sample.rows) if on_subset else sample.rows]
     drawn = np.bincount(drawn_codes, minlength=n_codes) / max(1, len(drawn_codes))
     entries: dict[str, Any] = {"n_classes": classes.n_classes, **_diversity(sample, drawn_codes, n_codes)}
     present = np.flatnonzero(classes.counts)
-    expected = _expected_shares(plan, codes if on_subset or indices is None else codes[indices], n_codes)
+    expected = _expected_shares(choice, codes if on_subset or indices is None else codes[indices], n_codes)
     if expected is not None:
         deviation = np.abs(drawn - expected)
         entries["largest_share_deviation"] = float(deviation.max())
@@ -218,12 +241,12 @@ def _class_entries(plan: "Plan", sample: Sample, classes: Classes) -> dict[str, 
 
 
 def _expected_shares(
-    plan: "Plan", codes: npt.NDArray[np.integer[Any]], n_codes: int
+    choice: Choice, codes: npt.NDArray[np.integer[Any]], n_codes: int
 ) -> npt.NDArray[np.float64] | None:
     mass = np.zeros(n_codes)
     for start in range(0, len(codes), _CHUNK):
         part = codes[start : start + _CHUNK]
-        weights = plan.strategy._element_weights(start, start + len(part))
+        weights = choice.weights(start, start + len(part))
         if weights is None:
             return None
         mass += np.bincount(part, weights=weights, minlength=n_codes)
@@ -256,7 +279,7 @@ def _text(value: Any) -> str:
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
-def _lines(report: PlanReport) -> list[str]:
+def _table(report: PlanReport) -> list[str]:
     table = []
     for name, value in report.items():
         if name == "batch_sizes":

@@ -19,9 +19,9 @@ import numpy.typing as npt
 from .. import _core
 from .._base.checks import ROWS_LIMIT, check_bool, check_integer, index_array
 from .._base.types import IndexArray
-from ..labels.weights import Classes
+from ..labels.weights import Classes, factorise
 from ..plans.plan import Plan
-from ..reports.plan_report import Sample
+from ..reports.plan_report import Choice, PlanReport, Sample, make_report, read_sample
 
 __all__ = ["Batching", "Strategy"]
 
@@ -216,6 +216,20 @@ class Strategy(ABC):
     def _report_entries(self, plan: Plan, sample: Sample) -> dict[str, Any]:
         """Return what this kind of strategy adds to a report: numbers, by names that read as a line."""
         return {}
+
+    def _choice(self, n: int | None) -> Choice:
+        """Return what plans of n rows choose among, for reports."""
+        return Choice(self._count(n), self._indices, self._element_weights)
+
+    def _report(self, plan: Plan, labels: Any, *, max_rows: int) -> PlanReport:
+        sample = read_sample(plan, max_rows)
+        return make_report(
+            plan,
+            sample,
+            self._choice(plan.n),
+            classes=self._classes() if labels is None else factorise(labels),
+            entries=self._report_entries(plan, sample) if len(plan) else {},
+        )
 
     def _compared(self) -> Iterator[object]:
         return (value for _, value in self._fields())

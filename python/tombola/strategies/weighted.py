@@ -68,7 +68,7 @@ class WeightedStrategy(Strategy):
         )
 
     def _report_entries(self, plan: Plan, sample: Sample) -> dict[str, Any]:
-        return count_deviation(plan, sample)
+        return count_deviation(sample, self._choice(plan.n))
 
     def _check_sampling_size(self, table: _core.WeightTable) -> None:
         size = self.sampling_size or 0
