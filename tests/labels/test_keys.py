@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
-from tombola.labels.keys import code_type, read_keys
+from tombola.labels.keys import read_keys
+from tombola.labels.numbering import code_type
 
 UNSIGNED = [np.uint8, np.uint16, np.uint32, np.uint64]
 SIGNED = [np.int8, np.int16, np.int32, np.int64]

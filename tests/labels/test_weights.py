@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import tombola
-from tombola.labels.weights import factorise, weight_array
+from tombola.labels.classes import factorise
+from tombola.labels.weights import weight_array
 
 PLAIN = ["b", "a", "b", "c", "b", "a"]
 

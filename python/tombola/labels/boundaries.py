@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.types import CodeArray, IndexArray
-from .keys import code_type
+from .numbering import code_type, compact_codes
 
 __all__ = ["ascending_codes", "bucket_codes", "count_lengths", "longest_of_buckets", "quantile_boundaries"]
 
@@ -110,8 +110,7 @@ def ascending_codes(codes: CodeArray, *, are_bits: bool = False) -> CodeArray:
         return codes
     keys: npt.NDArray[Any] = codes.view(np.uint64) if are_bits else codes
     distinct, inverse = np.unique(keys, return_inverse=True)
-    numbered: CodeArray = inverse.astype(code_type(len(distinct)), copy=False)
-    return numbered
+    return compact_codes(inverse, len(distinct))
 
 
 def longest_of_buckets(distinct: IndexArray, boundaries: Sequence[int]) -> IndexArray:

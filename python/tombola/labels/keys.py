@@ -2,12 +2,11 @@
 
 Integer arrays are borrowed as they are, of any range and with gaps: the core sorts them. Codes of pandas
 categoricals are borrowed too. Strings and objects that hash are numbered through a dict in order of first
-appearance; objects that are all integers become those. Pandas is never imported; its objects are known by
-what they offer. O(n), in chunks where objects are walked.
+appearance (`numbering`); objects that are all integers become those. O(n).
 """
 
-from collections import UserList, defaultdict, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections import UserList, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -15,22 +14,22 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.checks import borrowable, check_one_dimensional, refuse_masked
-from .._base.types import CodeArray, IndexArray
+from .._base.types import CodeArray
+from .numbering import (
+    EXPECTED,
+    MISSING_TYPES,
+    categorical,
+    compact_codes,
+    first_row,
+    in_chunks,
+    is_missing,
+    number_objects,
+    refuse_missing,
+)
 
-__all__ = [
-    "Keys",
-    "code_type",
-    "first_row",
-    "is_missing",
-    "number_objects",
-    "read_keys",
-    "refuse_missing",
-]
+__all__ = ["Keys", "read_keys"]
 
-_CHUNK = 2**17
-_MISSING = ("NoneType", "NAType", "NaTType")
 _NEVER_MISSING = (str, bytes, int, tuple, frozenset, np.integer)
-_EXPECTED = "integers, strings or objects that hash"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +91,8 @@ def read_keys(name: str, keys: Any, *, group: str) -> Keys:
 
 def _read(name: str, keys: Any, group: str) -> Keys:
     refuse_masked(name, keys)
-    categorical = keys if hasattr(keys, "categories") else getattr(keys, "cat", None)
-    if hasattr(categorical, "categories") and hasattr(categorical, "codes"):
-        return _of_categorical(name, categorical, group)
+    if (found := categorical(keys)) is not None:
+        return _of_categorical(name, *found, group)
     if isinstance(keys, list | tuple | deque | UserList):
         return _of_sequence(name, keys if isinstance(keys, list | tuple) else list(keys), group)
     values: npt.NDArray[Any] = np.asarray(keys)
@@ -109,15 +107,13 @@ def _read(name: str, keys: Any, group: str) -> Keys:
     if kind in "mM":
         times = _of_integers(values.view(f"{values.dtype.str[0]}i8"))
         return Keys(times.codes, False, lambda row: str(values[row]))
-    msg = f"{name} must be {_EXPECTED}, but the dtype is {values.dtype}"
+    msg = f"{name} must be {EXPECTED}, but the dtype is {values.dtype}"
     raise TypeError(msg)
 
 
-def _of_categorical(name: str, categorical: Any, group: str) -> Keys:
-    codes = borrowable(np.asarray(categorical.codes))
+def _of_categorical(name: str, codes: CodeArray, categories: Any, group: str) -> Keys:
     if codes.size and int(codes.min()) < 0:
         refuse_missing(name, first_row(codes < 0), group)
-    categories = categorical.categories
     return Keys(codes, False, lambda row: _text(categories[codes[row]]))
 
 
@@ -143,7 +139,7 @@ def _of_integers(values: npt.NDArray[Any]) -> Keys:
 
 
 def _of_objects(name: str, values: npt.NDArray[Any] | Sequence[Any], group: str) -> Keys:
-    for start, part in _chunks(values):
+    for start, part in in_chunks(values):
         if not all(map(_is_plain, set(map(type, part)))):
             for row, label in enumerate(part, start):
                 if _is_refused(type(label)) or is_missing(label):
@@ -155,15 +151,8 @@ def _of_objects(name: str, values: npt.NDArray[Any] | Sequence[Any], group: str)
         for integers in (np.iinfo(np.int64), np.iinfo(np.uint64)):
             if integers.min <= min(numbers) and max(numbers) <= integers.max:
                 return _of_integers(np.array(numbers, dtype=integers.dtype)[codes])
-    compact: CodeArray = codes.astype(code_type(len(labels)), copy=False)
+    compact = compact_codes(codes, len(labels))
     return Keys(compact, False, lambda row: _text(labels[compact[row]]))
-
-
-def _chunks(values: npt.NDArray[Any] | Sequence[Any]) -> Iterator[tuple[int, Sequence[Any]]]:
-    """Yield parts of the values as Python objects, each with its first row."""
-    for start in range(0, len(values), _CHUNK):
-        part = values[start : start + _CHUNK]
-        yield start, part.tolist() if isinstance(part, np.ndarray) else part
 
 
 def _is_integer(kind: type) -> bool:
@@ -181,7 +170,7 @@ def _is_refused(kind: type) -> bool:
     if issubclass(kind, np.generic):
         return issubclass(kind, np.inexact | np.bool_)
     is_number = issubclass(kind, float | complex | bool)
-    return is_number or kind.__name__ in _MISSING or hasattr(kind, "__array__")
+    return is_number or kind.__name__ in MISSING_TYPES or hasattr(kind, "__array__")
 
 
 def _refuse(name: str, row: int, label: object, group: str) -> NoReturn:
@@ -189,7 +178,7 @@ def _refuse(name: str, row: int, label: object, group: str) -> NoReturn:
         refuse_missing(name, row, group)
     is_array = hasattr(label, "__array__") and not isinstance(label, np.generic)
     came = f"is of type {type(label).__name__}: pass numbers" if is_array else f"= {label!r}"
-    msg = f"{name} must be {_EXPECTED}, but {name}[{row}] {came}"
+    msg = f"{name} must be {EXPECTED}, but {name}[{row}] {came}"
     raise TypeError(msg)
 
 
@@ -197,76 +186,3 @@ def _text(label: object) -> str:
     if isinstance(label, np.datetime64 | np.timedelta64):
         return str(label)
     return repr(label.item() if isinstance(label, np.generic) else label)
-
-
-def number_objects(
-    name: str, values: npt.NDArray[Any] | Sequence[Any]
-) -> tuple[IndexArray, dict[Hashable, int]]:
-    """Return the number of each object, in order of first appearance.
-
-    Returns
-    -------
-    codes : ndarray of int64, shape (n,)
-    index : dict
-        The number of each distinct object, in ascending order.
-
-    Raises
-    ------
-    TypeError
-        If an object does not hash; the first row is named.
-    """
-    index: defaultdict[Hashable, int] = defaultdict()
-    index.default_factory = index.__len__  # what is not there yet takes the next number
-    codes = np.empty(len(values), dtype=np.int64)
-    for start, part in _chunks(values):
-        try:
-            codes[start : start + len(part)] = list(map(index.__getitem__, part))
-        except TypeError:
-            _refuse_unhashable(name, part, start)
-            raise
-    return codes, dict(index)
-
-
-def _refuse_unhashable(name: str, labels: Sequence[Any], start: int) -> None:
-    for row, label in enumerate(labels, start):
-        try:
-            hash(label)
-        except TypeError as error:
-            msg = f"{name} must be {_EXPECTED}, but {name}[{row}] does not: {error}"
-            raise TypeError(msg) from None
-
-
-def refuse_missing(name: str, row: int, group: str) -> NoReturn:
-    """Raise the error for a missing key or label."""
-    cure = f"drop such rows or give them a {group} of their own"
-    msg = f"{name} must not be missing, but {name}[{row}] is: {cure}"
-    raise ValueError(msg)
-
-
-def is_missing(label: object) -> bool:
-    """Tell whether an object stands for a missing value.
-
-    None, pandas' NA and NaT, NumPy's NaT, and whatever else differs from itself, as NaN of any type does.
-    """
-    if type(label).__name__ in _MISSING:
-        return True
-    if isinstance(label, np.datetime64 | np.timedelta64):
-        return bool(np.isnat(label))
-    try:
-        differs: object = label != label
-    except ArithmeticError:  # a signalling NaN of decimal
-        return True
-    return isinstance(differs, bool | np.bool_) and bool(differs)
-
-
-def first_row(where: npt.NDArray[np.bool_]) -> int:
-    """Return the position of the first True."""
-    return int(np.argmax(where))
-
-
-def code_type(n_codes: int) -> np.dtype[np.signedinteger[Any]]:
-    """Return the smallest signed integer type that holds ``n_codes`` codes from 0."""
-    for bits in (8, 16, 32):
-        if n_codes <= 2 ** (bits - 1):
-            return np.dtype(f"i{bits // 8}")
-    return np.dtype(np.int64)

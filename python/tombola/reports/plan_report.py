@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .._base.report import Report
 from .._base.types import IndexArray
-from ..labels.weights import Classes
+from ..labels.classes import Classes
 from ..plans.plan import Plan
 
 __all__ = ["Choice", "PlanReport", "Sample", "count_deviation", "make_report", "read_sample"]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.types import IndexArray
-from ..labels.numbering import factorize
+from ..labels.numbering import categorical, is_missing, number_sorted
 from .base import CsrRows
 from .csr_rows import sort_rows
 from .rows import check_rows
@@ -176,10 +176,8 @@ def _adopt_csr(matrix: Any) -> CsrRows:
 
 
 def _column(name: str, column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
-    values = getattr(column, "cat", column)  # a pandas Series of categories
-    if hasattr(values, "codes") and hasattr(values, "categories"):
-        codes = np.asarray(values.codes).astype(np.int64)
-        categories = np.asarray(values.categories)
+    if (found := categorical(column)) is not None:
+        codes, categories = found[0].astype(np.int64), np.asarray(found[1])
         return codes, categories.astype(np.str_) if categories.dtype.kind in "OU" else categories
     array = np.asarray(column)
     if array.ndim == 0:
@@ -192,13 +190,7 @@ def _column(name: str, column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any] 
     if array.ndim == 1 and array.dtype.kind in "OUT":
         texts = array.tolist()
         missing = np.array([not isinstance(text, str) for text in texts], dtype=np.bool_)
-        if all(map(_is_missing, array[missing].tolist())):
-            return factorize(texts, missing)
+        if all(map(is_missing, array[missing].tolist())):
+            return number_sorted(texts, missing)
     msg = f"column {name!r} must hold numbers, text or categories, but has dtype {array.dtype}"
     raise TypeError(msg)
-
-
-def _is_missing(value: object) -> bool:
-    if value is None or type(value).__name__ == "NAType":  # pandas.NA, which compares with nothing
-        return True
-    return isinstance(value, float) and value != value

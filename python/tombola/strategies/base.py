@@ -19,7 +19,7 @@ import numpy.typing as npt
 from .. import _core
 from .._base.checks import ROWS_LIMIT, check_bool, check_integer, index_array
 from .._base.types import IndexArray
-from ..labels.weights import Classes, factorise
+from ..labels.classes import Classes, factorise
 from ..plans.plan import Plan
 from ..reports.plan_report import Choice, PlanReport, Sample, make_report, read_sample
 

@@ -22,7 +22,7 @@ from ..labels.boundaries import (
     longest_of_buckets,
     quantile_boundaries,
 )
-from ..labels.keys import first_row
+from ..labels.numbering import first_row
 from ..plans.plan import Plan
 from ..reports.group_report import bucket_entries
 from ..reports.plan_report import Sample

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from .. import _core
 from .._base.checks import check_integer, check_number
-from ..labels.weights import Classes, class_weights, factorise
+from ..labels.classes import Classes, factorise
+from ..labels.weights import class_weights
 from .base import Batching
 from .weighted import WeightedStrategy
 

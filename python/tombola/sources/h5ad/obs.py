@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ...labels.numbering import factorize
+from ...labels.numbering import number_sorted
 from .elements import attribute, dataset, decoded, encoding, index_name, is_text, listed, place, read_array
 from .errors import BadFileError, MissingElementError
 
@@ -165,7 +165,7 @@ def _from_dataset(obs: h5py.Group, name: str, where: str) -> ObsColumn:
 
 
 def _text(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_] | None = None) -> ObsColumn:
-    codes, categories = factorize(decoded(values), missing)
+    codes, categories = number_sorted(decoded(values), missing)
     return ObsColumn(codes, categories, is_sorted=True)
 
 
