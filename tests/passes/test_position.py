@@ -261,17 +261,24 @@ def test_more_steps_than_the_epoch_has_are_refused(n_batches: int, world_size: i
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"even": "equal"}, "even must be one of 'drop', 'pad', 'none', but got 'equal'"),
-        ({"world_size": 0}, "world_size must be an integer >= 1, but got 0"),
-        ({"world_size": 2, "rank": 2}, "rank must be below world_size = 2, but got 2"),
-        ({"rank": -1}, "rank must be an integer >= 0, but got -1"),
-        ({"worker": 1}, "worker must be below workers = 1, but got 1"),
+        ({"even": "equal"}, 'even must be "drop" or "pad" or "none", but is "equal"'),
+        ({"world_size": 0}, "world_size must be an integer >= 1, but is 0"),
+        ({"world_size": 2, "rank": 2}, "rank must be an integer >= 0 and < 2, but is 2"),
+        ({"rank": -1}, "rank must be an integer >= 0, but is -1"),
+        ({"worker": 1}, "worker must be an integer >= 0 and < 1, but is 1"),
     ],
 )
 def test_bad_arguments_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Schedule(10).share(Position(0), **options)
-    with pytest.raises(ValueError, match="window_batches must be an integer >= 1, but got 0"):
+    with pytest.raises(ValueError, match="window_batches must be an integer >= 1, but is 0"):
         Schedule(10, 0)
     with pytest.raises(IndexError, match=r"step must be in \[-10, 10\), but got 10"):
         Schedule(10).share(Position(0))[10]
+
+
+def test_wrong_types_of_a_position_are_named() -> None:
+    with pytest.raises(TypeError, match="epoch must be an integer >= 0, but is 'a'"):
+        Position("a")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"steps must be an integer >= 0, but is 1\.5"):
+        Position(0, ((1, 1.5),))  # type: ignore[arg-type]

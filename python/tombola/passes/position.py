@@ -20,6 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
+from .._base.checks import check_choice, check_integer
+
 __all__ = ["Even", "Position", "Schedule", "Share"]
 
 Even = Literal["drop", "pad", "none"]
@@ -48,11 +50,11 @@ class Position:
     spans: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        _require_count("epoch", self.epoch, 0)
+        object.__setattr__(self, "epoch", check_integer("epoch", self.epoch))
         merged: list[tuple[int, int]] = []
-        for world_size, steps in self.spans:
-            _require_count("world_size", world_size, 1)
-            _require_count("steps", steps, 0)
+        for span in self.spans:
+            world_size = check_integer("world_size", span[0], minimum=1)
+            steps = check_integer("steps", span[1])
             if merged and merged[-1][0] == world_size:
                 merged[-1] = (world_size, merged[-1][1] + steps)
             elif steps:
@@ -114,8 +116,8 @@ class Schedule:
     window_batches: int = 1
 
     def __post_init__(self) -> None:
-        _require_count("n_batches", self.n_batches, 0)
-        _require_count("window_batches", self.window_batches, 1)
+        check_integer("n_batches", self.n_batches)
+        check_integer("window_batches", self.window_batches, minimum=1)
 
     def remaining(self, position: Position) -> int:
         """Return how many batches of the epoch `position` leaves."""
@@ -152,16 +154,14 @@ class Schedule:
 
         Raises
         ------
-        ValueError
-            If an argument is out of range, or `position` takes more steps than an epoch of this length has.
+        TypeError, ValueError
+            If an argument is of a wrong type or out of range, or `position` takes more steps than an epoch of this length has.
         """
-        if even not in get_args(Even):
-            message = f"even must be one of {', '.join(map(repr, get_args(Even)))}, but got {even!r}"
-            raise ValueError(message)
-        _require_count("world_size", world_size, 1)
-        _require_count("workers", workers, 1)
-        _require_below("rank", rank, "world_size", world_size)
-        _require_below("worker", worker, "workers", workers)
+        check_choice("even", even, get_args(Even))
+        check_integer("world_size", world_size, minimum=1)
+        check_integer("workers", workers, minimum=1)
+        check_integer("rank", rank, limit=world_size)
+        check_integer("worker", worker, limit=workers)
         readers, reader = world_size * workers, worker * world_size + rank
         state = self._after(position)
         taken = 0
@@ -333,16 +333,3 @@ def _without(parts: Iterable[range], count: int) -> tuple[range, ...]:
             kept.append(part[max(count, 0) :])
         count -= len(part)
     return tuple(kept)
-
-
-def _require_count(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        message = f"{name} must be an integer >= {least}, but got {value!r}"
-        raise ValueError(message)
-
-
-def _require_below(name: str, value: int, limit_name: str, limit: int) -> None:
-    _require_count(name, value, 0)
-    if value >= limit:
-        message = f"{name} must be below {limit_name} = {limit}, but got {value}"
-        raise ValueError(message)
