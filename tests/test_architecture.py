@@ -1,77 +1,65 @@
-"""The shape of the code: imports run one way, the core knows no Python, files stay short.
+"""The shape of the code: a room a concept, imports run one way, the core knows no Python, files stay short.
 
-Data flows keys, strategy, plan, sampler or loader, rows, training; imports follow it. `LAYERS` says for
-each module of the package which of its neighbours and which other packages it may import. Imports for type
-checking only count among neighbours, not among other packages.
+Data walk through the rooms in the order of `ROOMS`; imports follow it. `ROOMS` says for each room which
+others and which packages its files may import. Imports for type checking and within functions count like
+others, but types of other packages may be named anywhere. There is no cycle, neither between rooms nor
+between files. `test_cpp_architecture` says the same of C++.
 """
 
 import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from tests.import_graph import all_imports, file_graph, find_cycle, inside, room_graph
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "python" / "tombola"
 MAX_LINES = 350
 
 
-class Layer(NamedTuple):
-    """Modules and what they may import, each a list of names; a name covers all modules below it."""
+class Room(NamedTuple):
+    """What one room, or a part of it, may import besides itself: names that cover all modules below them."""
 
-    modules: str
-    neighbours: str
+    name: str
+    rooms: str
     packages: str
 
 
-ENGINE = (
-    "_validation keys buckets permutations strategies plan report group_report padding weights alias "
-    "sum_tree _core _version"
-)
-BELOW_TRAINING = f"{ENGINE} _plot_style position samplers dropin collate sources loader replay"
-LAYERS = (
-    Layer("_version _core", "", "numpy"),
-    Layer(ENGINE, ENGINE, "numpy"),
-    Layer("position", "", ""),
-    Layer("_plot_style", "", ""),
-    Layer("_epochs _epoch_methods", f"{ENGINE} position _epochs", ""),
-    Layer("samplers", f"{ENGINE} position _epochs _epoch_methods", "numpy torch"),
-    Layer("dropin", f"{ENGINE} position samplers", "numpy torch"),
-    Layer("collate", "_validation", "numpy torch"),
-    Layer("sources", "sources _validation _core", "numpy h5py hdf5plugin"),
-    Layer("_prefetch", "", ""),
-    Layer("_windows", f"{ENGINE} position sources.base", "numpy torch"),
-    Layer(
-        "loader",
-        f"{ENGINE} position _epochs _epoch_methods _prefetch _windows sources.base",
-        "numpy torch",
+DOOR = "__init__"
+ENGINE = "_base _core labels draws plans reports strategies"
+ROOMS = (
+    Room("_version", "", ""),
+    Room("_base", "", "numpy"),
+    Room("_core", "_base", "numpy"),
+    Room("labels", "_base _core", "numpy"),
+    Room("draws", "_base _core labels", "numpy"),
+    Room("plans", "_base _core", "numpy"),
+    Room("reports", "_base _core labels plans", "numpy"),
+    Room("strategies", "_base _core labels plans reports", "numpy"),
+    Room("passes", "_base plans strategies", ""),
+    Room("samplers", "_base labels plans strategies passes", "numpy torch"),
+    Room("sources.h5ad", "_base _core labels sources", "numpy h5py hdf5plugin"),
+    Room("sources", "_base _core labels", "numpy"),
+    Room("loading", "_base plans strategies passes sources.base", "numpy torch"),
+    Room("replay", "_base _core draws", "numpy torch numba llvmlite matplotlib"),
+    Room("training", "_base _core draws passes sources.base", "numpy torch rich"),
+    Room(
+        "experiments",
+        f"{DOOR} {ENGINE} passes samplers sources loading training",
+        "numpy torch h5py matplotlib rich pydantic yaml torchmetrics optuna",
     ),
-    Layer("replay.buffer_plot", "_plot_style replay", "numpy matplotlib"),
-    Layer("replay", f"{ENGINE} replay", "numpy torch numba llvmlite"),
-    Layer("training", f"{ENGINE} position sources.base training", "numpy torch rich"),
-    Layer("__init__", BELOW_TRAINING, ""),
-    Layer(
-        "experiments.sweep",
-        f"__init__ {BELOW_TRAINING} training experiments",
-        "numpy matplotlib rich pydantic yaml optuna",
-    ),
-    Layer(
-        "experiments.train experiments.config_files",
-        f"__init__ {BELOW_TRAINING} training experiments",
-        "numpy torch matplotlib pydantic yaml torchmetrics",
-    ),
-    Layer(
-        "experiments", f"__init__ {BELOW_TRAINING} training experiments", "numpy torch h5py matplotlib rich"
-    ),
-    Layer(
-        "cli __main__",
-        f"__init__ {BELOW_TRAINING} training experiments cli",
+    Room(
+        "cli",
+        f"{DOOR} {ENGINE} passes samplers sources loading training experiments",
         "numpy torch h5py matplotlib rich typer",
     ),
+    Room(DOOR, f"_version {ENGINE} passes samplers sources loading replay", ""),
 )
 
 
@@ -79,111 +67,111 @@ def _belongs(module: str, names: str) -> bool:
     return any(module == name or module.startswith(name + ".") for name in names.split())
 
 
-def _module_name(package: Path, path: Path) -> str:
-    parts = path.relative_to(package).with_suffix("").parts
-    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
-
-
-def _is_type_checking(test: ast.expr) -> bool:
-    return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
-        isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
-    )
-
-
-def _import_nodes(
-    node: ast.AST, type_only: bool = False
-) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        yield node, type_only
-    elif isinstance(node, ast.If) and _is_type_checking(node.test):
-        for guarded in node.body:
-            yield from _import_nodes(guarded, True)
-        for otherwise in node.orelse:
-            yield from _import_nodes(otherwise, type_only)
-    else:
-        for child in ast.iter_child_nodes(node):
-            yield from _import_nodes(child, type_only)
-
-
-def _imports(package: Path, path: Path) -> Iterator[tuple[int, str, bool]]:
-    """(line, absolute dotted name, type-checking only) of every import.
-
-    Names of the package's root that are no modules come as `<package>.__init__`.
-    """
-    parents = [package.name, *path.relative_to(package).parts[:-1]]
-    for node, type_only in _import_nodes(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                name = alias.name if alias.name != package.name else f"{package.name}.__init__"
-                yield node.lineno, name, type_only
-            continue
-        start = parents[: len(parents) - node.level + 1] if node.level else []
-        base = ".".join([*start, *([node.module] if node.module else [])])
-        for alias in node.names:
-            folder = package.parent / Path(*base.split("."))
-            is_module = any((folder / f"{alias.name}{end}").exists() for end in ("", ".py", ".pyi"))
-            if is_module:
-                yield node.lineno, f"{base}.{alias.name}", type_only
-            else:
-                yield node.lineno, base if base != package.name else f"{package.name}.__init__", type_only
-
-
 def import_offences(package: Path) -> list[str]:
-    """Every import of the package that its layer does not allow, one line each."""
+    """Every import of the package that its room does not allow, one line each."""
     offences = []
-    for path in sorted([*package.rglob("*.py"), *package.rglob("*.pyi")]):
-        module = _module_name(package, path)
-        layer = next((layer for layer in LAYERS if _belongs(module, layer.modules)), None)
-        if layer is None:
-            offences.append(f"{module}: belongs to no layer; name it in LAYERS")
+    for module, imports in all_imports(package).items():
+        room = next((room for room in ROOMS if _belongs(module, room.name)), None)
+        if room is None:
+            offences.append(f"{module}: belongs to no room; name it in ROOMS")
             continue
-        for line, name, type_only in _imports(package, path):
-            top, _, rest = name.partition(".")
-            if top == package.name:
-                allowed = _belongs(rest, layer.neighbours) or _belongs(rest, layer.modules)
+        for line, name, type_only in imports:
+            known_as = inside(package, name)
+            if known_as is not None:
+                allowed = _belongs(known_as, room.rooms) or _belongs(known_as, room.name)
             else:
-                allowed = type_only or top in sys.stdlib_module_names or top in layer.packages.split()
+                top = name.partition(".")[0]
+                allowed = type_only or top in sys.stdlib_module_names or top in room.packages.split()
             if not allowed:
                 offences.append(f"{module}:{line} imports {name}")
     return offences
 
 
-def test_imports_run_one_way() -> None:
+def test_imports_follow_the_rooms() -> None:
     assert import_offences(PACKAGE) == []
+
+
+def test_no_cycle_between_files_or_rooms() -> None:
+    files = file_graph(PACKAGE)
+    assert len(files) > 100
+    assert "plans.plan" in files["strategies.base"]
+    assert find_cycle(files) == []
+    rooms = room_graph(files)
+    assert "strategies" in rooms["passes"]
+    assert find_cycle(rooms) == []
+
+
+def test_rooms_stand_in_the_order_of_imports() -> None:
+    """What a room may import stands above it, so that `ROOMS` reads as the road of the data."""
+    above: set[str] = set()
+    for room in ROOMS:
+        own = room.name.partition(".")[0]
+        allowed = {name.partition(".")[0] for name in room.rooms.split()} - {own}
+        assert allowed - {DOOR} <= above, room.name
+        above.add(own)
+
+
+def test_what_is_imported_by_name_is_seen() -> None:
+    """`import_module` would hide an import; only doors use it, and name the same for type checking."""
+    hidden = [path for path in PACKAGE.rglob("*.py") if "import_module" in path.read_text(encoding="utf-8")]
+    assert {path.name for path in hidden} == {"__init__.py"}
+
+
+def test_every_room_says_what_it_is() -> None:
+    for room in ROOMS:
+        folder = PACKAGE / room.name.replace(".", "/")
+        if folder.is_dir():
+            text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+            assert text is not None, room.name
+            assert re.search(r"^In: .+ Out: ", text, re.MULTILINE | re.DOTALL), room.name
+            assert re.search(r"^May import: ", text, re.MULTILINE), room.name
+
+
+def test_the_root_is_the_door_alone() -> None:
+    files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
+    assert {name for name in files if not name.startswith("_core.cpython")} == {
+        "__init__.py",
+        "_core.pyi",
+        "_version.py",
+        "py.typed",
+    }
 
 
 @pytest.mark.parametrize(
     ("path", "text", "offence"),
     [
-        ("plan.py", "import torch", "plan:1 imports torch"),
-        ("plan.py", "def f():\n    import torch.utils", "plan:2 imports torch.utils"),
+        ("plans/plan.py", "import torch", "plans.plan:1 imports torch"),
+        ("plans/plan.py", "def f():\n    import torch.utils", "plans.plan:2 imports torch.utils"),
         ("strategies/block.py", "from torch import nn", "strategies.block:1 imports torch"),
-        ("plan.py", "from .samplers import X", "plan:1 imports tombola.samplers"),
-        ("plan.py", "from . import samplers", "plan:1 imports tombola.samplers"),
-        ("strategies/a.py", "from ..loader import X", "strategies.a:1 imports tombola.loader"),
-        ("plan.py", "from tombola import Loader", "plan:1 imports tombola.__init__"),
-        ("plan.py", "import tombola", "plan:1 imports tombola.__init__"),
-        ("samplers.py", "import tombola.sources.h5ad", "samplers:1 imports tombola.sources.h5ad"),
-        ("loader.py", "from .sources.h5ad import H", "loader:1 imports tombola.sources.h5ad"),
-        ("sources/h5ad.py", "from ..plan import P", "sources.h5ad:1 imports tombola.plan"),
+        ("plans/plan.py", "from ..samplers.a import X", "plans.plan:1 imports tombola.samplers.a"),
+        ("plans/plan.py", "from .. import samplers", "plans.plan:1 imports tombola.samplers"),
+        ("strategies/a.py", "from ..loading import X", "strategies.a:1 imports tombola.loading"),
+        ("plans/plan.py", "from tombola import Loader", "plans.plan:1 imports tombola.__init__"),
+        ("plans/plan.py", "import tombola", "plans.plan:1 imports tombola.__init__"),
+        ("samplers/a.py", "import tombola.sources.base", "samplers.a:1 imports tombola.sources.base"),
+        ("loading/a.py", "from ..sources.h5ad.b import H", "loading.a:1 imports tombola.sources.h5ad.b"),
+        ("loading/a.py", "from ..sources import H", "loading.a:1 imports tombola.sources"),
+        ("sources/h5ad/a.py", "from ...plans.b import P", "sources.h5ad.a:1 imports tombola.plans.b"),
+        ("sources/arrays.py", "import h5py", "sources.arrays:1 imports h5py"),
         ("experiments/train.py", "from .. import cli", "experiments.train:1 imports tombola.cli"),
-        ("position.py", "import numpy", "position:1 imports numpy"),
-        ("keys.py", "import pandas", "keys:1 imports pandas"),
-        ("dropin.py", "from .loader import X", "dropin:1 imports tombola.loader"),
-        ("collate.py", "from .plan import P", "collate:1 imports tombola.plan"),
-        ("strange.py", "", "strange: belongs to no layer; name it in LAYERS"),
+        ("training/a.py", "from ..experiments import b", "training.a:1 imports tombola.experiments"),
+        ("reports/a.py", "from ..strategies.base import S", "reports.a:1 imports tombola.strategies.base"),
+        ("passes/position.py", "import numpy", "passes.position:1 imports numpy"),
+        ("labels/keys.py", "import pandas", "labels.keys:1 imports pandas"),
+        ("_base/a.py", "from .. import _core", "_base.a:1 imports tombola._core"),
+        ("strange.py", "", "strange: belongs to no room; name it in ROOMS"),
+        ("strange/a.py", "", "strange.a: belongs to no room; name it in ROOMS"),
         (
-            "plan.py",
-            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .loader import X",
-            "plan:3 imports tombola.loader",
+            "plans/plan.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..loading.a import X",
+            "plans.plan:3 imports tombola.loading.a",
         ),
     ],
 )
 def test_an_offence_is_found(tmp_path: Path, path: str, text: str, offence: str) -> None:
-    package = tmp_path / "tombola"
-    for name, content in (("samplers.py", ""), ("cli/__init__.py", ""), (path, text)):
-        (package / name).parent.mkdir(parents=True, exist_ok=True)
-        (package / name).write_text(content, encoding="utf-8")
+    package = _planted(
+        tmp_path, {path: text, "samplers/__init__.py": "", "cli/__init__.py": "", "_core.pyi": ""}
+    )
     assert import_offences(package) == [offence]
 
 
@@ -191,20 +179,56 @@ def test_an_offence_is_found(tmp_path: Path, path: str, text: str, offence: str)
     ("path", "text"),
     [
         (
-            "plan.py",
-            "import math\nimport numpy as np\nfrom ._core import Plan\nfrom .strategies.base import S",
+            "strategies/a.py",
+            "import math\nimport numpy as np\nfrom .._core import Plan\nfrom ..plans.plan import S",
         ),
-        ("plan.py", "import typing\nif typing.TYPE_CHECKING:\n    import pandas"),
-        ("loader.py", "import torch\nfrom tombola.sources.base import Source\nfrom . import position"),
+        ("plans/plan.py", "import typing\nif typing.TYPE_CHECKING:\n    import pandas"),
+        (
+            "loading/a.py",
+            "import torch\nfrom tombola.sources.base import Source\nfrom ..passes import position",
+        ),
         ("cli/run.py", "import typer\nfrom ..experiments.train import x\nfrom tombola import Loader"),
     ],
 )
 def test_right_imports_pass(tmp_path: Path, path: str, text: str) -> None:
-    package = tmp_path / "tombola"
-    (package / path).parent.mkdir(parents=True)
-    (package / "position.py").write_text("", encoding="utf-8")
-    (package / path).write_text(text, encoding="utf-8")
+    package = _planted(tmp_path, {path: text, "passes/position.py": ""})
     assert import_offences(package) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "cycle"),
+    [
+        ({"a/x.py": "from .y import A", "a/y.py": "from .x import B"}, {"a.x", "a.y"}),
+        ({"a/x.py": "def f():\n    from . import y", "a/y.py": "from . import x"}, {"a.x", "a.y"}),
+        (
+            {
+                "a/x.py": "import typing\nif typing.TYPE_CHECKING:\n    from ..b.y import A",
+                "b/y.py": "from ..c.z import B",
+                "c/z.py": "import tombola.a.x",
+            },
+            {"a.x", "b.y", "c.z"},
+        ),
+        ({"a/__init__.py": "from .x import X", "a/x.py": "from ..a import Y"}, {"a", "a.x"}),
+        ({"__init__.py": "from .a.x import X", "a/x.py": "from tombola import Y"}, {"__init__", "a.x"}),
+    ],
+)
+def test_a_cycle_between_files_is_found(tmp_path: Path, files: dict[str, str], cycle: set[str]) -> None:
+    assert set(find_cycle(file_graph(_planted(tmp_path, files)))) == cycle
+
+
+def test_a_cycle_between_rooms_is_found(tmp_path: Path) -> None:
+    files = {"a/x.py": "from ..b import u", "a/y.py": "", "b/u.py": "", "b/v.py": "from ..a.y import Y"}
+    graph = file_graph(_planted(tmp_path, files))
+    assert find_cycle(graph) == []
+    assert set(find_cycle(room_graph(graph))) == {"a", "b"}
+
+
+def _planted(folder: Path, files: Mapping[str, str]) -> Path:
+    package = folder / "tombola"
+    for path, text in files.items():
+        (package / path).parent.mkdir(parents=True, exist_ok=True)
+        (package / path).write_text(text, encoding="utf-8")
+    return package
 
 
 def test_core_knows_no_python() -> None:

@@ -155,7 +155,8 @@ class Schedule:
         Raises
         ------
         TypeError, ValueError
-            If an argument is of a wrong type or out of range, or `position` takes more steps than an epoch of this length has.
+            If an argument is of a wrong type or out of range, or `position` takes more steps than an epoch of
+            this length has.
         """
         check_choice("even", even, get_args(Even))
         check_integer("world_size", world_size, minimum=1)
