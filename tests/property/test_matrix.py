@@ -26,7 +26,7 @@ from tombola import (
     SeriesRoundRobin,
     Streaming,
 )
-from tombola.passes.position import Even
+from tombola.passes.schedule import Even
 from tombola.plans.plan import Plan
 from tombola.strategies.base import Strategy
 

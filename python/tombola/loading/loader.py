@@ -1,7 +1,7 @@
 """A loader: batches of rows as tensors, read a fetch window at a time.
 
 Rule: the plan says which rows form a fetch window; the source reads them once, in sorted order; batches are
-cut out of the window. Which windows a rank takes is the matter of `tombola.passes.position`, which pass comes
+cut out of the window. Which windows a rank takes is the matter of `tombola.passes.schedule`, which pass comes
 next that of `tombola.passes.epochs`, as for the batch sampler. A thread keeps the next windows ready.
 
 Complexity: one read of each window, one copy of its rows a batch; memory of ``prefetch + 1`` windows.
@@ -16,7 +16,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from .._base.checks import check_integer
 from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs, PassIterator
-from ..passes.position import Even, Share
+from ..passes.schedule import Even, Share
 from ..sources.base import Source
 from .prefetch import in_order
 from .windows import by_window, read_window

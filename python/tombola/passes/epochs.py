@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, cast, ge
 
 from .._base.checks import check_bool, check_choice, check_integer
 from ..strategies.base import Strategy
-from .position import Even, Position, Schedule, Share
+from .position import Position
+from .schedule import Even, Schedule, Share
 
 if TYPE_CHECKING:
     from ..plans.plan import Plan
@@ -43,7 +44,7 @@ class Epochs:
     n : int or None
         Rows, as `Strategy.plan` takes it.
     by_window : bool
-        Whether a rank takes whole fetch windows rather than batches, see `tombola.passes.position`.
+        Whether a rank takes whole fetch windows rather than batches, see `tombola.passes.schedule`.
     rank, world_size : int or None
         Both or neither; without them torch.distributed is asked at the beginning of each pass.
 

@@ -1,6 +1,6 @@
 """Batch samplers for torch's DataLoader.
 
-Rule: `tombola.passes.position` says which batches of an epoch a rank takes and `tombola.passes.epochs` which
+Rule: `tombola.passes.schedule` says which batches of an epoch a rank takes and `tombola.passes.epochs` which
 pass comes next; here they are read. Whole fetch windows are asked of the plan in one call, first one and then
 ever more up to 65,536 rows, so that the first batch comes at once and later ones cost a slice each.
 
@@ -18,7 +18,7 @@ from .._base.checks import check_bool
 from .._base.types import IndexArray
 from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs, PassIterator
-from ..passes.position import Even, Share
+from ..passes.schedule import Even, Share
 
 if TYPE_CHECKING:
     from ..plans.plan import Plan

@@ -9,7 +9,7 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from ..passes.position import Even
+from ..passes.schedule import Even
 from ..strategies.bucketed import Bucketed
 from ..strategies.series import SeriesRoundRobin, SeriesSchedule
 from .batch_sampler import PlanBatchSampler

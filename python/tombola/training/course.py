@@ -69,7 +69,7 @@ class Course:
     @property
     def batch(self) -> int:
         """Batches of the chunk that are consumed by each rank."""
-        return sum(steps for _, steps in self.position.spans)
+        return self.position.steps
 
     def begin_chunk(self, start: int) -> None:
         """Go to the start of a chunk of the epoch."""

@@ -120,7 +120,7 @@ def open_stream(
     try:
         loader = make_loader(chunk)
         seekable, by_seek = _way(loader, resume_by, is_elastic)
-        consumed = sum(steps for _, steps in position.spans)
+        consumed = position.steps
         epoch = 0 if seekable is None else seekable.epoch
         if isinstance(loader, Sequence):
             batches: Iterator[Any] = map(loader.__getitem__, range(consumed, len(loader)))

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain, groupby, zip_longest
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tombola.passes.position import Even, Position, Schedule
+from tombola.passes.position import Position
+from tombola.passes.schedule import Even, Schedule
 
 EVEN: tuple[Even, ...] = ("drop", "pad", "none")
 
@@ -222,7 +223,7 @@ def test_neighbours_are_merged(spans: list[tuple[int, int]], merged: tuple[tuple
     assert hash(position) == hash(Position(0, merged))
 
 
-@given(st.integers(0, 2**63), st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2**60)), max_size=4))
+@given(st.integers(0, 2**63 - 1), st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2**60)), max_size=4))
 def test_json_round_trip(epoch: int, spans: list[tuple[int, int]]) -> None:
     position = Position(epoch, tuple(spans))
     state = position.to_dict()
@@ -282,3 +283,78 @@ def test_wrong_types_of_a_position_are_named() -> None:
         Position("a")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"steps must be an integer >= 0, but is 1\.5"):
         Position(0, ((1, 1.5),))  # type: ignore[arg-type]
+
+
+def test_a_begun_step_is_kept_and_merged() -> None:
+    position = Position(0).advanced(4, 2, 3)
+    assert position.spans == ((4, 2, 3),)
+    assert position.steps == 2
+    assert position.advanced(4, 0, 1) == Position(0, ((4, 3),))
+    assert position.advanced(4, 1, 2).spans == ((4, 4, 1),)
+    assert position.advanced(2, 1).spans == ((4, 2, 3), (2, 1))
+    assert Position.from_dict(json.loads(json.dumps(position.to_dict()))) == position
+    with pytest.raises(ValueError, match="more must be an integer >= 0 and < 4, but is 4"):
+        Position(0, ((4, 1, 4),))
+
+
+def taken_in_turn(schedule: Schedule, position: Position, ranks: int, workers: int) -> list[list[int]]:
+    """The batches of each rank, as its worker processes give them: in turn, as long as they have some."""
+    delivered = []
+    for rank in range(ranks):
+        shares = [
+            list(
+                schedule.share(
+                    position, world_size=ranks, rank=rank, even="none", workers=workers, worker=worker
+                )
+            )
+            for worker in range(workers)
+        ]
+        turns = zip_longest(*shares)
+        delivered.append([batch for turn in turns for batch in turn if batch is not None])
+    return delivered
+
+
+@given(
+    st.integers(0, 60),
+    st.integers(1, 7),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.integers(0, 1000),
+    st.integers(1, 3),
+    st.integers(1, 4),
+)
+@example(30, 4, 1, 3, 400, 1, 2)
+@example(30, 4, 2, 3, 500, 2, 3)
+def test_worker_processes_go_on_from_any_batch(
+    n_batches: int, window_batches: int, ranks: int, workers: int, share: int, later: int, later_workers: int
+) -> None:
+    """However many batches each rank has taken, the same workers go on in order, others take all the rest."""
+    schedule = Schedule(n_batches, window_batches)
+    whole = taken_in_turn(schedule, Position(0), ranks, workers)
+    assert sorted(chain(*whole)) == list(range(n_batches))
+    count = len(whole[-1]) * share // 1000  # batches of each rank
+    steps, more = divmod(count, workers)
+    position = Position(0).advanced(ranks * workers, steps, more * ranks)
+    left = [batches[count:] for batches in whole]
+    assert schedule.remaining(position) == sum(map(len, left))
+    assert taken_in_turn(schedule, position, ranks, workers) == left
+    for further in range(len(left[-1])):
+        again = position.advanced(ranks * workers, *_in_steps(further, ranks, workers))
+        assert taken_in_turn(schedule, again, ranks, workers) == [batches[further:] for batches in left]
+    others = taken_in_turn(schedule, position, later, later_workers)
+    assert sorted(chain(*others)) == sorted(chain(*left))
+
+
+def _in_steps(count: int, ranks: int, workers: int) -> tuple[int, int]:
+    steps, more = divmod(count, workers)
+    return steps, more * ranks
+
+
+def test_windows_that_are_begun_come_in_order() -> None:
+    """Three readers took a batch of their windows, the first one two; two readers take what is left of them."""
+    position = Position(0).advanced(3, 1, 1)
+    schedule = Schedule(n_batches=12, window_batches=3)
+    assert [list(schedule.share(position, world_size=2, rank=rank)) for rank in range(2)] == [
+        [2, 5, 8, 10],
+        [4, 7, 9, 11],
+    ]
