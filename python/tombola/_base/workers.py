@@ -1,0 +1,29 @@
+"""Whether this process is a worker of a torch DataLoader. Torch is never imported: a worker has it already."""
+
+import sys
+from typing import NamedTuple
+
+__all__ = ["Worker", "loader_worker"]
+
+
+class Worker(NamedTuple):
+    """A worker process of a DataLoader.
+
+    Parameters
+    ----------
+    count, number : int
+        How many workers the DataLoader has, and which this is.
+    seed : int
+        What the DataLoader drew for this set of workers; the same for all of them.
+    """
+
+    count: int
+    number: int
+    seed: int
+
+
+def loader_worker() -> Worker | None:
+    """Return which worker this process is, None if it is none."""
+    data = sys.modules.get("torch.utils.data")
+    info = None if data is None else data.get_worker_info()
+    return None if info is None else Worker(info.num_workers, info.id, info.seed - info.id)
