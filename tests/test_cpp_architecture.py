@@ -79,9 +79,7 @@ def _cycle(edges: set[tuple[str, str]]) -> list[str]:
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        nodes = error.args[1][
-            :0:-1
-        ]  # each is included by the one in front of it; the last is the first again
+        nodes = error.args[1][:0:-1]  # each includes the next; what is given ends with its first
         first = nodes.index(min(nodes))
         return [" -> ".join([*nodes[first:], *nodes[:first], nodes[first]])]
     return []

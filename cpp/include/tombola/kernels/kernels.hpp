@@ -1,5 +1,5 @@
-// The loops that gain from vector units, as a table of functions that one source file (src/kernels/kernels.inc) fills
-// once for each instruction set. All of them compute with integers, or with doubles in a fixed order: every table gives
+// The loops that gain from vector units, as a table of functions that src/kernels/kernels.inc fills once for each
+// instruction set. All of them compute with integers, or with doubles in a fixed order: every table gives
 // the same bytes. The table is chosen at run time.
 #pragma once
 
