@@ -143,6 +143,14 @@ def test_tests_are_laid_out_like_the_core() -> None:
     assert len(set(names)) == len(names)
 
 
+def test_the_glossary_names_files_that_are_there() -> None:
+    text = (CPP.parent / "docs" / "glossary.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+/\w+\.(?:hpp|cpp|inc))`", text))
+    there = {re.sub(r"^(include/tombola|src)/", "", file) for file in _files(CPP)}
+    assert len(named) > 10
+    assert named - there == set()
+
+
 ALLOWED_FILES = {
     "include/tombola/base/types.hpp": "#pragma once\n#include <cstdint>\n",
     "include/tombola/kernels/kernels.hpp": '#include "tombola/base/types.hpp"\n',

@@ -18,10 +18,10 @@ extern const Kernels kernels_avx512;
 namespace {
 
 template <typename Index>
-void serve_all(const Wanted& wanted) {
-    const Index* const array = static_cast<const Index*>(wanted.array);
-    std::for_each_n(wanted.places, wanted.count, [&](u64 place) { prefetch_far(array + place); });
-    std::for_each_n(wanted.ready, wanted.ready_count, [&](u64& place) { place = array[place]; });
+void gather_all(const GatherAhead& ahead) {
+    const Index* const array = static_cast<const Index*>(ahead.array);
+    std::for_each_n(ahead.prefetch, ahead.prefetch_count, [&](u64 place) { prefetch_far(array + place); });
+    std::for_each_n(ahead.load, ahead.load_count, [&](u64& place) { place = array[place]; });
 }
 
 // Best first.
@@ -50,7 +50,7 @@ std::atomic<const Kernels*>& current() {
 
 }  // namespace
 
-void serve(const Wanted& wanted) { wanted.shift == 2 ? serve_all<u32>(wanted) : serve_all<u64>(wanted); }
+void gather_ahead(const GatherAhead& ahead) { ahead.shift == 2 ? gather_all<u32>(ahead) : gather_all<u64>(ahead); }
 
 const Kernels& kernels() noexcept { return *current().load(std::memory_order_relaxed); }
 

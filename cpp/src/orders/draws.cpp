@@ -180,7 +180,7 @@ void IidSequence::split_parts() {
 }
 
 // Draws [first, last) of the epoch and where their targets go.
-struct IidSequence::Wanted {
+struct IidSequence::Request {
     u64 first;
     u64 last;
     mass_t* targets;
@@ -188,17 +188,17 @@ struct IidSequence::Wanted {
 };
 
 // `count` draws, the first of them number `first` of the epoch, lie in node `node` of `level`.
-void IidSequence::descend(u32 level, u64 node, u64 first, u64 count, Wanted& wanted) const {
-    if (count == 0 || first >= wanted.last || first + count <= wanted.first) {
+void IidSequence::descend(u32 level, u64 node, u64 first, u64 count, Request& request) const {
+    if (count == 0 || first >= request.last || first + count <= request.first) {
         return;
     }
     if (level < depth_) {
         const u64 left = count_ones(Stream{split_key_, (u64{1} << level) + node}, 0, count);
-        descend(level + 1, 2 * node, first, left, wanted);
-        descend(level + 1, 2 * node + 1, first + left, count - left, wanted);
+        descend(level + 1, 2 * node, first, left, request);
+        descend(level + 1, 2 * node + 1, first + left, count - left, request);
         return;
     }
-    std::vector<u64>& points = *wanted.leaf;
+    std::vector<u64>& points = *request.leaf;
     const std::size_t counters = static_cast<std::size_t>((count + 1) / 2);
     points.resize(2 * counters);
     kernels().serial_words(leaf_key_, node, 0, counters, reinterpret_cast<u32*>(points.data()));
@@ -208,20 +208,20 @@ void IidSequence::descend(u32 level, u64 node, u64 first, u64 count, Wanted& wan
         point = prefix | point >> depth_;
     }
     std::sort(points.begin(), points.end());
-    const u64 from = std::max(first, wanted.first);
-    const u64 to = std::min(first + count, wanted.last);
+    const u64 from = std::max(first, request.first);
+    const u64 to = std::min(first + count, request.last);
     for (u64 i = from; i < to; ++i) {
-        wanted.targets[i - wanted.first] = multiply_high(points[i - first], table_->total());
+        request.targets[i - request.first] = multiply_high(points[i - first], table_->total());
     }
 }
 
 void IidSequence::make_targets(u64 start, std::size_t length, mass_t* targets) const {
     thread_local std::vector<u64> leaf;
-    Wanted wanted{.first = start, .last = start + length, .targets = targets, .leaf = &leaf};
+    Request request{.first = start, .last = start + length, .targets = targets, .leaf = &leaf};
     const auto after = std::upper_bound(before_.begin(), before_.end(), start);
-    for (u64 x = static_cast<u64>(after - before_.begin()) - 1; x + 1 < before_.size() && before_[x] < wanted.last;
+    for (u64 x = static_cast<u64>(after - before_.begin()) - 1; x + 1 < before_.size() && before_[x] < request.last;
          ++x) {
-        descend(part_depth_, x, before_[x], before_[x + 1] - before_[x], wanted);
+        descend(part_depth_, x, before_[x], before_[x + 1] - before_[x], request);
     }
 }
 

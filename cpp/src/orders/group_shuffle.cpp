@@ -40,9 +40,9 @@ u64 GroupShuffle::exact_member(u64 id, u64 count, u64 rank) const noexcept {
 
 // n <= at_once
 void GroupShuffle::exact(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out,
-                         const Wanted& wanted) const {
+                         const GatherAhead& ahead) const {
     u64 found[at_once];
-    if (kernels().group_exact(key_, ids, counts, ranks, n, wanted, found)) {
+    if (kernels().group_exact(key_, ids, counts, ranks, n, ahead, found)) {
         for (std::size_t i = 0; i < n; ++i) {
             found[i] = found[i] == group_undecided ? exact_member(ids[i], counts[i], ranks[i]) : found[i];
         }
@@ -60,16 +60,16 @@ void GroupShuffle::keyed(const u64* ids, const u64* counts, const u64* ranks, st
 }
 
 void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out,
-                      const Wanted& wanted) const {
-    bool served = false;
-    const auto serve_once = [&] {
-        if (!served) {
-            serve(wanted);
+                      const GatherAhead& ahead) const {
+    bool gathered = false;
+    const auto gather_once = [&] {
+        if (!gathered) {
+            gather_ahead(ahead);
         }
-        served = true;
+        gathered = true;
     };
     if (!shuffle_) {
-        serve(wanted);
+        gather_ahead(ahead);
         std::copy_n(ranks, n, out);
         return;
     }
@@ -84,11 +84,11 @@ void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::
             large += counts[t + i] > exact_rows ? 1U : 0U;
         }
         if (large == 0) {
-            exact(ids + t, counts + t, ranks + t, m, out + t, served ? Wanted{} : wanted);
-            served = true;
+            exact(ids + t, counts + t, ranks + t, m, out + t, gathered ? GatherAhead{} : ahead);
+            gathered = true;
             continue;
         }
-        serve_once();
+        gather_once();
         if (large == m) {
             keyed(ids + t, counts + t, ranks + t, m, out + t);
             continue;
@@ -108,7 +108,7 @@ void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::
             out[from[i]] = rank[i];
         }
     }
-    serve_once();
+    gather_once();
 }
 
 void GroupShuffle::fill(u64 id, u64 count, u64 first, std::size_t n, u64* out) const {

@@ -78,7 +78,7 @@ Buffer<Series<Index>> order_series(const GroupArrays<Index>& groups, u64 seed, u
     const Bijection order(groups.groups(), derive_key(seed, epoch, Purpose::series), exact_below);
     Buffer<Series<Index>> out(groups.groups());
     for_series(groups.groups(), [&](std::size_t, u64 first, u64 last) {
-        // Of one run the groups are chosen, while the offsets of the run in front of it are asked for; those of the
+        // Of one run the groups are chosen, while the offsets of the run in front of it are prefetched; those of the
         // third are read.
         constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
         u64 chosen[3][at_once];
@@ -88,9 +88,10 @@ Buffer<Series<Index>> order_series(const GroupArrays<Index>& groups, u64 seed, u
         };
         for (std::size_t step = 0; step < n_runs + 2; ++step) {
             const std::size_t before = step - 1;
-            const Wanted wanted{groups.offsets.data(), shift, chosen[before % 3], before < n_runs ? length(before) : 0};
+            const GatherAhead ahead{groups.offsets.data(), shift, chosen[before % 3],
+                                    before < n_runs ? length(before) : 0};
             if (step < n_runs) {
-                order.fill(first + step * at_once, length(step), chosen[step % 3], wanted);
+                order.fill(first + step * at_once, length(step), chosen[step % 3], ahead);
             }
             if (const std::size_t r = step - 2; r < n_runs) {
                 for (std::size_t i = 0; i < length(r); ++i) {

@@ -5,7 +5,7 @@
 namespace tombola {
 namespace {
 
-constexpr std::size_t at_once = 128;  // looked up together: memory is asked for ahead of need
+constexpr std::size_t at_once = 128;  // looked up together: memory is prefetched
 
 }  // namespace
 
@@ -18,9 +18,9 @@ SeriesRows<Index>::SeriesRows(const GroupArrays<Index>& groups, u64 most, u64 po
       series_(order_series(groups, seed, epoch, shuffle)),
       line_(series_, most, positions) {}
 
-// Runs of positions are in five steps at once: of one the words of the line are asked for; of the next the series are
-// found and asked for; of the third the members are placed, where the positions were, while those of the run in front
-// of it are asked for and those of the run in front of that one are read.
+// Runs of positions are in five steps at once: of one the words of the line are prefetched; of the next the series are
+// found and prefetched; of the third the members are placed, where the positions were, while those of the run in front
+// of it are prefetched and those of the run in front of that one are loaded.
 template <typename Index>
 void SeriesRows<Index>::at(const u64* positions, std::size_t count, u64* out) const {
     constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
@@ -40,16 +40,16 @@ void SeriesRows<Index>::at(const u64* positions, std::size_t count, u64* out) co
         if (const std::size_t r = step - 1; r < n_runs) {
             line_.at(positions + start(r), length(r), series[r % 2], ranks[r % 2], series_.data(), shift + 1);
         }
-        const std::size_t asked = step - 3;
-        const std::size_t read = step - 4;
-        Wanted wanted{members_, shift, nullptr, 0};
-        if (asked < n_runs) {
-            wanted.places = out + start(asked);
-            wanted.count = length(asked);
+        const std::size_t prefetched = step - 3;
+        const std::size_t loaded = step - 4;
+        GatherAhead ahead{members_, shift, nullptr, 0};
+        if (prefetched < n_runs) {
+            ahead.prefetch = out + start(prefetched);
+            ahead.prefetch_count = length(prefetched);
         }
-        if (read < n_runs) {
-            wanted.ready = out + start(read);
-            wanted.ready_count = length(read);
+        if (loaded < n_runs) {
+            ahead.load = out + start(loaded);
+            ahead.load_count = length(loaded);
         }
         if (const std::size_t r = step - 2; r < n_runs) {
             const std::size_t n = length(r);
@@ -59,12 +59,12 @@ void SeriesRows<Index>::at(const u64* positions, std::size_t count, u64* out) co
                 counts[i] = one.count;
             }
             u64* const places = out + start(r);
-            order_.at(ids, counts, ranks[r % 2], n, places, wanted);
+            order_.at(ids, counts, ranks[r % 2], n, places, ahead);
             for (std::size_t i = 0; i < n; ++i) {
                 places[i] += ids[i];
             }
         } else {
-            serve(wanted);
+            gather_ahead(ahead);
         }
     }
 }

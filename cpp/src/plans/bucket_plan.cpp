@@ -17,7 +17,7 @@ namespace {
 
 constexpr u64 exact_below = u64{1} << 16U;
 constexpr u64 rows_a_task = u64{1} << 16U;
-constexpr std::size_t at_once = 64;  // rows that are placed together, while those in front of them are asked for
+constexpr std::size_t at_once = 64;  // rows that are placed together, while those in front of them are prefetched
 constexpr std::size_t batches_at_once = 64;
 
 template <typename Index>
@@ -105,7 +105,7 @@ void BucketPlan<Index>::offsets(index_t start, index_t stop, std::span<index_t> 
     });
 }
 
-// The places of rows come first, into `out`; they are asked for while the next ones are computed, and rows take their
+// The places of rows come first, into `out`; they are prefetched while the next ones are computed, and rows take their
 // place as soon as they are there.
 template <typename Index>
 void BucketPlan<Index>::fill_batches(u64 first, u64 last, index_t* out) const {
@@ -113,16 +113,16 @@ void BucketPlan<Index>::fill_batches(u64 first, u64 last, index_t* out) const {
     const Index* const members = groups_.members.data();
     constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
     std::size_t placed = 0;
-    std::size_t asked = 0;
-    std::size_t read = 0;
-    const auto read_until = [&](std::size_t stop) {
-        for (; read < stop; ++read) {
-            out[read] = static_cast<index_t>(members[places[read]]);
+    std::size_t prefetched = 0;
+    std::size_t loaded = 0;
+    const auto load_until = [&](std::size_t stop) {
+        for (; loaded < stop; ++loaded) {
+            out[loaded] = static_cast<index_t>(members[places[loaded]]);
         }
     };
-    const auto ask_until = [&](std::size_t stop) {
-        for (; asked < stop; ++asked) {
-            prefetch_far(members + places[asked]);
+    const auto prefetch_until = [&](std::size_t stop) {
+        for (; prefetched < stop; ++prefetched) {
+            prefetch_far(members + places[prefetched]);
         }
     };
     visit_batches(first, last, [&](const Batch& batch, const u32* own) {
@@ -134,23 +134,28 @@ void BucketPlan<Index>::fill_batches(u64 first, u64 last, index_t* out) const {
             u64* const mine = places + placed;
             if (is_network) {
                 const std::size_t ready = placed - std::min<std::size_t>(placed, prefetch_distance);
-                const Wanted wanted{members, shift, places + asked, placed - asked, places + read, ready - read};
-                kernels().feistel_asking(network, batch.first + t, n, id, wanted, mine);
-                asked = placed;
-                read = ready;
+                const GatherAhead ahead{.array = members,
+                                        .shift = shift,
+                                        .prefetch = places + prefetched,
+                                        .prefetch_count = placed - prefetched,
+                                        .load = places + loaded,
+                                        .load_count = ready - loaded};
+                kernels().feistel_gathering(network, batch.first + t, n, id, ahead, mine);
+                prefetched = placed;
+                loaded = ready;
             } else {
                 rows_.fill(id, batch.count, batch.first + t, n, mine);
                 for (std::size_t i = 0; i < n; ++i) {
                     mine[i] += id;
                 }
-                ask_until(placed + n);
+                prefetch_until(placed + n);
             }
             placed += n;
-            read_until(asked - std::min<std::size_t>(asked, prefetch_distance));
+            load_until(prefetched - std::min<std::size_t>(prefetched, prefetch_distance));
         }
     });
-    ask_until(placed);
-    read_until(placed);
+    prefetch_until(placed);
+    load_until(placed);
 }
 
 template <typename Index>
@@ -189,12 +194,12 @@ BucketBatches::BucketBatches(const Groups& groups, std::span<const index_t> size
     u64 batches = 0;
     groups.visit([&](const auto& arrays) {
         for (u64 g = 0; g < arrays.groups(); ++g) {
-            const index_t wanted = sizes_.empty() ? batch_size : sizes_[g];
-            if (wanted < 1) {
+            const index_t given = sizes_.empty() ? batch_size : sizes_[g];
+            if (given < 1) {
                 throw std::invalid_argument("batch_sizes must be >= 1, but batch_sizes[" + std::to_string(g) +
-                                            "] = " + std::to_string(wanted));
+                                            "] = " + std::to_string(given));
             }
-            const u64 size = static_cast<u64>(wanted);
+            const u64 size = static_cast<u64>(given);
             const u64 count = u64{arrays.offsets[g + 1]} - arrays.offsets[g];
             firsts_[g] = batches;
             batches += count / size + (count % size != 0 && !drop_last ? 1 : 0);

@@ -77,13 +77,13 @@ void Bijection::fill(u64 first, std::size_t count, u64* out) const {
     kernels().feistel(feistel_, nullptr, first, count, out);
 }
 
-void Bijection::fill(u64 first, std::size_t count, u64* out, const Wanted& wanted) const {
+void Bijection::fill(u64 first, std::size_t count, u64* out, const GatherAhead& ahead) const {
     if (exact()) {
-        serve(wanted);
+        gather_ahead(ahead);
         fill(first, count, out);
         return;
     }
-    kernels().feistel_asking(feistel_, first, count, 0, wanted, out);
+    kernels().feistel_gathering(feistel_, first, count, 0, ahead, out);
 }
 
 void Bijection::at(const u64* in, std::size_t count, u64* out) const {

@@ -1,4 +1,4 @@
-// Asking for memory ahead of need.
+// Prefetching: asking for memory ahead of need.
 #pragma once
 
 namespace tombola {

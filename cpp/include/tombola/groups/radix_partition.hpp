@@ -37,9 +37,9 @@ struct Radix {
 // larger parts are faster.
 inline Radix make_radix(u64 n, u32 bits) {
     const u32 most = bits > 11U && bits <= 16U ? 9U : 11U;
-    const u32 wanted = std::min<u32>(static_cast<u32>(std::bit_width(n / rows_a_part)), most);
+    const u32 by_size = std::min<u32>(static_cast<u32>(std::bit_width(n / rows_a_part)), most);
     const u32 narrow = bits > 16U && bits <= 16U + most_part_bits && n > few_rows ? bits - 16U : 0U;
-    const u32 part_bits = std::min(std::max(wanted, narrow), bits);
+    const u32 part_bits = std::min(std::max(by_size, narrow), bits);
     return {n, part_bits, bits - part_bits};
 }
 

@@ -20,20 +20,20 @@ struct Feistel {
     u64 n;
 };
 
-// Elements that will be read soon, see prefetch.hpp: array[places[i]], of 4 or 8 bytes each. Kernels ask for them
-// while they compute: the queue of misses then never runs dry, and the work costs next to nothing beside it.
-// They also read what is `ready`.
-struct Wanted {
+// A gather out of an array that no cache holds, in two halves: some places are prefetched (prefetch.hpp), others, which
+// were prefetched long ago, are loaded. Kernels do it while they compute: the queue of misses then never runs dry, and
+// the work costs next to nothing beside it.
+struct GatherAhead {
     const void* array;
-    u32 shift;
-    const u64* places;
-    std::size_t count;
-    u64* ready = nullptr;  // places that were asked for long ago, to be replaced by their elements
-    std::size_t ready_count = 0;
+    u32 shift;  // of 2^shift bytes an element: 2 or 3
+    const u64* prefetch;
+    std::size_t prefetch_count;
+    u64* load = nullptr;  // each place is replaced by its element
+    std::size_t load_count = 0;
 };
 
-// Asks for what is wanted and reads what is ready, with nothing else to do.
-void serve(const Wanted& wanted);
+// Does it with nothing else to do.
+void gather_ahead(const GatherAhead& ahead);
 
 // 64 positions of a line of series, see series_order.hpp.
 template <typename Index>
@@ -53,7 +53,7 @@ struct WeightScan {
 
 inline constexpr u64 group_undecided = ~u64{0};
 
-inline constexpr std::size_t granule_rows = 8;     // rows whose masses are summed together
+inline constexpr std::size_t granule_rows = 8;
 inline constexpr std::size_t locate_targets = 16;  // targets that are located together
 
 // Masses as the kernels read them, see mass_source.hpp.
@@ -79,7 +79,7 @@ struct Granules {
 inline constexpr std::size_t granule_padding = 8;
 
 // Runs of sorted targets that take a step together. Four groups are under way at once, each a step further than the
-// next: of at[3] the guide is asked for, of at[2] the sums, of at[1] the granules are found and the masses asked for,
+// next: of at[3] the guide is prefetched, of at[2] the sums, of at[1] the granules are found and the masses prefetched,
 // of at[0] the rows are located.
 struct RunGroup {
     const mass_t* targets;
@@ -109,17 +109,18 @@ struct Kernels {
     bool (*scale_words)(u32* words, u32 first_range, std::size_t count);
     // p(first + t), or p(in[t]) where `in` is given. Count is free; in and out may be the same array.
     void (*feistel)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
-    // base + p(first + t). Meanwhile it asks for what is wanted, spread over the work, and reads what is ready.
-    void (*feistel_asking)(const Feistel& f, u64 first, std::size_t count, u64 base, const Wanted& wanted, u64* out);
+    // base + p(first + t). Meanwhile it gathers ahead, spread over the work.
+    void (*feistel_gathering)(const Feistel& f, u64 first, std::size_t count, u64 base, const GatherAhead& ahead,
+                              u64* out);
     void (*feistel_inverse)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
     // Orders inside groups, one group an element, see group_shuffle.hpp. group_exact: counts of at most 64; true where
-    // some element is group_undecided, as a word may have to be rejected; it asks for what is wanted, as above.
+    // some element is group_undecided, as a word may have to be rejected; it gathers ahead, as above.
     // group_feistel: counts above 2; four words of its own each.
     bool (*group_exact)(u64 key, const u64* ids, const u64* counts, const u64* ranks, std::size_t n,
-                        const Wanted& wanted, u64* out);
+                        const GatherAhead& ahead, u64* out);
     void (*group_feistel)(const u32* keys, const u32* words, const u64* counts, const u64* ranks, std::size_t n,
                           u64* out);
-    // For each position on a line of series: which one covers it, and the position inside it. Asks for the
+    // For each position on a line of series: which one covers it, and the position inside it. Prefetches the
     // elements of `array`, of 2^shift bytes, that belong to those series. 32-bit and 64-bit words.
     void (*line_at_32)(const LineWord<u32>* words, const u64* positions, std::size_t n, const void* array, u32 shift,
                        u64* series, u64* ranks);
@@ -141,7 +142,7 @@ struct Kernels {
     void (*locate[6])(const MassArray& array, const Granules& table, const RunGroups& groups, std::size_t length,
                       index_t* out);
     // One level of a sum tree (sum_tree.hpp) for many targets: from a node and a target in it to a child and the target
-    // in that. `below`: where the children lie, 64 bytes each; they are asked for.
+    // in that. `below`: where the children lie, 64 bytes each; they are prefetched.
     void (*descend)(const u64* nodes, const void* below, std::size_t count, u64* targets, u64* positions);
     // From a block of 8 weights to the slot, what is left of the target there, and the slot's mass.
     void (*find_slots)(const double* weights, double scale, std::size_t count, u64* targets, u64* positions,

@@ -31,8 +31,8 @@ class StratifiedSequence final : public Sequence {
 
 // Independent draws, sorted. Instead of sorting them, their number is split over a binary tree of equal parts of the
 // unit interval: the left half of k draws takes Binomial(k, 1/2) of them, which is the popcount of k random bits. The
-// counts of parts of about 1,024 draws are kept; below them the tree is walked afresh, down to about 16 draws, which
-// are made and sorted. New epoch O(draws * log(draws / 1,024) / 32) words of the generator, 8 bytes for each part.
+// counts of parts of 512 to 1,024 expected draws are kept, 8 bytes each; below them the tree is walked afresh, down to
+// leaves of 8 to 16, which are made and sorted. New epoch O(draws * log(draws / 1,024) / 32) words of the generator.
 class IidSequence final : public Sequence {
   public:
     // draws >= 1
@@ -49,9 +49,9 @@ class IidSequence final : public Sequence {
     u32 part_depth_;           // of the parts whose counts are kept
     std::vector<u64> before_;  // draws in front of each part; one more entry than parts
 
-    struct Wanted;
+    struct Request;
     void split_parts();
-    void descend(u32 level, u64 node, u64 first, u64 count, Wanted& wanted) const;
+    void descend(u32 level, u64 node, u64 first, u64 count, Request& request) const;
     void make_targets(u64 start, std::size_t length, mass_t* targets) const;
 };
 

@@ -23,9 +23,9 @@ class GroupShuffle {
     }
 
     // out[t]: the member, counted from 0, at ranks[t] of group ids[t], which has counts[t] rows. out may be ranks.
-    // What is wanted (kernels.hpp) is asked for meanwhile.
+    // Meanwhile it gathers ahead (kernels.hpp).
     void at(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out,
-            const Wanted& wanted = {}) const;
+            const GatherAhead& ahead = {}) const;
     // Ranks [first, first + n) of one group.
     void fill(u64 id, u64 count, u64 first, std::size_t n, u64* out) const;
     // The words of groups of their own, 4 each, from which `network` makes the order of one of more than exact_rows.
@@ -46,7 +46,7 @@ class GroupShuffle {
     }
     u64 exact_member(u64 id, u64 count, u64 rank) const noexcept;
     void exact(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out,
-               const Wanted& wanted) const;
+               const GatherAhead& ahead) const;
     void keyed(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const;
 };
 

@@ -40,8 +40,8 @@ class SeriesLine {
         at(&position, 1, &series, &rank, &position, 0);
         return {series, position - rank};
     }
-    // The same for many, with how far in its series each position is. series[i] of `array`, of 2^shift bytes, is asked
-    // for.
+    // The same for many, with how far in its series each position is. series[i] of `array`, of 2^shift bytes, is
+    // prefetched.
     void at(const u64* positions, std::size_t n, u64* series, u64* ranks, const void* array, u32 shift) const noexcept {
         if constexpr (sizeof(Index) == 4) {
             kernels().line_at_32(words_.data(), positions, n, array, shift, series, ranks);

@@ -24,8 +24,8 @@ class Bijection {
 
     // p(first), p(first + 1), ...; first + out.size() <= n
     void fill(u64 first, std::size_t count, u64* out) const;
-    // The same; what is wanted (kernels.hpp) is asked for meanwhile.
-    void fill(u64 first, std::size_t count, u64* out, const Wanted& wanted) const;
+    // The same; meanwhile it gathers ahead (kernels.hpp).
+    void fill(u64 first, std::size_t count, u64* out, const GatherAhead& ahead) const;
     // p(in[t]); every in[t] < n. `in` may be `out`.
     void at(const u64* in, std::size_t count, u64* out) const;
     void inverse_at(const u64* in, std::size_t count, u64* out) const;
