@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "tombola/types.hpp"
+#include "tombola/base/types.hpp"
 
 namespace tombola::bindings {
 

@@ -6,7 +6,7 @@
 
 #include "arrays.hpp"
 #include "register.hpp"
-#include "tombola/buffer.hpp"
+#include "tombola/base/buffer.hpp"
 
 namespace tombola::bindings {
 namespace {

@@ -1,7 +1,7 @@
 // Rows out of CSR matrices.
 #include "arrays.hpp"
 #include "register.hpp"
-#include "tombola/csr.hpp"
+#include "tombola/rows/csr.hpp"
 
 namespace tombola::bindings {
 namespace {

@@ -1,8 +1,8 @@
 // Unsorted draws by weights that stay: the alias table, and the one over groups.
 #include "arrays.hpp"
 #include "register.hpp"
-#include "tombola/alias_table.hpp"
-#include "tombola/grouped_alias.hpp"
+#include "tombola/replay/alias_table.hpp"
+#include "tombola/replay/grouped_alias.hpp"
 #include "weights.hpp"
 
 namespace tombola::bindings {

@@ -1,9 +1,9 @@
 // Groups of rows, and the plans over them: series and buckets.
 #include "plans.hpp"
 #include "register.hpp"
-#include "tombola/bucket_plan.hpp"
-#include "tombola/groups.hpp"
-#include "tombola/series_plan.hpp"
+#include "tombola/groups/groups.hpp"
+#include "tombola/plans/bucket_plan.hpp"
+#include "tombola/plans/series_plan.hpp"
 
 namespace tombola::bindings {
 namespace {

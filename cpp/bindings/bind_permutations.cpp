@@ -1,9 +1,9 @@
 // Exact and random-access permutations.
 #include "arrays.hpp"
 #include "register.hpp"
-#include "tombola/bijection.hpp"
-#include "tombola/parallel.hpp"
-#include "tombola/permutation.hpp"
+#include "tombola/base/parallel.hpp"
+#include "tombola/random/bijection.hpp"
+#include "tombola/random/permutation.hpp"
 
 namespace tombola::bindings {
 namespace {

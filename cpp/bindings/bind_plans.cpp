@@ -1,8 +1,8 @@
 // Plans: one class over the core's interface, and a function for each kind.
 #include "plans.hpp"
 #include "register.hpp"
-#include "tombola/draws.hpp"
-#include "tombola/rounds.hpp"
+#include "tombola/orders/draws.hpp"
+#include "tombola/orders/rounds.hpp"
 #include "weights.hpp"
 
 namespace tombola::bindings {

@@ -1,7 +1,7 @@
 // What a replay buffer asks the core for: slots of incoming items, and uniform draws.
 #include "arrays.hpp"
 #include "register.hpp"
-#include "tombola/replay.hpp"
+#include "tombola/replay/replay.hpp"
 
 namespace tombola::bindings {
 namespace {

@@ -5,9 +5,9 @@
 
 #include "arrays.hpp"
 #include "register.hpp"
-#include "tombola/hash.hpp"
-#include "tombola/kernels.hpp"
-#include "tombola/parallel.hpp"
+#include "tombola/base/hash.hpp"
+#include "tombola/base/parallel.hpp"
+#include "tombola/kernels/kernels.hpp"
 
 namespace tombola::bindings {
 namespace {

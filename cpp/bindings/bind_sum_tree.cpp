@@ -4,8 +4,8 @@
 
 #include "arrays.hpp"
 #include "register.hpp"
-#include "tombola/per_process.hpp"
-#include "tombola/sum_tree.hpp"
+#include "tombola/base/per_process.hpp"
+#include "tombola/replay/sum_tree.hpp"
 
 namespace tombola::bindings {
 namespace {

@@ -77,7 +77,8 @@ py::array_t<index_t> class_counts(const py::array& codes, index_t n_classes) {
 
 void register_weights(py::module_& m) {
     py::class_<PyWeightTable>(
-        m, "WeightTable", "Weights prepared for drawing: O(n) to build, about n / 64 words kept, borrows its arrays.")
+        m, "WeightTable",
+        "Weights prepared for drawing: O(n) to build, at most 9 bytes for 8 rows kept, borrows its arrays.")
         .def_static("from_values", &from_values, py::arg("weights"), py::arg("indices") = py::none())
         .def_static("from_codes", &from_codes, py::arg("codes"), py::arg("class_weights"),
                     py::arg("indices") = py::none(), py::arg("counts") = py::none())

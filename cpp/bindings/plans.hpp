@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "arrays.hpp"
-#include "tombola/plan.hpp"
+#include "tombola/plans/plan.hpp"
 
 namespace tombola::bindings {
 

@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "tombola/weight_table.hpp"
+#include "tombola/weights/weight_table.hpp"
 
 namespace tombola::bindings {
 

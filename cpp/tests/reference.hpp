@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "tombola/kernels.hpp"
-#include "tombola/parallel.hpp"
-#include "tombola/philox.hpp"
-#include "tombola/types.hpp"
+#include "tombola/base/parallel.hpp"
+#include "tombola/base/types.hpp"
+#include "tombola/kernels/kernels.hpp"
+#include "tombola/random/philox.hpp"
 
 namespace tombola::test {
 

@@ -1,0 +1,129 @@
+// Rows taken out of a CSR matrix, as CSR or dense: what stands between a fetch window and a batch. Bound by memory:
+// each value is read once, each dense element written twice (zero, then value). Indices are checked as they are used.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "tombola/base/types.hpp"
+
+namespace tombola {
+
+template <typename T, typename Column>
+struct CsrView {
+    std::span<const T> data;
+    std::span<const Column> columns;
+    std::span<const index_t> indptr;
+    index_t n_columns;
+
+    index_t n_rows() const noexcept { return static_cast<index_t>(indptr.size()) - 1; }
+    // The values of one row as a range of `data`; std::invalid_argument where row or indptr are wrong.
+    std::pair<std::size_t, std::size_t> range(index_t row) const {
+        if (row < 0 || row >= n_rows()) {
+            throw std::invalid_argument("rows must lie in [0, " + std::to_string(n_rows()) + "), but one is " +
+                                        std::to_string(row));
+        }
+        const index_t start = indptr[static_cast<std::size_t>(row)];
+        const index_t stop = indptr[static_cast<std::size_t>(row) + 1];
+        if (start < 0 || stop < start || static_cast<u64>(stop) > std::min(data.size(), columns.size())) {
+            throw std::invalid_argument("indptr must rise from 0 to the number of values, but row " +
+                                        std::to_string(row) + " has the values [" + std::to_string(start) + ", " +
+                                        std::to_string(stop) + ")");
+        }
+        return {static_cast<std::size_t>(start), static_cast<std::size_t>(stop)};
+    }
+};
+
+// indptr of the rows taken; indptr.size() == rows.size() + 1
+template <typename T, typename Column>
+void csr_take_indptr(const CsrView<T, Column>& csr, std::span<const index_t> rows, std::span<index_t> indptr) {
+    indptr[0] = 0;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto [start, stop] = csr.range(rows[i]);
+        indptr[i + 1] = indptr[i] + static_cast<index_t>(stop - start);
+    }
+}
+
+// indptr: as csr_take_indptr made it
+template <typename T, typename Column>
+void csr_take(const CsrView<T, Column>& csr, std::span<const index_t> rows, std::span<const index_t> indptr,
+              std::span<T> data, std::span<Column> columns) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto [start, stop] = csr.range(rows[i]);
+        const std::size_t count = stop - start;
+        const std::size_t to = static_cast<std::size_t>(indptr[i]);
+        if (static_cast<index_t>(count) != indptr[i + 1] - indptr[i]) {
+            throw std::invalid_argument("the rows or their indptr changed while they were read");
+        }
+        std::copy_n(csr.data.begin() + static_cast<std::ptrdiff_t>(start), count,
+                    data.begin() + static_cast<std::ptrdiff_t>(to));
+        std::copy_n(csr.columns.begin() + static_cast<std::ptrdiff_t>(start), count,
+                    columns.begin() + static_cast<std::ptrdiff_t>(to));
+    }
+}
+
+// out: rows.size() x n_columns, row by row. A column that comes twice in a row keeps its last value.
+template <typename T, typename Column>
+void csr_take_dense(const CsrView<T, Column>& csr, std::span<const index_t> rows, std::span<T> out) {
+    const std::size_t width = static_cast<std::size_t>(csr.n_columns);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto [start, stop] = csr.range(rows[i]);
+        T* const to = out.data() + i * width;
+        std::fill_n(to, width, T{0});
+        for (std::size_t k = start; k < stop; ++k) {
+            const u64 column = static_cast<u64>(csr.columns[k]);
+            if (column >= width) {
+                throw std::invalid_argument("columns must lie in [0, " + std::to_string(width) + "), but row " +
+                                            std::to_string(rows[i]) + " has column " + std::to_string(csr.columns[k]));
+            }
+            to[column] = csr.data[k];
+        }
+    }
+}
+
+struct ColumnCheck {
+    bool in_range;   // all columns lie in [0, n_columns)
+    bool ascending;  // and increase strictly inside each row
+};
+
+// Columns [first, last), each compared with the one before it where that belongs to the same row: parts of a matrix
+// may be checked as they arrive. O(last - first + log rows).
+template <typename Column>
+ColumnCheck csr_check_columns(std::span<const Column> columns, std::span<const index_t> indptr, index_t n_columns,
+                              index_t first, index_t last) {
+    if (first < 0 || last < first || static_cast<u64>(last) > columns.size()) {
+        throw std::invalid_argument("the part must lie in [0, " + std::to_string(columns.size()) + "), but is [" +
+                                    std::to_string(first) + ", " + std::to_string(last) + ")");
+    }
+    // Both tests as signs of differences, which any compiler turns into vectors: a comparison of two columns that are
+    // out of range may be wrong, but then the first test fails.
+    using Unsigned = std::make_unsigned_t<Column>;
+    constexpr Unsigned sign = ~(std::numeric_limits<Unsigned>::max() >> 1U);
+    const Unsigned top = static_cast<Unsigned>(std::min<u64>(static_cast<u64>(n_columns), sign)) - 1;
+    const auto at = [&](index_t k) { return static_cast<Unsigned>(columns[static_cast<std::size_t>(k)]); };
+    Unsigned outside = n_columns == 0 && first < last ? sign : 0;
+    Unsigned falls = 0;
+    auto row = std::upper_bound(indptr.begin(), indptr.end(), first);
+    // Whether the row began in front of the part
+    bool begun = first > 0 && row != indptr.begin() && *std::prev(row) < first;
+    for (index_t k = first; k < last;) {
+        const index_t stop = row == indptr.end() ? last : std::min(*row++, last);
+        if (k < stop && !begun) {
+            outside |= at(k) | (top - at(k));
+            ++k;
+        }
+        for (; k < stop; ++k) {
+            outside |= at(k) | (top - at(k));
+            falls |= at(k) - at(k - 1) - 1;
+        }
+        begun = false;
+    }
+    return {(outside & sign) == 0, (falls & sign) == 0};
+}
+
+}  // namespace tombola

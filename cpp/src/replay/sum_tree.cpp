@@ -1,0 +1,270 @@
+#include "tombola/replay/sum_tree.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "tombola/base/parallel.hpp"
+#include "tombola/kernels/kernels.hpp"
+#include "tombola/weights/mass_source.hpp"
+
+namespace tombola {
+namespace {
+
+__extension__ using u128 = unsigned __int128;
+
+constexpr int largest_exponent = 1000;
+constexpr double largest_weight = 0x1p900;  // sums of any number of them are finite
+constexpr double largest_mass = 0x1p51;     // what quantisation takes
+constexpr mass_t total_limit = mass_t{1} << 62U;
+constexpr std::size_t nodes_a_task = 512;
+constexpr std::size_t slots_a_task = std::size_t{1} << 18U;
+
+std::string text(double value) {
+    std::array<char, 32> digits{};
+    return {digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr};
+}
+
+// The smallest c with x <= 2^c
+int ceil_log2(double x) {
+    int exponent = 0;
+    return std::frexp(x, &exponent) == 0.5 ? exponent - 1 : exponent;
+}
+
+template <typename T>
+void check_weights(std::span<const T> weights) {
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        const double w = static_cast<double>(weights[i]);
+        if (!(w >= 0.0 && w <= largest_weight)) {
+            throw std::invalid_argument("weights must be finite, >= 0 and at most 2**900, but weights[" +
+                                        std::to_string(i) + "] = " + text(w));
+        }
+    }
+}
+
+void require_as_many(const char* what, std::size_t wanted, std::size_t given) {
+    if (wanted != given) {
+        throw std::invalid_argument("there must be one weight for each of the " + std::to_string(wanted) + " " + what +
+                                    ", but are " + std::to_string(given));
+    }
+}
+
+// body(first, last) for parts of [0, n)
+template <typename Body>
+void for_parts(std::size_t n, std::size_t part, Body body) {
+    parallel_for(static_cast<index_t>((n + part - 1) / part), [&](index_t task) {
+        const std::size_t first = static_cast<std::size_t>(task) * part;
+        body(first, std::min(n, first + part));
+    });
+}
+
+template <typename T>
+void set_zero(Buffer<T>& buffer) {
+    for_parts(buffer.size(), slots_a_task,
+              [&](std::size_t first, std::size_t last) { std::fill(&buffer[first], buffer.data() + last, T{0}); });
+}
+
+// The masses of up to fan_out blocks of weights
+std::array<u64, SumTree::fan_out> sum_masses(const double* weights, std::size_t blocks, double scale) {
+    std::array<mass_t, SumTree::fan_out * SumTree::fan_out> masses;
+    std::array<u64, SumTree::fan_out> sums{};
+    kernels().quantise_f64(weights, blocks * SumTree::fan_out, scale, masses.data());
+    for (std::size_t i = 0; i < blocks * SumTree::fan_out; ++i) {
+        sums[i / SumTree::fan_out] += masses[i];
+    }
+    return sums;
+}
+
+std::size_t blocks_of(std::size_t n) { return (n + SumTree::fan_out - 1) / SumTree::fan_out; }
+
+u64 checked_size(u64 n) {
+    if (n == 0 || n > SumTree::largest) {
+        throw std::invalid_argument("a sum tree must have 1 to 2**40 slots, but is asked for " + std::to_string(n));
+    }
+    return n;
+}
+
+}  // namespace
+
+SumTree::SumTree(u64 n) : size_(checked_size(n)), weights_(fan_out * blocks_of(static_cast<std::size_t>(n))) {
+    set_zero(weights_);
+    std::size_t entries = blocks_of(static_cast<std::size_t>(n));
+    do {
+        entries_.push_back(entries);
+        entries = blocks_of(entries);
+        levels_.emplace_back(fan_out * entries);
+        set_zero(levels_.back());
+    } while (entries > 1);
+}
+
+double SumTree::scale() const noexcept { return std::ldexp(1.0, fit_.exponent); }
+
+void SumTree::choose_fit() {
+    whole_ = false;
+    const WeightSummary summary = make_value_source(weights(), {})->summarise();
+    positive_ = summary.positive;
+    if (positive_ > 0) {
+        const double full = summary.total / static_cast<double>(positive_) * static_cast<double>(size_);
+        const int exponent = std::min(57 - ceil_log2(full), 46 - ceil_log2(summary.largest));
+        fit_.exponent = std::clamp(exponent, -largest_exponent, largest_exponent);
+    }
+    sum_blocks();
+    if (positive_ > 0) {
+        fit_.chosen = true;
+        fit_.low = static_cast<mass_t>(static_cast<u128>(total()) * size_ / positive_ >> 7U);
+    }
+}
+
+void SumTree::sum_blocks() {
+    const double by = scale();
+    std::vector<u64> sums;  // of the nodes of the level in work
+    for (std::size_t l = 0; l < levels_.size(); ++l) {
+        Buffer<u64>& level = levels_[l];
+        const std::vector<u64> below = std::exchange(sums, std::vector<u64>(level.size() / fan_out));
+        for_parts(sums.size(), nodes_a_task, [&](std::size_t first, std::size_t last) {
+            std::array<u64, fan_out> children{};
+            for (std::size_t node = first; node < last; ++node) {
+                const std::size_t start = node * fan_out;
+                const std::size_t used = std::min(fan_out, entries_[l] - start);
+                if (l == 0) {
+                    children = sum_masses(&weights_[start * fan_out], used, by);
+                } else {
+                    std::fill(std::copy_n(&below[start], used, children.begin()), children.end(), 0);
+                }
+                u64 sum = 0;
+                for (std::size_t k = 0; k < fan_out; ++k) {
+                    level[start + k] = sum;
+                    sum += children[k];
+                }
+                sums[node] = sum;
+            }
+        });
+    }
+    total_ = sums[0];
+    whole_ = true;
+}
+
+template <typename T>
+void SumTree::fill_with(std::span<const T> weights) {
+    require_as_many("slots", static_cast<std::size_t>(size_), weights.size());
+    check_weights(weights);
+    whole_ = false;
+    for_parts(weights.size(), slots_a_task, [&](std::size_t first, std::size_t last) {
+        std::copy(&weights[first], weights.data() + last, &weights_[first]);
+    });
+}
+
+void SumTree::fill(std::span<const float> weights) {
+    fill_with(weights);
+    fit_ = {};
+    choose_fit();
+}
+
+void SumTree::fill(std::span<const double> weights) {
+    fill_with(weights);
+    fit_ = {};
+    choose_fit();
+}
+
+void SumTree::restore(std::span<const double> weights, const Fit& fit) {
+    const double most =
+        fit.chosen ? std::ldexp(largest_mass, -std::clamp(fit.exponent, -largest_exponent, largest_exponent)) : 0.0;
+    double sum = 0;
+    for (const double w : weights) {
+        sum += w;
+        if (w > most) {
+            throw std::invalid_argument("the state of a sum tree holds a scale that is not of its weights");
+        }
+    }
+    if (fit.chosen && (std::abs(fit.exponent) > largest_exponent || sum * std::ldexp(1.0, fit.exponent) >= 0x1p62)) {
+        throw std::invalid_argument("the state of a sum tree holds a scale that is not of its weights");
+    }
+    fill_with(weights);
+    fit_ = fit;
+    positive_ = static_cast<u64>(std::count_if(weights.begin(), weights.end(), [](double w) { return w > 0.0; }));
+    sum_blocks();
+}
+
+void SumTree::check_slots(std::span<const index_t> slots) const {
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        if (static_cast<u64>(slots[i]) >= size_) {
+            throw std::out_of_range("slots must lie in [0, " + std::to_string(size_) + "), but slots[" +
+                                    std::to_string(i) + "] = " + std::to_string(slots[i]));
+        }
+    }
+}
+
+void SumTree::check_whole() const {
+    if (!whole_) {
+        throw std::runtime_error("a change of the sum tree was broken off: fill it, or load a state, before drawing");
+    }
+}
+
+void SumTree::update(std::span<const index_t> slots, std::span<const double> weights) {
+    require_as_many("slots", slots.size(), weights.size());
+    check_slots(slots);
+    check_weights(weights);
+    constexpr std::size_t ahead = 16;
+    const std::size_t count = slots.size();
+    const double by = scale();
+    double largest_given = 0;
+    std::vector<u64> entries(count);
+    std::vector<u64> deltas(count);
+    u64 change = 0;  // modulo 2^64
+    for (std::size_t i = 0; i < count; ++i) {
+        __builtin_prefetch(&weights_[static_cast<std::size_t>(slots[std::min(i + ahead, count - 1)])], 1);
+        __builtin_prefetch(&levels_[0][static_cast<std::size_t>(slots[std::min(i + ahead, count - 1)]) / fan_out], 1);
+        double& weight = weights_[static_cast<std::size_t>(slots[i])];
+        const std::array<double, 2> both{weight, weights[i]};
+        std::array<mass_t, 2> masses;
+        for (std::size_t k = 0; k < 2; ++k) {
+            const double scaled = std::max(both[k] * by, both[k] > 0.0 ? 1.0 : 0.0);
+            masses[k] = scaled > largest_mass ? 0 : static_cast<mass_t>((scaled + 0x1p52) - 0x1p52);
+        }
+        largest_given = std::max(largest_given, weights[i]);
+        positive_ += static_cast<u64>(both[1] > 0.0) - static_cast<u64>(both[0] > 0.0);
+        weight = weights[i];
+        entries[i] = static_cast<u64>(slots[i]) / fan_out;
+        deltas[i] = masses[1] - masses[0];
+        change += deltas[i];
+    }
+    // A weight given may be of a slot that a later one overwrites: the rule asks for all that were given.
+    const bool fits = whole_ && fit_.chosen && largest_given * by <= largest_mass && total() + change < total_limit;
+    if (!fits) {
+        if (positive_ > 0 || fit_.chosen || !whole_) {
+            choose_fit();
+        }
+        return;
+    }
+    for (Buffer<u64>& level : levels_) {
+        kernels().add_deltas(level.data(), count, entries.data(), deltas.data());
+        for (u64& entry : entries) {
+            entry /= fan_out;
+        }
+    }
+    total_ += change;
+    if (positive_ > 0 && static_cast<mass_t>(static_cast<u128>(total()) * size_ / positive_) < fit_.low) {
+        choose_fit();
+    }
+}
+
+void SumTree::get(std::span<const index_t> slots, std::span<double> weights) const {
+    check_slots(slots);
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        weights[i] = weights_[static_cast<std::size_t>(slots[i])];
+    }
+}
+
+void SumTree::masses(std::span<const index_t> slots, std::span<mass_t> out) const {
+    check_slots(slots);
+    const double by = scale();
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        kernels().quantise_f64(&weights_[static_cast<std::size_t>(slots[i])], 1, by, &out[i]);
+    }
+}
+
+}  // namespace tombola
