@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -40,14 +41,33 @@ def test_iter_changes_nothing_before_the_first_next() -> None:
     assert next(iterators[1]) == planned(2)[0]
 
 
-def test_a_broken_pass_starts_the_same_epoch_anew() -> None:
+def test_a_broken_pass_is_an_epoch() -> None:
     sampler = make_sampler()
     list(sampler)
-    for _ in range(2):
+    for epoch in (1, 2):
         batches = iter(sampler)
-        assert [next(batches) for _ in range(5)] == planned(1)[:5]
-    assert sampler.epoch == 1
-    assert list(sampler) == planned(1)
+        assert sampler.epoch == epoch
+        assert [next(batches) for _ in range(5)] == planned(epoch)[:5]
+        assert sampler.epoch == epoch + 1
+    assert list(sampler) == planned(3)
+    iter(sampler).close()  # handed out nothing
+    assert list(sampler) == planned(4)
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda sampler: list(islice(sampler, len(sampler))),
+        lambda sampler: [batch for batch, _ in zip(sampler, range(len(sampler)), strict=False)],
+        lambda sampler: [next(it) for it in [iter(sampler)] for _ in range(len(sampler))],
+    ],
+    ids=["islice", "zip", "next"],
+)
+def test_passes_of_exactly_their_length_are_complete(take: Any) -> None:
+    sampler = make_sampler()
+    for epoch in range(3):
+        assert take(sampler) == planned(epoch)
+        assert sampler.state_dict()["position"] == {"epoch": epoch + 1, "spans": []}
 
 
 def test_an_exhausted_iterator_stays_so_and_counts_once() -> None:
@@ -66,10 +86,11 @@ def test_a_closed_iterator_completes_nothing() -> None:
     next(batches)
     batches.close()
     assert list(batches) == []
+    assert sampler.state_dict()["position"] == {"epoch": 0, "spans": [[1, 1]]}
     unused = iter(sampler)
     unused.close()
     assert list(unused) == []
-    assert sampler.epoch == 0
+    assert sampler.epoch == 1
 
 
 def test_live_iterators_are_independent() -> None:
@@ -82,14 +103,14 @@ def test_live_iterators_are_independent() -> None:
         taken[1].append(next(second))
     assert sampler.state_dict() == second.state_dict() != first.state_dict()
     taken[1].extend(second)
-    assert sampler.epoch == 1
-    third = iter(sampler)
-    assert next(third) == planned(1)[0]
-    taken[0].extend(first)
-    assert taken == (planned(0), planned(0))
-    assert sampler.epoch == 1  # the first one finished the epoch that the second one had finished before
-    assert list(third) == planned(1)[1:]
     assert sampler.epoch == 2
+    third = iter(sampler)
+    assert next(third) == planned(2)[0]
+    taken[0].extend(first)
+    assert taken == (planned(0), planned(1))
+    assert sampler.epoch == 3
+    assert list(third) == planned(2)[1:]
+    assert sampler.epoch == 3
 
 
 def test_set_epoch_sets_the_coming_pass() -> None:
@@ -120,12 +141,14 @@ def test_resume_at_every_step(step: int) -> None:
     assert state == batches.state_dict()
     sampler = make_sampler()
     sampler.load_state_dict(state)
-    assert sampler.epoch == 1
-    assert len(sampler) == 13 - step
-    assert sampler.state_dict() == state
-    assert list(sampler) == planned(1)[step:]
+    epoch = 2 if step == 13 else 1
+    assert sampler.epoch == epoch
     assert len(sampler) == 13
-    assert list(sampler) == planned(2)
+    assert sampler.remaining == (13 - step or 13)
+    assert sampler.state_dict() == state
+    assert list(sampler) == planned(epoch)[step % 13 :]
+    assert len(sampler) == sampler.remaining == 13
+    assert list(sampler) == planned(epoch + 1)
 
 
 def test_a_state_after_the_pass_resumes_to_the_next_epoch() -> None:
@@ -146,19 +169,53 @@ def test_a_state_outlives_its_iterator() -> None:
     assert sampler.state_dict()["position"] == {"epoch": 0, "spans": [[1, 5]]}
 
 
-def test_a_loaded_position_waits_for_a_completed_pass() -> None:
+def stopped(epoch: int, step: int) -> dict[str, Any]:
+    """The state of a sampler that was stopped there."""
     saving = make_sampler()
-    batches = iter(saving)
-    for _ in range(9):
-        next(batches)
+    saving.set_epoch(epoch)
+    for _ in islice(saving, step):
+        pass
+    state: dict[str, Any] = json.loads(json.dumps(saving.state_dict()))
+    return state
+
+
+@pytest.mark.parametrize("count", [0, 3, 8])
+def test_a_loaded_state_wins_over_a_counter(count: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Trainers count passes from 0 after a restart, or go on: the state wins, later counts follow it."""
     sampler = make_sampler()
-    sampler.load_state_dict(saving.state_dict())
-    assert next(iter(sampler)) == planned(0)[9]  # somebody looked at a batch
-    sampler.set_epoch(0)  # trainers do so after loading a checkpoint
-    assert list(sampler) == planned(0)[9:]
-    sampler.load_state_dict(saving.state_dict())
+    sampler.load_state_dict(stopped(3, 9))
+    for later in range(3):
+        for _ in range(2):  # some trainers say it twice
+            sampler.set_epoch(count + later)
+        assert sampler.epoch == 3 + later
+        assert list(sampler) == planned(3 + later)[9 if later == 0 else 0 :]
+    said = [record.message for record in caplog.records]
+    assert len(said) == (count != 3)
+    assert all("a state of epoch 3 was loaded" in text and f"set_epoch({count})" in text for text in said)
+
+
+def test_counts_that_begin_again_are_taken_as_they_are() -> None:
+    sampler = make_sampler()
+    sampler.load_state_dict(stopped(1, 9))
+    sampler.set_epoch(5)
+    assert list(sampler) == planned(1)[9:]
+    sampler.set_epoch(6)
+    assert list(sampler) == planned(2)
+    sampler.set_epoch(0)
+    assert list(sampler) == planned(0)
     sampler.set_epoch(1)
     assert list(sampler) == planned(1)
+
+
+def test_a_loaded_state_is_one_pass() -> None:
+    sampler = make_sampler()
+    sampler.load_state_dict(stopped(0, 9))
+    assert next(iter(sampler)) == planned(0)[9]
+    sampler.set_epoch(0)
+    assert list(sampler) == planned(0)
+    sampler.load_state_dict(stopped(0, 9))
+    sampler.load_state_dict(stopped(2, 4))
+    assert list(sampler) == planned(2)[4:]
 
 
 def test_iterators_load_states_of_their_own() -> None:

@@ -351,7 +351,7 @@ def _in_steps(count: int, ranks: int, workers: int) -> tuple[int, int]:
 
 
 def test_windows_that_are_begun_come_in_order() -> None:
-    """Three readers took a batch of their windows, the first one two; two readers take what is left of them."""
+    """Three readers took a batch of their windows, the first one two; two take what is left of them."""
     position = Position(0).advanced(3, 1, 1)
     schedule = Schedule(n_batches=12, window_batches=3)
     assert [list(schedule.share(position, world_size=2, rank=rank)) for rank in range(2)] == [

@@ -1,4 +1,4 @@
-"""Whether this process is a worker of a torch DataLoader. Torch is never imported: a worker has it already."""
+"""Whether this process is a worker of a torch DataLoader. Torch is never imported: a worker has it."""
 
 import sys
 from typing import NamedTuple
@@ -11,13 +11,13 @@ class Worker(NamedTuple):
 
     Parameters
     ----------
-    count, number : int
+    workers, number : int
         How many workers the DataLoader has, and which this is.
     seed : int
         What the DataLoader drew for this set of workers; the same for all of them.
     """
 
-    count: int
+    workers: int
     number: int
     seed: int
 

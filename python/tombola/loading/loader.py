@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset
 
 from .._base.checks import check_integer
 from ..passes.epoch_methods import EpochMethods
-from ..passes.epochs import Epochs, PassIterator
+from ..passes.epochs import Epochs
+from ..passes.iterator import PassIterator
 from ..passes.schedule import Even, Share
 from ..sources.base import Source
 from .prefetch import in_order
@@ -119,13 +120,14 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
             rank=rank,
             world_size=world_size,
             even=even,
+            name=type(self).__name__,
         )
         self.batch_size: int = self._epochs.options["batch_size"]
         self.fetch_factor: int = self._epochs.options["fetch_factor"]
 
     def __iter__(self) -> PassIterator[Any]:
         """Return an iterator over one pass, which begins with its first ``next``."""
-        return PassIterator(self._epochs, self._read, _torch_worker)
+        return PassIterator(self._epochs, self._read, self)
 
     def _read(self, plan: "Plan", share: Share) -> Iterator[Any]:
         source, fetch_transform, batch_transform = self.source, self.fetch_transform, self.batch_transform
@@ -145,8 +147,3 @@ def _check_source(source: object) -> None:
         kind = type(source).__name__
         msg = f"source must have read() and a length, such as ArraySource(array), but is {kind}"
         raise TypeError(msg)
-
-
-def _torch_worker() -> tuple[int, int]:
-    info = get_worker_info()
-    return (1, 0) if info is None else (info.num_workers, info.id)

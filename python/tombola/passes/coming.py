@@ -49,13 +49,13 @@ class Coming:
         Where that pass starts.
     """
 
-    start: Position = Position(0)
+    start: Position = field(default_factory=lambda: Position(0))
     is_loaded: bool = False
     offset: int = 0
     by_workers: bool = False
     key: str = ""
     joined: list[int] = field(default_factory=list)
-    joined_at: Position = Position(0)
+    joined_at: Position = field(default_factory=lambda: Position(0))
 
     def set_epoch(self, epoch: int) -> bool:
         """Let the pass start with an epoch; tells whether a loaded start of another epoch stays instead."""
@@ -77,7 +77,7 @@ class Coming:
         self.start, self.is_loaded, self.by_workers = Position(start.epoch + 1), False, False
 
     def join(self, key: str, worker: int, start: Position | None) -> Position:
-        """Return where a worker's pass starts: where that of the others does, or from a position of its own."""
+        """Return where a worker's pass starts: at `start` if it has one, else where the others' does."""
         if key != self.key or worker in self.joined:
             self.key, self.joined = key, []
             self.joined_at = self.start if start is None else start

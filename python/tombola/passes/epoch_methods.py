@@ -20,15 +20,32 @@ class EpochMethods:
         return self._epochs.epoch
 
     def set_epoch(self, epoch: SupportsIndex) -> None:
-        """Set the epoch of the coming pass; a loaded position in that very epoch is kept."""
+        """Set the epoch of the coming pass.
+
+        A loaded state is the coming pass and stays it; epochs that are set later are then counted from it.
+        """
         self._epochs.set_epoch(epoch)
 
     def __len__(self) -> int:
-        """Return the number of batches of this rank in the coming pass."""
+        """Return the number of batches of this rank in a whole epoch, whatever state was loaded."""
         return self._epochs.steps()
 
+    @property
+    def remaining(self) -> int:
+        """Number of batches of this rank that are left in the coming pass."""
+        return self._epochs.remaining()
+
     def state_dict(self) -> dict[str, Any]:
-        """Return what is consumed, by the iterator that advanced last, as a small dict that JSON can hold."""
+        """Return what is consumed, by the iterator that advanced last, as a small dict that JSON can hold.
+
+        Under a DataLoader with worker processes, the batches that it handed out are counted.
+
+        Raises
+        ------
+        RuntimeError
+            If it cannot be known what was handed out: worker processes read copies of this object, or a
+            trainer asks ahead. `tombola.DataLoader` knows it.
+        """
         return self._epochs.state_dict()
 
     def state_at(self, position: Position) -> dict[str, Any]:

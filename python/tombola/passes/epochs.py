@@ -2,36 +2,42 @@
 
 Rules, said here once for both:
 
-- Making an iterator changes nothing; its pass begins with its first ``next``. Live iterators are independent.
-- A completed pass makes the next epoch the coming one. A pass that is broken off leaves the coming pass as it
-  was: the same epoch anew, or from the loaded position on.
-- `set_epoch` sets the epoch of the coming pass; a loaded position of that very epoch stays, since trainers
-  call ``set_epoch`` after they have loaded a checkpoint.
+- Making an iterator changes nothing; its pass begins with its first ``next`` and is complete when its last
+  batch is handed out. Live iterators are independent.
+- Every pass that handed out a batch is an epoch: the next pass is the next epoch, whether this one was
+  completed or broken off.
+- `set_epoch` sets the epoch of the coming pass. A loaded state is the coming pass and stays it, whatever
+  epoch a trainer sets before that pass, which is said once; later epochs are counted from there.
+- The length is that of a whole epoch, `remaining` that of the coming pass.
 - The state is that of the iterator which advanced last, and of the coming pass where none did since the last
-  ``load_state_dict``, ``set_epoch`` or completed pass. A batch counts as consumed when it is handed out.
+  ``load_state_dict`` or ``set_epoch``. A batch counts as consumed when it is handed out to those who train.
+  Where that cannot be known, a state is refused.
+- Ranks that are not given are those of torch.distributed, unless the one who asks deals out batches himself.
 
 Complexity: O(1) a batch; a state costs O(1) once the strategy has its fingerprint.
 """
 
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, cast, get_args
+import logging
+from collections.abc import Mapping
+from typing import Any, SupportsIndex, cast, get_args
 
 from .._base.checks import check_bool, check_choice, check_integer
+from .._base.workers import loader_worker
+from ..plans.plan import Plan
 from ..strategies.base import Strategy
+from .callers import Caller, find_caller, is_asked_by
+from .coming import ComingPass, SharedComing, pass_key
 from .position import Position
+from .progress import Progress
+from .ranks import distributed_ranks, given_ranks
 from .schedule import Even, Schedule, Share
+from .states import make_state, read_state
 
-if TYPE_CHECKING:
-    from ..plans.plan import Plan
+__all__ = ["Epochs"]
 
-__all__ = ["Epochs", "PassIterator"]
 
-STATE_VERSION = 1
-_STATE_KEYS = ("version", "fingerprint", "seed", "position")
-
-T = TypeVar("T")
+_logger = logging.getLogger("tombola.passes")
 
 
 class Epochs:
@@ -47,6 +53,8 @@ class Epochs:
         Whether a rank takes whole fetch windows rather than batches, see `tombola.passes.schedule`.
     rank, world_size : int or None
         Both or neither; without them torch.distributed is asked at the beginning of each pass.
+    name : str
+        What messages call the object whose passes these are.
 
     The other parameters are those of `tombola.PlanBatchSampler`.
 
@@ -69,8 +77,10 @@ class Epochs:
         rank: SupportsIndex | None,
         world_size: SupportsIndex | None,
         even: Even,
+        name: str,
     ) -> None:
         _check_strategy(strategy)
+        self.name = name
         self.strategy = strategy
         self.options: dict[str, Any] = {
             "batch_size": check_integer("batch_size", batch_size, minimum=1),
@@ -81,24 +91,32 @@ class Epochs:
         self.even = cast("Even", check_choice("even", even, get_args(Even)))
         self._n = n
         self._window_batches: int = self.options["fetch_factor"] if by_window else 1
-        self._ranks = _given_ranks(rank, world_size)
-        self.start = Position(0)
-        self.latest: _Progress | None = None  # the pass that advanced last
-        self._generation = 0
+        self._ranks = given_ranks(rank, world_size)
+        self._coming: ComingPass = SharedComing() if by_window else ComingPass()
+        self.latest: Progress | None = None  # the pass that advanced last
+        self.generation = 0
+        """How often the coming pass was set."""
+        self._passes = 0  # begun by this process as a worker
+        self._said: set[str] = set()
         self._fingerprint: str | None = None
         self._plan: Plan | None = None
         self.steps()  # says at once what does not fit
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what the other process makes anew, and settle a rank that it could not find out."""
-        return {**self.__dict__, "_ranks": self._known_ranks(), "latest": None, "_plan": None}
+        return {**self.__dict__, "_ranks": self._known_ranks(), "latest": None, "_plan": None, "_passes": 0}
 
     def ranks(self) -> tuple[int, int]:
         """Return (rank, world size)."""
         return self._known_ranks() or (0, 1)
 
     def _known_ranks(self) -> tuple[int, int] | None:
-        return _distributed_ranks() if self._ranks is None else self._ranks
+        return distributed_ranks() if self._ranks is None else self._ranks
+
+    @property
+    def start(self) -> Position:
+        """Where the coming pass starts."""
+        return self._coming.read().start
 
     @property
     def epoch(self) -> int:
@@ -106,19 +124,54 @@ class Epochs:
         return self.start.epoch
 
     def set_epoch(self, epoch: SupportsIndex) -> None:
-        """Set the epoch of the coming pass."""
-        position = Position(check_integer("epoch", epoch))
-        if position.epoch != self.start.epoch:
-            self.start = position
+        """Set the epoch of the coming pass, unless that is a loaded one."""
+        number = check_integer("epoch", epoch)
+        with self._coming.change() as coming:
+            is_overruled = coming.set_epoch(number)
         self._restart()
+        if is_overruled:
+            self._say_once(
+                "loaded",
+                "%s: a state of epoch %d was loaded, so the coming pass is what is left of that epoch, "
+                "although set_epoch(%d) was called; epochs that are set later are counted from there",
+                self.name,
+                coming.start.epoch,
+                number,
+            )
 
     def steps(self) -> int:
-        """Return the number of batches of this rank in the coming pass."""
-        rank, world_size = self.ranks()
-        schedule = self._schedule(self.start.epoch)
-        return schedule.steps(self.start, world_size=world_size, rank=rank, even=self.even)
+        """Return the number of batches of this rank in a whole epoch, the coming one."""
+        return self._steps(Position(self.epoch))
 
-    def plan(self, epoch: int) -> "Plan":
+    def remaining(self) -> int:
+        """Return the number of batches of this rank that are left in the coming pass."""
+        return self._steps(self.start)
+
+    def _steps(self, position: Position) -> int:
+        rank, world_size = self.ranks()
+        if world_size > 1 and find_caller(self).dealer:
+            rank, world_size = 0, 1
+        schedule = self._schedule(position.epoch)
+        self._check_enough(schedule, world_size)
+        return schedule.steps(position, world_size=world_size, rank=rank, even=self.even)
+
+    def _check_enough(self, schedule: Schedule, world_size: int) -> None:
+        if self.even == "drop" and 0 < schedule.n_batches < world_size:
+            batches = f"{schedule.n_batches} batch{'es' if schedule.n_batches > 1 else ''}"
+            msg = (
+                f"an epoch must have a batch for each of {world_size} ranks, but has {batches}, which "
+                'even="drop" would leave out: use a smaller batch_size, fewer ranks, or even="pad" or "none"'
+            )
+            raise ValueError(msg)
+        if schedule.n_batches == 0 and self.options["drop_last"]:
+            self._say_once(
+                "empty",
+                "%s: drop_last=True leaves no batch, as there are fewer rows than batch_size=%d",
+                self.name,
+                self.options["batch_size"],
+            )
+
+    def plan(self, epoch: int) -> Plan:
         """Return the plan of an epoch; the last one asked for is kept."""
         plan = self._plan
         if plan is None or plan.epoch != epoch:
@@ -127,8 +180,30 @@ class Epochs:
         return plan
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the iterator that advanced last, or of the coming pass."""
-        return self.describe(self.start if self.latest is None else self.latest.position())
+        """Return the state of the iterator that advanced last, or of the coming pass.
+
+        Raises
+        ------
+        RuntimeError
+            If it cannot be known what was handed out.
+        """
+        latest, coming = self.latest, self._coming.read()
+        if coming.by_workers and loader_worker() is None:
+            msg = (
+                "the state must be asked of whoever knows which batches were handed out, but worker "
+                f"processes read copies of this {self.name}: use tombola.DataLoader, and its state_dict"
+            )
+            raise RuntimeError(msg)
+        if latest is None or latest.is_complete():
+            return self.describe(coming.start)
+        if latest.unknown and not is_asked_by("torchdata"):
+            msg = (
+                "the state must be asked of whoever knows which batches were handed out, but "
+                f"{latest.unknown} asks this {self.name} ahead: use tombola.DataLoader and its state_dict, "
+                "or count the batches and use state_at"
+            )
+            raise RuntimeError(msg)
+        return self.describe(latest.position())
 
     def state_at(self, position: Position) -> dict[str, Any]:
         """Return the state in which `position` is consumed; ValueError where the epoch is not as long."""
@@ -137,68 +212,122 @@ class Epochs:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the coming pass start where `state` says."""
-        self.start = self.read(state)
+        self.load(self.read(state))
+
+    def load(self, position: Position) -> None:
+        """Let the coming pass start at a position; at the next epoch, if it leaves nothing of its own."""
+        if position.spans and not self._schedule(position.epoch).remaining(position):
+            position = Position(position.epoch + 1)
+        with self._coming.change() as coming:
+            coming.load(position)
+        self._restart()
+
+    def rewind(self, start: Position) -> None:
+        """Let the coming pass start where one started of which nothing was handed out after all."""
+        with self._coming.change() as coming:
+            coming.start, coming.by_workers = start, False
         self._restart()
 
     def describe(self, position: Position) -> dict[str, Any]:
         """Return `position` as a state that JSON can hold."""
-        return {
-            "version": STATE_VERSION,
-            "fingerprint": json.loads(self._fingerprint_json()),
-            "seed": self.seed,
-            "position": position.to_dict(),
-        }
+        return make_state(json.loads(self._fingerprint_json()), self.seed, position)
 
     def read(self, state: Mapping[str, Any]) -> Position:
-        """Return the position that `state` holds.
-
-        Raises
-        ------
-        ValueError
-            If `state` is none, or was saved under a configuration with other batches; it names what differs.
-        """
-        if not _is_state(state):
-            message = f"a state has the keys {', '.join(_STATE_KEYS)}, but got {state!r}"
-            raise ValueError(message)
-        if state["version"] != STATE_VERSION:
-            message = f"expected a state of version {STATE_VERSION}, but got version {state['version']!r}"
-            raise ValueError(message)
-        own = {**json.loads(self._fingerprint_json()), "seed": self.seed}
-        saved = {**state["fingerprint"], "seed": state["seed"]}
-        missing = "not there"
-        differing = [
-            f"{name} was {saved.get(name, missing)!r}, now is {own.get(name, missing)!r}"
-            for name in {**saved, **own}
-            if name not in saved or name not in own or saved[name] != own[name]
-        ]
-        if differing:
-            message = f"the state was saved under another configuration: {'; '.join(differing)}"
-            raise ValueError(message)
-        position = Position.from_dict(state["position"])
+        """Return the position that `state` holds; ValueError as `read_state` says."""
+        position = read_state(state, json.loads(self._fingerprint_json()), self.seed)
         self._schedule(position.epoch).remaining(position)
         return position
 
-    def begin(self, start: Position | None, workers: int, worker: int) -> "tuple[_Progress, Plan, Share]":
-        """Begin a pass from `start`, or from where the coming one starts."""
-        position = self.start if start is None else start
-        rank, world_size = self.ranks()
-        plan = self.plan(position.epoch)
-        share = self._schedule(position.epoch).share(
-            position, world_size=world_size, rank=rank, even=self.even, workers=workers, worker=worker
-        )
-        return _Progress(position, world_size * workers, self._generation), plan, share
+    def begin(self, asked: object, start: Position | None) -> tuple[Progress, Plan, Share]:
+        """Begin a pass from `start`, or from where the coming one starts.
 
-    def finish(self, progress: "_Progress") -> None:
-        """Make the next epoch the coming one, unless it was set since `progress` began."""
-        if progress.generation == self._generation:
-            self.start = progress.position()
-            self._restart()
-        elif self.latest is progress:
-            self.latest = None
+        Parameters
+        ----------
+        asked : object
+            The batch sampler or loader that is asked for it.
+        start : Position or None
+        """
+        caller = find_caller(asked)
+        if caller.joins and self._is_shared:
+            msg = (
+                f"a DataLoader around a {self.name} must have batch_size=None, but it joins whole batches to "
+                f"larger ones: pass batch_size=None, or use tombola.DataLoader"
+            )
+            raise ValueError(msg)
+        rank, world_size = self._dealt(caller)
+        worker = loader_worker() if self._is_shared else None
+        workers, number = (1, 0) if worker is None else (worker.workers, worker.number)
+        if worker is not None:
+            self._passes += 1
+            with self._coming.change() as coming:
+                position = coming.join(pass_key(worker, self._passes), number, start)
+        else:
+            position = self.start if start is None else start
+        plan = self.plan(position.epoch)
+        schedule = self._schedule(position.epoch)
+        self._check_enough(schedule, world_size)
+        share = schedule.share(
+            position, world_size=world_size, rank=rank, even=self.even, workers=workers, worker=number
+        )
+        return (
+            Progress(
+                start=position,
+                readers=world_size * workers,
+                total=len(share),
+                generation=self.generation,
+                is_worker=worker is not None,
+                caller=caller,
+            ),
+            plan,
+            share,
+        )
+
+    def _dealt(self, caller: Caller) -> tuple[int, int]:
+        """Return rank and world size of a pass, given who asks."""
+        rank, world_size = self.ranks()
+        if world_size == 1 or not caller.dealer:
+            return rank, world_size
+        if self._ranks is not None:
+            msg = (
+                f"batches must be dealt out to ranks once, but {caller.dealer} deals out what rank={rank} "
+                f"of world_size={world_size} is to get: leave rank and world_size out, or give "
+                "rank=0, world_size=1"
+            )
+            raise RuntimeError(msg)
+        self._say_once(
+            "dealt",
+            "%s: %s deals the batches out to ranks, so each rank's %s gives all of them",
+            self.name,
+            caller.dealer,
+            self.name,
+        )
+        return 0, 1
+
+    def begun(self, progress: Progress) -> None:
+        """Note that a pass has handed out its first batch: the next epoch is the coming one."""
+        if progress.generation == self.generation and not progress.is_worker:
+            with self._coming.change() as coming:
+                coming.begin(progress.start)
+
+    def note(self, start: Position) -> None:
+        """Note in a worker process that a pass from `start` is resumed here."""
+        if self._is_shared and loader_worker() is not None:
+            with self._coming.change() as coming:
+                coming.begin(start)
+                coming.by_workers = True
 
     def _restart(self) -> None:
         self.latest = None
-        self._generation += 1
+        self.generation += 1
+
+    @property
+    def _is_shared(self) -> bool:
+        return isinstance(self._coming, SharedComing)
+
+    def _say_once(self, what: str, text: str, *arguments: object) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            _logger.warning(text, *arguments)
 
     def _schedule(self, epoch: int) -> Schedule:
         return Schedule(len(self.plan(epoch)), self._window_batches)
@@ -214,117 +343,3 @@ def _check_strategy(strategy: object) -> None:
     if not isinstance(strategy, Strategy):
         message = f"strategy must be a Strategy such as BlockShuffling(), but is {strategy!r}"
         raise TypeError(message)
-
-
-def _is_state(state: object) -> bool:
-    if not isinstance(state, Mapping) or set(state) != set(_STATE_KEYS):
-        return False
-    return isinstance(state["fingerprint"], Mapping)
-
-
-def _given_ranks(rank: SupportsIndex | None, world_size: SupportsIndex | None) -> tuple[int, int] | None:
-    if rank is None and world_size is None:
-        return None
-    if rank is None or world_size is None:
-        message = f"give both rank and world_size or neither, but got rank={rank} and world_size={world_size}"
-        raise ValueError(message)
-    world_size = check_integer("world_size", world_size, minimum=1)
-    return check_integer("rank", rank, limit=world_size), world_size
-
-
-def _distributed_ranks() -> tuple[int, int] | None:
-    # Nobody has initialised what nobody has imported, and importing it is slow.
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is None or not (distributed.is_available() and distributed.is_initialized()):
-        return None
-    return int(distributed.get_rank()), int(distributed.get_world_size())
-
-
-class _Progress:
-    """How far one pass is. Light, so that holding it keeps neither rows nor threads of its iterator alive."""
-
-    __slots__ = ("finished", "generation", "readers", "start", "steps")
-
-    def __init__(self, start: Position, readers: int, generation: int) -> None:
-        self.start, self.readers, self.generation = start, readers, generation
-        self.steps = 0
-        self.finished = False
-
-    def position(self) -> Position:
-        if self.finished:
-            return Position(self.start.epoch + 1)
-        return self.start.advanced(self.readers, self.steps)
-
-
-class PassIterator(Iterator[T], Generic[T]):
-    """One pass: hands out what `read` gives for the plan and the share of it that is left, and counts.
-
-    Parameters
-    ----------
-    epochs : Epochs
-        Where the pass starts, and whom to tell how far it is.
-    read : callable
-        ``read(plan, share)`` iterates over the batches of the share, in order.
-    reader : callable, optional
-        Gives (workers, worker) when the pass begins: the reader processes of this rank, and which asks.
-    """
-
-    def __init__(
-        self,
-        epochs: Epochs,
-        read: "Callable[[Plan, Share], Iterator[T]]",
-        reader: Callable[[], tuple[int, int]] = lambda: (1, 0),
-    ) -> None:
-        self._epochs, self._read, self._reader = epochs, read, reader
-        self._start: Position | None = None
-        self._progress: _Progress | None = None
-        self._batches: Iterator[T] = iter(())
-        self._over = False
-
-    def __next__(self) -> T:
-        progress = self._progress
-        if progress is None:
-            progress = self._begin()
-        try:
-            for batch in self._batches:
-                progress.steps += 1
-                self._epochs.latest = progress
-                return batch
-        except BaseException:
-            self._over = True  # what comes after an error is no completed pass
-            raise
-        self._finish(progress)
-        raise StopIteration
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state of this pass."""
-        progress = self._progress
-        if progress is not None:
-            return self._epochs.describe(progress.position())
-        return self._epochs.describe(self._epochs.start if self._start is None else self._start)
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let this pass go on where `state` says; others are not concerned."""
-        start = self._epochs.read(state)
-        self.close()
-        self._start, self._progress, self._over = start, None, False
-
-    def close(self) -> None:
-        """Break the pass off: no more batches come, and what reads ahead is stopped."""
-        close = getattr(self._batches, "close", None)
-        self._batches, self._over = iter(()), True
-        if close is not None:
-            close()
-
-    def _begin(self) -> "_Progress":
-        if self._over:
-            raise StopIteration
-        self._progress, plan, share = self._epochs.begin(self._start, *self._reader())
-        self._batches = self._read(plan, share)
-        return self._progress
-
-    def _finish(self, progress: "_Progress") -> None:
-        if not self._over:
-            self._over = progress.finished = True
-            self._batches = iter(())
-            self._epochs.finish(progress)

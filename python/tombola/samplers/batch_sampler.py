@@ -17,7 +17,8 @@ from torch.utils.data import BatchSampler, Sampler
 from .._base.checks import check_bool
 from .._base.types import IndexArray
 from ..passes.epoch_methods import EpochMethods
-from ..passes.epochs import Epochs, PassIterator
+from ..passes.epochs import Epochs
+from ..passes.iterator import PassIterator
 from ..passes.schedule import Even, Share
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class PlanBatchSampler(EpochMethods, BatchSampler):
             rank=rank,
             world_size=world_size,
             even=even,
+            name=type(self).__name__,
         )
         self.as_array = check_bool("as_array", as_array)
         options = self._epochs.options
@@ -123,7 +125,7 @@ class PlanBatchSampler(EpochMethods, BatchSampler):
     def __iter__(self) -> PassIterator[Any]:
         """Return an iterator over one pass, which begins with its first ``next``."""
         convert = _as_arrays if self.as_array else _as_lists
-        return PassIterator(self._epochs, lambda plan, share: _read(plan, share, convert))
+        return PassIterator(self._epochs, lambda plan, share: _read(plan, share, convert), self)
 
 
 class _EpochSampler(Sampler[int]):

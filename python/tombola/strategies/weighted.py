@@ -1,9 +1,9 @@
 """Weighted draws: sorted, cut into blocks, blocks shuffled, rows permuted inside each fetch window.
 
-Weights become integers once (one O(n) pass, sums of 64 rows kept), so that every draw is exact and the same
-on every platform. Stratified draws take one uniform a stratum (Kitagawa 1996); independent ones split their
-number by Binomial(k, 1/2) down a tree; draws without replacement come in rounds by exponential keys
-(Efraimidis and Spirakis 2006) or draw-and-reject. O(window) for any batch, one round for those without
+Weights become integers once (one O(n) pass, at most 9 bytes for 8 rows kept), so that every draw is exact and
+the same on every platform. Stratified draws take one uniform a stratum (Kitagawa 1996); independent ones
+split their number by Binomial(k, 1/2) down a tree; draws without replacement come in rounds by exponential
+keys (Efraimidis and Spirakis 2006) or draw-and-reject. O(window) for any batch, one round for those without
 replacement.
 """
 

@@ -1,0 +1,138 @@
+"""Who asks for batches: what of a trainer's machinery lies between a pass and those who train.
+
+A sampler is asked by a DataLoader, often through wrappers that deal batches out to ranks, ask for some ahead,
+or join them. None of them says so; but while a batch is asked for, they stand on the stack. So the first
+``next`` of a pass looks there, once, by the names of their modules and functions. `tests/compat` holds these
+names against the real packages. Where they are not found, nothing is assumed.
+
+- torch's DataLoader with worker processes sends batches ahead, but counts what it hands out. It is told
+  exactly what is consumed by that number, if nothing lies between.
+- Accelerate's `BatchSamplerShard`, `IterableDatasetShard` and `DataLoaderDispatcher` deal batches out to
+  ranks; its `DataLoaderShard` asks for one batch ahead.
+- torch's fetcher for iterable data joins what it gets if its DataLoader has a batch size.
+
+O(depth of the stack) a pass.
+"""
+
+import sys
+import weakref
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+__all__ = ["Caller", "HandedOut", "find_caller", "is_asked_by"]
+
+_DEPTH = 60
+_TORCH = "torch.utils.data.dataloader"
+_FETCH = "torch.utils.data._utils.fetch"
+_ACCELERATE = "accelerate.data_loader"
+_BORDERS = ("_worker_loop", "_bootstrap")
+"""Functions below which the stack is that of the parent process, or of nobody."""
+
+_DEALERS = (
+    "BatchSamplerShard._iter_with_no_split",
+    "BatchSamplerShard._iter_with_split",
+    "BatchSamplerShard.__len__",
+    "BatchSamplerShard.total_length",
+    "IterableDatasetShard.__iter__",
+    "IterableDatasetShard.__len__",
+    "DataLoaderDispatcher._fetch_batches",
+    "DataLoaderDispatcher.__len__",
+)
+_AHEAD = ("DataLoaderShard.__iter__", "DataLoaderDispatcher.__iter__")
+
+
+class HandedOut:
+    """How many batches a DataLoader with worker processes has handed out since now.
+
+    Parameters
+    ----------
+    iterator : object
+        torch's iterator, which is kept alive by others alone; what it had counted at its end is kept.
+    """
+
+    def __init__(self, iterator: Any) -> None:
+        counters = vars(iterator)
+        self._before = int(counters["_num_yielded"])
+        self._final: int | None = None
+
+        def keep(_: object) -> None:
+            nonlocal counters
+            self._final = int(counters["_num_yielded"])
+            counters = {}
+
+        self._iterator = weakref.ref(iterator, keep)
+
+    def count(self) -> int:
+        """Return the number of batches."""
+        iterator = self._iterator()
+        total = self._final if iterator is None else iterator._num_yielded
+        return int(total or 0) - self._before
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What stands between a pass and those who train.
+
+    Parameters
+    ----------
+    handed_out : HandedOut or None
+        What of the batches that are asked for is consumed, where a DataLoader asks ahead.
+    unknown : str
+        Who asks ahead without a count that could be told; empty if nobody does.
+    dealer : str
+        Who deals the batches out to ranks; empty if nobody does.
+    joins : bool
+        Whether batches are joined to larger ones.
+    """
+
+    handed_out: HandedOut | None = None
+    unknown: str = ""
+    dealer: str = ""
+    joins: bool = False
+
+
+def find_caller(asked: object) -> Caller:
+    """Return who asks `asked`, a batch sampler or loader, for its first batch."""
+    handed_out, unknown, dealer, joins = None, "", "", False
+    is_direct = True
+    for frame in _frames():
+        module, function = frame.f_globals.get("__name__"), frame.f_code.co_qualname
+        if module == _TORCH and function == "_BaseDataLoaderIter._next_index":
+            iterator = frame.f_locals["self"]
+            if getattr(iterator, "_num_workers", 0) > 0:
+                if is_direct and iterator._index_sampler is asked and "_num_yielded" in vars(iterator):
+                    handed_out = HandedOut(iterator)
+                else:
+                    unknown = "a DataLoader with worker processes, through a wrapper,"
+        elif module == _FETCH and function == "_IterableDatasetFetcher.fetch":
+            joins = joins or bool(getattr(frame.f_locals["self"], "auto_collation", False))
+        elif module == _ACCELERATE:
+            is_direct = False
+            if function in _DEALERS and _processes(frame) > 1:
+                dealer = f"Accelerate's {function.partition('.')[0]}"
+            elif function in _AHEAD:
+                unknown = f"Accelerate's {function.partition('.')[0]}"
+    return Caller(None if unknown else handed_out, unknown, dealer, joins)
+
+
+def is_asked_by(package: str) -> bool:
+    """Tell whether a function of a package stands on the stack of whoever calls the caller."""
+    return any(str(frame.f_globals.get("__name__")).partition(".")[0] == package for frame in _frames())
+
+
+def _frames() -> list[FrameType]:
+    """Return the frames above the caller's, from the nearest on, up to a border of the process."""
+    frames: list[FrameType] = []
+    frame = sys._getframe(2).f_back
+    while frame is not None and len(frames) < _DEPTH and frame.f_code.co_name not in _BORDERS:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def _processes(frame: FrameType) -> int:
+    """Return to how many processes a dealer deals."""
+    dealer = frame.f_locals.get("self")
+    places = (dealer, getattr(dealer, "state", None))
+    return max(int(getattr(place, "num_processes", 1)) for place in places)

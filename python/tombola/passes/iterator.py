@@ -1,0 +1,84 @@
+"""One pass: the iterator that the batch sampler and the loader give."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from ..plans.plan import Plan
+from .epochs import Epochs
+from .position import Position
+from .progress import Progress
+from .schedule import Share
+
+__all__ = ["PassIterator"]
+
+T = TypeVar("T")
+
+
+class PassIterator(Iterator[T], Generic[T]):
+    """One pass: hands out what `read` gives for the plan and the share of it that is left, and counts.
+
+    Parameters
+    ----------
+    epochs : Epochs
+        Where the pass starts, and whom to tell how far it is.
+    read : callable
+        ``read(plan, share)`` iterates over the batches of the share, in order.
+    asked : object
+        The batch sampler or loader whose pass this is.
+    """
+
+    def __init__(self, epochs: Epochs, read: Callable[[Plan, Share], Iterator[T]], asked: object) -> None:
+        self._epochs, self._read, self._asked = epochs, read, asked
+        self._start: Position | None = None
+        self._progress: Progress | None = None
+        self._batches: Iterator[T] = iter(())
+        self._over = False
+
+    def __next__(self) -> T:
+        progress = self._progress
+        if progress is None:
+            progress = self._begin()
+        try:
+            for batch in self._batches:
+                progress.steps += 1
+                self._epochs.latest = progress
+                if progress.steps == 1:
+                    self._epochs.begun(progress)
+                if progress.steps == progress.total:
+                    self.close()
+                return batch
+        except BaseException:
+            self._over = True  # what comes after an error is no pass that goes on
+            raise
+        if not self._over and not progress.total:  # nothing is left of the epoch
+            self._epochs.latest = progress
+            self._epochs.begun(progress)
+        self.close()
+        raise StopIteration
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of this pass: what it was asked for."""
+        if self._progress is not None:
+            return self._epochs.describe(self._progress.asked())
+        return self._epochs.describe(self._epochs.start if self._start is None else self._start)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let this pass go on where `state` says; others are not concerned."""
+        start = self._epochs.read(state)
+        self.close()
+        self._start, self._progress, self._over = start, None, False
+        self._epochs.note(start)
+
+    def close(self) -> None:
+        """Break the pass off: no more batches come, and what reads ahead is stopped."""
+        close = getattr(self._batches, "close", None)
+        self._batches, self._over = iter(()), True
+        if close is not None:
+            close()
+
+    def _begin(self) -> Progress:
+        if self._over:
+            raise StopIteration
+        self._progress, plan, share = self._epochs.begin(self._asked, self._start)
+        self._batches = self._read(plan, share)
+        return self._progress

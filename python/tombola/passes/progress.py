@@ -1,0 +1,51 @@
+"""How far one pass is."""
+
+from .callers import Caller, HandedOut
+from .position import Position
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """How far one pass is. Light, so that holding it keeps neither rows nor threads of its iterator alive."""
+
+    __slots__ = ("_caller", "generation", "is_worker", "readers", "start", "steps", "total")
+
+    def __init__(
+        self, *, start: Position, readers: int, total: int, generation: int, is_worker: bool, caller: Caller
+    ) -> None:
+        self.start, self.readers, self.total = start, readers, total
+        self.generation, self.is_worker = generation, is_worker
+        self.steps = 0
+        """Batches that were asked for."""
+        self._caller = caller
+
+    @property
+    def unknown(self) -> str:
+        """Who asks ahead without a count that could be told."""
+        return self._caller.unknown
+
+    @property
+    def _handed_out(self) -> HandedOut | None:
+        return self._caller.handed_out
+
+    def is_complete(self) -> bool:
+        """Tell whether the last batch was handed out to those who train."""
+        return not self.is_worker and self._consumed() >= self.total and self.steps >= self.total
+
+    def position(self) -> Position:
+        """Return what is consumed."""
+        return self._at(self._consumed())
+
+    def asked(self) -> Position:
+        """Return what was asked for."""
+        return self._at(self.steps)
+
+    def _consumed(self) -> int:
+        ahead = self._handed_out
+        return self.steps if ahead is None else min(ahead.count(), self.steps)
+
+    def _at(self, steps: int) -> Position:
+        if steps >= self.total and not self.is_worker:
+            return Position(self.start.epoch + 1)
+        return self.start.advanced(self.readers, steps)

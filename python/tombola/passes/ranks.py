@@ -1,0 +1,34 @@
+"""Rank and world size: as given, or as torch.distributed says."""
+
+import sys
+from typing import SupportsIndex
+
+from .._base.checks import check_integer
+
+__all__ = ["distributed_ranks", "given_ranks"]
+
+
+def given_ranks(rank: SupportsIndex | None, world_size: SupportsIndex | None) -> tuple[int, int] | None:
+    """Return rank and world size as they were given, None if neither was.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no integers or out of range, or only one was given.
+    """
+    if rank is None and world_size is None:
+        return None
+    if rank is None or world_size is None:
+        message = f"give both rank and world_size or neither, but got rank={rank} and world_size={world_size}"
+        raise ValueError(message)
+    world_size = check_integer("world_size", world_size, minimum=1)
+    return check_integer("rank", rank, limit=world_size), world_size
+
+
+def distributed_ranks() -> tuple[int, int] | None:
+    """Return rank and world size as torch.distributed says, None if it is not initialised."""
+    # Nobody has initialised what nobody has imported, and importing it is slow.
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or not (distributed.is_available() and distributed.is_initialized()):
+        return None
+    return int(distributed.get_rank()), int(distributed.get_world_size())
