@@ -14,8 +14,8 @@ from sklearn.metrics import adjusted_rand_score
 from tests.replay.scored import CENTRES, CLASSES, WIDTH, batch, weights_of
 from tombola import BalancedBuffer
 from tombola.replay import AdaptiveThreshold, SemanticSimilarity
-from tombola.replay._prototype_table import given_table
-from tombola.replay._semantic_groups import linked_groups
+from tombola.replay.buffer.classes import linked_groups
+from tombola.replay.buffer.prototypes import given_table
 
 
 def test_groups_are_numbered_by_label() -> None:

@@ -12,12 +12,12 @@ May import: `_base`, `draws` and the core; torch, Numba and matplotlib late.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .importance import group_balance, importance_scores, prototype_similarity
 from .schedule import BalanceSchedule
-from .scores import combine_scores, difficulty_scores, temporal_scores, uncertainty_scores
+from .scores.importance import group_balance, importance_scores, prototype_similarity
+from .scores.values import combine_scores, difficulty_scores, temporal_scores, uncertainty_scores
 
 if TYPE_CHECKING:
-    from .buffer import BalancedBuffer
+    from .buffer.balanced_buffer import BalancedBuffer
     from .modules import AdaptiveThreshold, SemanticSimilarity
 
 __all__ = [

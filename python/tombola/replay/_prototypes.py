@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import ArrayInput, read_only, reals
+from .scores.arrays import ArrayInput, read_only, reals
 
 __all__ = ["Prototypes"]
 

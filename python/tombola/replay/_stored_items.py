@@ -14,8 +14,8 @@ from .. import _core
 from .._base.checks import check_bool, check_integer
 from .._base.fork import ForkLock
 from .._base.types import IndexArray
-from ._buffer_input import check_device, slot_array
-from ._storage import Storage
+from .buffer.arguments import check_device, slot_array
+from .buffer.items import Storage
 
 __all__ = ["Batch", "StoredItems", "Transform"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from .._base.checks import check_bool
-from ._balance import Balance
 from ._buffer_options import BufferOptions
 from ._stored_items import StoredItems
-from .buffer_report import BufferReport, make_report
+from .buffer.balance import Balance
+from .buffer.report import BufferReport, make_report
 from .schedule import BalanceSchedule
 
 __all__ = ["SwitchedItems"]

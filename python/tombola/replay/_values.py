@@ -25,8 +25,8 @@ def score_values(
     ValueError
         With the text that `complain` gives for the first faulty row.
     """
-    from . import _value_kernels as kernels
-    from ._runtime import run
+    from .scores import value_kernels as kernels
+    from .scores.runtime import run
 
     faults = np.empty(-(-len(values) // kernels.CHUNK), dtype=np.int64)
     run(kernels.VALUES, getattr(kernels, kind), values, first, second, out, faults, work=len(values))

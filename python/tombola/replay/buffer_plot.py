@@ -10,7 +10,7 @@ from .._base.plot_style import STYLE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from .buffer_report import BufferReport
+    from .buffer.report import BufferReport
 
 __all__ = ["plot_report"]
 

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .. import _core
-from .._base.types import FloatArray, IndexArray
-from ..draws.sum_tree import SumTree
+from ... import _core
+from ..._base.types import FloatArray, IndexArray
+from ...draws.sum_tree import SumTree
 
 __all__ = ["SPREAD", "Drawn", "ItemWeights"]
 

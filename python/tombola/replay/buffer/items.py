@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.checks import refuse_masked
-from .._base.types import IndexArray
+from ..._base.checks import refuse_masked
+from ..._base.types import IndexArray
 
 __all__ = ["Storage", "as_tensor"]
 

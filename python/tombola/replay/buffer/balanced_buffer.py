@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._base.checks import check_bool, check_integer, check_number
-from ._balance import Balance
-from ._buffer_input import priority_array, read_items, slot_array, task_factors
-from ._buffer_options import BufferOptions, check_state
-from ._item_weights import Drawn
-from ._reservoir import arrivals
-from ._semantic_groups import Measure
-from ._storage import Storage
-from ._stored_items import Batch, Transform
-from ._switched_items import SwitchedItems
-from .schedule import BalanceSchedule
+from ..._base.checks import check_bool, check_integer, check_number
+from .._buffer_options import BufferOptions, check_state
+from .._reservoir import arrivals
+from .._stored_items import Batch, Transform
+from .._switched_items import SwitchedItems
+from ..schedule import BalanceSchedule
+from .arguments import priority_array, read_items, slot_array, task_factors
+from .balance import Balance
+from .classes import Measure
+from .items import Storage
+from .weights import Drawn
 
 __all__ = ["BalancedBuffer"]
 

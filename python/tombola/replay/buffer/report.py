@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._balance import Balance
+from .balance import Balance
 
 __all__ = ["BufferReport", "make_report"]
 
@@ -44,7 +44,7 @@ class BufferReport(dict[str, Any]):
         path : str or Path
             The suffix says the format, such as ``.png``.
         """
-        from .buffer_plot import plot_report
+        from ..buffer_plot import plot_report
 
         plot_report(self, Path(path))
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .._base.checks import check_bool, check_number
-from .._base.types import FloatArray
-from ._arrays import ArrayInput, check_shape, output, real_numbers, reals, tiles
-from ._values import bad_value, score_values
+from ..._base.checks import check_bool, check_number
+from ..._base.types import FloatArray
+from .._values import bad_value, score_values
+from .arrays import ArrayInput, check_shape, output, real_numbers, reals, tiles
 
 __all__ = ["combine_scores", "difficulty_scores", "temporal_scores", "uncertainty_scores"]
 
@@ -124,8 +124,8 @@ def uncertainty_scores(
     >>> uncertainty_scores([[0.0, 0.0, 0.0, 0.0], [100.0, 0.0, 0.0, 0.0]], normalised=True).round(3).tolist()
     [1.0, 0.0]
     """
-    from . import _value_kernels as kernels
-    from ._runtime import run
+    from . import value_kernels as kernels
+    from .runtime import run
 
     values = real_numbers("logits", logits, axes=2)
     rows, classes = values.shape

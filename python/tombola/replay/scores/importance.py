@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import check_number
-from .._base.types import FloatArray, IndexArray
-from ._arrays import ArrayInput, check_shape, integers, output, read_only, real_numbers, reals, tiles
-from ._groups import Groups, GroupsInput, read_groups
-from ._prototypes import Prototypes
-from ._values import divide_by_similarity
+from ..._base.checks import check_number
+from ..._base.types import FloatArray, IndexArray
+from .._prototypes import Prototypes
+from .._values import divide_by_similarity
+from .arrays import ArrayInput, check_shape, integers, output, read_only, real_numbers, reals, tiles
+from .groups import Groups, GroupsInput, read_groups
 
 if TYPE_CHECKING:
     import torch
@@ -246,8 +246,8 @@ def _run_features(
     out: FloatArray,
 ) -> None:
     """Score tile by tile, and say what is wrong with the first faulty row."""
-    from . import _importance_kernels as kernels
-    from ._runtime import run
+    from . import importance_kernels as kernels
+    from .runtime import run
 
     chunk = max(1, min(_CHUNK_ROWS, _CHUNK_ELEMENTS // prototypes.width))
     for start, tile in tiles(features):
@@ -282,8 +282,8 @@ def _run_features(
 
 
 def _write_balance(balance: Groups, out: FloatArray) -> None:
-    from . import _importance_kernels as kernels
-    from ._runtime import run
+    from . import importance_kernels as kernels
+    from .runtime import run
 
     faults = np.empty(-(-len(out) // _CHUNK_ROWS), dtype=np.int64)
     run(kernels.BALANCE, _CHUNK_ROWS, balance.codes, balance.shares, out, faults, work=len(out))

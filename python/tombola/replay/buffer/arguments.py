@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.checks import index_array
-from .._base.types import IndexArray
-from ._arrays import check_shape, reals
-from ._storage import as_tensor
+from ..._base.checks import index_array
+from ..._base.types import IndexArray
+from ..scores.arrays import check_shape, reals
+from .items import as_tensor
 
 __all__ = ["Items", "check_device", "priority_array", "read_items", "slot_array", "task_factors"]
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.types import FloatArray, IndexArray
-from .importance import prototype_similarity
+from ..._base.types import FloatArray, IndexArray
+from ..scores.importance import prototype_similarity
 
 __all__ = [
     "MISSING",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.types import FloatArray, IndexArray
+from ..._base.types import FloatArray, IndexArray
 
 __all__ = ["ClassMeans", "given_table"]
 

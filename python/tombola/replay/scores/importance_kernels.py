@@ -19,7 +19,7 @@ from llvmlite import ir
 from numba import prange
 from numba.extending import intrinsic
 
-from ._runtime import Kernel, compiled
+from .runtime import Kernel, compiled
 
 __all__ = ["BALANCE", "COUNT", "FAULT_KINDS", "IMPORTANCE", "NO_FAULT"]
 

@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.types import FloatArray, IndexArray
-from ..draws.sum_tree import SumTree
-from ._buffer_options import BufferOptions
-from ._classes import Classes
-from ._item_weights import Drawn, ItemWeights
-from ._prototype_table import ClassMeans, given_table
-from ._semantic_groups import MISSING, SemanticGroups, item_similarity, parameter_versions
-from ._storage import Storage
+from ..._base.types import FloatArray, IndexArray
+from ...draws.sum_tree import SumTree
+from .._buffer_options import BufferOptions
+from .._classes import Classes
+from .classes import MISSING, SemanticGroups, item_similarity, parameter_versions
+from .items import Storage
+from .prototypes import ClassMeans, given_table
+from .weights import Drawn, ItemWeights
 
 __all__ = ["Balance", "Newcomers"]
 

@@ -12,9 +12,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import check_number
-from .._base.types import FloatArray, IndexArray
-from ._arrays import ArrayInput, check_shape, integers, is_tensor, read_only
+from ..._base.checks import check_number
+from ..._base.types import FloatArray, IndexArray
+from .arrays import ArrayInput, check_shape, integers, is_tensor, read_only
 
 __all__ = ["Groups", "GroupsInput", "read_groups"]
 
@@ -115,8 +115,8 @@ def _weights(balance_weight: float | Sequence[float], levels: int) -> list[float
 
 def _number(groups: IndexArray, name: str) -> tuple[IndexArray, IndexArray]:
     """Return codes and the size of each; the codes are the groups themselves unless they are large."""
-    from . import _importance_kernels as kernels
-    from ._runtime import PARALLEL_FROM, run
+    from . import importance_kernels as kernels
+    from .runtime import PARALLEL_FROM, run
 
     table = min(_FEW, 4 * len(groups) + 64)
     parts = _PARTS if len(groups) >= PARALLEL_FROM else 1
