@@ -75,7 +75,7 @@ def test_own_prototypes_are_due_after_an_eighth_and_for_new_classes() -> None:
 
 def test_unchanged_prototypes_are_not_scored_again(monkeypatch: pytest.MonkeyPatch) -> None:
     from tombola.replay.buffer import balance
-    from tombola.replay.buffer.classes import item_similarity
+    from tombola.replay.buffer.prototypes import item_similarity
 
     scored: list[int] = []
 

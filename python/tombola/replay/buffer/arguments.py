@@ -1,19 +1,32 @@
-"""How arguments come into the buffer: checked, and named where something is wrong."""
+"""What a buffer is given, checked: options, items, slots and priorities, each named where it is wrong."""
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..._base.checks import index_array
+from ..._base.checks import check_bool, check_integer, check_number, index_array
 from ..._base.types import IndexArray
+from ..schedule import BalanceSchedule, make_plain
 from ..scores.arrays import check_shape, reals
 from .items import as_tensor
 
-__all__ = ["Items", "check_device", "priority_array", "read_items", "slot_array", "task_factors"]
+__all__ = [
+    "BufferOptions",
+    "Items",
+    "check_device",
+    "check_state",
+    "priority_array",
+    "read_items",
+    "slot_array",
+]
+
+STATE_VERSION = 2
+"""Of what `BalancedBuffer.state_dict` returns."""
 
 MOST_PRIORITY = 1e100
 """Scores stay far from the end of float64 up to here."""
@@ -22,12 +35,123 @@ LEAST_FEATURE, MOST_FEATURE = 1e-140, 1e140
 """Between these the largest value of a row may lie: its square must not leave float64."""
 
 
-class Items(NamedTuple):
-    """Parts of a batch of items by name, and labels and tasks where these are one integer an item."""
+@dataclass(frozen=True)
+class BufferOptions:
+    """Options of `BalancedBuffer`, which says what they mean.
 
-    parts: dict[str, torch.Tensor]
-    classes: IndexArray | None
-    tasks: IndexArray | None
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no such value.
+    """
+
+    semantic_similarity: Any = None
+    adaptive_threshold: Any = None
+    num_feats: int | None = None
+    balance_weight: float | BalanceSchedule = 1.0
+    threshold_quantile: float | None = None
+    task_weights: Mapping[int, float] | None = None
+    refit_every: int | None = None
+    eps: float = 1e-6
+    replace: bool = False
+    factor_of_task: Mapping[int, float] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        make_plain(self)
+        if self.semantic_similarity is not None and not callable(self.semantic_similarity):
+            msg = f"semantic_similarity must be None or callable, but is {self.semantic_similarity!r}"
+            raise TypeError(msg)
+        if self.adaptive_threshold is not None and not callable(self.adaptive_threshold):
+            share = _check_share("adaptive_threshold", self.adaptive_threshold)
+            object.__setattr__(self, "adaptive_threshold", share)
+        if self.threshold_quantile is not None:
+            _check_share("threshold_quantile", self.threshold_quantile)
+            if self.adaptive_threshold is not None:
+                msg = "threshold_quantile must be None where adaptive_threshold is given, but both are there"
+                raise ValueError(msg)
+        if self.num_feats is not None:
+            check_integer("num_feats", self.num_feats, minimum=1)
+        if not isinstance(self.balance_weight, BalanceSchedule):
+            weight = check_number("balance_weight", self.balance_weight)
+            object.__setattr__(self, "balance_weight", weight)
+        if self.refit_every is not None:
+            check_integer("refit_every", self.refit_every, minimum=1)
+        check_number("eps", self.eps, above=True)
+        check_bool("replace", self.replace)
+        factors = {
+            check_integer("a label of task_weights", task, minimum=-(2**63)): float(
+                check_number(f"task_weights[{task}]", weight)
+            )
+            for task, weight in (self.task_weights or {}).items()
+        }
+        object.__setattr__(self, "factor_of_task", factors)
+
+    def with_weight(self, weight: float | BalanceSchedule) -> "BufferOptions":
+        """Return the same options with another `balance_weight`."""
+        return replace(self, balance_weight=weight)
+
+    def weight_state(self) -> float | dict[str, Any]:
+        """Return `balance_weight` as plain values."""
+        weight = self.balance_weight
+        return asdict(weight) if isinstance(weight, BalanceSchedule) else weight
+
+    def with_weight_state(self, state: float | Mapping[str, Any]) -> "BufferOptions":
+        """Return the same options with the `balance_weight` that `weight_state` returned."""
+        return self.with_weight(BalanceSchedule(**state) if isinstance(state, Mapping) else state)
+
+    def power(self, step: int) -> float:
+        """Return the balance weight of a balanced draw, counted from 0."""
+        weight = self.balance_weight
+        return weight(step) if isinstance(weight, BalanceSchedule) else float(weight)
+
+    def most(self, size: int, stored: int) -> int:
+        """Return how many items a draw of so many has: without replacement at most as many as are stored."""
+        return size if self.replace else min(size, stored)
+
+    def described(self, buffer_size: int) -> dict[str, Any]:
+        """Return what a state begins with, for comparing: version and what is fixed once a buffer is made.
+
+        Values are plain, and modules known by their class.
+        """
+        measure, rule = self.semantic_similarity, self.adaptive_threshold
+        options = {
+            "buffer_size": buffer_size,
+            "semantic_similarity": None if measure is None else _name(measure),
+            "adaptive_threshold": _name(rule) if callable(rule) else rule,
+            "num_feats": self.num_feats,
+            "threshold_quantile": self.threshold_quantile,
+            "task_weights": str(sorted(self.factor_of_task.items())),
+            "refit_every": self.refit_every,
+            "eps": self.eps,
+            "replace": self.replace,
+        }
+        return {"version": STATE_VERSION, "options": options}
+
+
+def _name(value: Any) -> str:
+    return str(getattr(value, "__qualname__", type(value).__qualname__))
+
+
+def _check_share(name: str, value: Any) -> float:
+    """Return a number of [0, 1]."""
+    share = float(check_number(name, value))
+    if share > 1:
+        msg = f"{name} must be at most 1, but is {share:g}"
+        raise ValueError(msg)
+    return share
+
+
+def check_state(state: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Raise ValueError if a state does not begin with a buffer's own version and options."""
+    version = own["version"]
+    if state.get("version") != version:
+        msg = f"expected the state of a BalancedBuffer, version {version}, but got {state.get('version')}"
+        raise ValueError(msg)
+    for name, value in own["options"].items():
+        came = state["options"].get(name)
+        if came != value:
+            msg = f"expected the state of a buffer with {name} = {value}, but it has {came}"
+            raise ValueError(msg)
 
 
 def check_device(device: str | torch.device) -> torch.device:
@@ -49,8 +173,49 @@ def check_device(device: str | torch.device) -> torch.device:
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class Items:
+    """Parts of a batch of items by name, and labels and tasks where these are one integer an item."""
+
+    parts: dict[str, torch.Tensor]
+    classes: IndexArray | None
+    tasks: IndexArray | None
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.parts["examples"])
+
+    def features(self, rows: IndexArray) -> torch.Tensor | None:
+        """Return the features of some rows, borrowed where these are all."""
+        features = self.parts.get("features")
+        if features is None or len(rows) == self.count:
+            return features
+        return features.index_select(0, torch.from_numpy(rows).to(features.device))
+
+    def class_labels(self, rows: IndexArray) -> IndexArray:
+        """Return the labels of some rows; without labels all are of one class."""
+        return np.zeros(len(rows), dtype=np.int64) if self.classes is None else self.classes[rows]
+
+    def factors(self, of_task: Mapping[int, float]) -> npt.NDArray[np.float64]:
+        """Return the factor of each item by its task label, 1 for tasks that have none.
+
+        Raises
+        ------
+        ValueError
+            If there are factors, but no task labels.
+        """
+        if not of_task:
+            return np.ones(self.count)
+        if self.tasks is None:
+            msg = "task_labels must be one integer an example where there are task_weights, but are none"
+            raise ValueError(msg)
+        tasks, at = np.unique(self.tasks, return_inverse=True)
+        return np.array([of_task.get(task, 1.0) for task in tasks.tolist()], dtype=np.float64)[at]
+
+
 def read_items(
-    examples: Any, labels: Any, logits: Any, features: Any, task_labels: Any, num_feats: int | None
+    options: BufferOptions, examples: Any, labels: Any, logits: Any, features: Any, task_labels: Any
 ) -> Items:
     """Return what was given to `add_data` as tensors.
 
@@ -59,7 +224,7 @@ def read_items(
     TypeError
         If something is no array of numbers, or features are no real numbers.
     ValueError
-        If features have not two axes, another width than `num_feats`, or are not finite.
+        If features have not two axes, another width than ``num_feats``, or are not finite.
     """
     given = {
         "examples": examples,
@@ -73,7 +238,7 @@ def read_items(
         msg = "examples must be given, but are None"
         raise TypeError(msg)
     if "features" in parts:
-        _check_features(parts["features"], num_feats)
+        _check_features(parts["features"], options.num_feats)
     return Items(parts, _integers(parts.get("labels")), _integers(parts.get("task_labels")))
 
 
@@ -146,21 +311,3 @@ def priority_array(priorities: Any, count: int) -> npt.NDArray[np.float64]:
         msg = f"priorities must be >= 0 and at most {MOST_PRIORITY:g}, but priorities[{at}] = {values[at]}"
         raise ValueError(msg)
     return values
-
-
-def task_factors(items: Items, factors: Mapping[int, float]) -> npt.NDArray[np.float64]:
-    """Return the factor of each item by its task label, 1 for tasks that have none.
-
-    Raises
-    ------
-    ValueError
-        If there are factors, but no task labels.
-    """
-    count = len(items.parts["examples"])
-    if not factors:
-        return np.ones(count)
-    if items.tasks is None:
-        msg = "task_labels must be one integer an example where there are task_weights, but are none"
-        raise ValueError(msg)
-    tasks, at = np.unique(items.tasks, return_inverse=True)
-    return np.array([factors.get(task, 1.0) for task in tasks.tolist()], dtype=np.float64)[at]

@@ -1,51 +1,42 @@
-"""A replay buffer that draws far and rare items more often: reservoir-filled, balanced over semantic groups.
-
-An item is drawn in proportion to ``1 / (similarity + eps) * (groups / group size) ** balance_weight``, its
-similarity that of its features and the prototype of its class. Adding b items is O(b log size), a balanced
-draw of m items O(m log size); what a change of prototypes costs is said in the class.
-"""
+"""`BalancedBuffer`: a lock, positions in the stream and in its random numbers, items and their balance."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
+from ... import _core
 from ..._base.checks import check_bool, check_integer, check_number
-from .._buffer_options import BufferOptions, check_state
-from .._reservoir import arrivals
-from .._stored_items import Batch, Transform
-from .._switched_items import SwitchedItems
+from ..._base.fork import ForkLock
 from ..schedule import BalanceSchedule
-from .arguments import priority_array, read_items, slot_array, task_factors
+from .arguments import BufferOptions, check_device, check_state, priority_array, read_items, slot_array
 from .balance import Balance
-from .classes import Measure
-from .items import Storage
-from .weights import Drawn
+from .items import Batch, Device, Storage, Transform, arrivals
+from .prototypes import Measure
+from .report import BufferReport, make_report
 
 __all__ = ["BalancedBuffer"]
 
-_VERSION = 2
 
+class BalancedBuffer:
+    """Items of a stream, a uniform sample of all seen so far, and draws from them by importance.
 
-class BalancedBuffer(SwitchedItems):
-    """Items of a stream, a uniform sample of all seen so far, and draws from them.
+    `tombola.replay.buffer` says how it works, and has an example.
 
     Parameters
     ----------
     buffer_size : int
         Most items that are kept, >= 1. Memory for all is taken when the first ones come.
     device : str or torch.device
-        Where examples, labels, logits, features and task labels are kept and given out. Scores are kept and
-        draws are made on the CPU.
+        Where items are kept and given out. Scores are kept and draws are made on the CPU.
     semantic_similarity : callable, optional
-        Takes two tensors of shape (n, width) and returns the similarity of each pair of rows, in [0, 1], such
-        as `SemanticSimilarity`. By default ``(1 + cosine) / 2``.
+        From two tensors of shape (n, width) the similarity of each pair of rows, in [0, 1], such as that of
+        `SemanticSimilarity`. By default ``(1 + cosine) / 2``.
     adaptive_threshold : number or callable, optional
-        Groups of classes are joined, most alike first, while their prototypes are more alike than this on
-        average: average linkage. A number of [0, 1], or what makes it from a tensor of the similarities of
-        all pairs of classes, such as `AdaptiveThreshold`. By default a quantile of these, so that threshold
-        and number of groups follow the data.
+        Groups of classes are joined while their prototypes are more alike than this on average: a number of
+        [0, 1], or what makes it from a tensor of the similarities of all pairs of classes, such as
+        `AdaptiveThreshold`. By default a quantile of these, so that the number of groups follows the data.
     num_feats : int, optional
         Width of features, which is checked; by default that of the first ones.
     use_balanced_sampling : bool, keyword-only
@@ -63,8 +54,7 @@ class BalancedBuffer(SwitchedItems):
     eps : number, keyword-only
         > 0, added to similarities.
     replace : bool, keyword-only
-        True: draws are independent, and as many as asked for. By default no item comes twice in a draw, which
-        then has at most as many as are stored.
+        True: independent draws, as many as asked for. By default no item comes twice in a draw.
     seed : int, keyword-only
         In ``[0, 2**63)``; picks which items are kept and drawn.
 
@@ -72,46 +62,6 @@ class BalancedBuffer(SwitchedItems):
     ------
     TypeError, ValueError
         If an argument is no such value, or the device isn't there.
-
-    Notes
-    -----
-    **Filling** is reservoir sampling (algorithm R, Vitter 1985): after t items each of them is stored with
-    probability ``min(1, buffer_size / t)``. It depends on seed and position in the stream only, not on how
-    the stream is cut into batches.
-
-    **Prototypes** are given to `get_balanced_data`, or else are the means of the features that are stored of
-    each class. A class without one has similarity 0.5 and is a group of its own. Where prototypes (or the
-    parameters of a module) have changed since the last draw, items of these classes are scored anew in one
-    pass of `prototype_similarity` over their features; else a draw costs O(m log size).
-
-    **Uniform draws** take the place of balanced ones where scores can't be had: no integer labels, features
-    or prototypes, one group only, or scores that are not finite. The reason is logged once. With
-    `task_weights` items are then drawn in proportion to these, uniformly inside each task, in O(size).
-
-    **Classes** of which nothing is stored are forgotten: labels may change for ever, memory does not grow.
-
-    **Priorities** multiply scores after `update_priorities`; what cannot be had is then left out of scores.
-
-    **Threads**: each method takes a lock while it runs, so threads may share a buffer; the order of calls
-    decides what they get. The same seed and history give the same content everywhere, and the same draws
-    wherever scores are equal to the last bit.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from tombola import BalancedBuffer
-    >>> buffer = BalancedBuffer(100, seed=1)
-    >>> labels = torch.arange(1000) % 100 // 90  # nine in ten are of class 0
-    >>> examples = torch.arange(1000, dtype=torch.float32)
-    >>> features = torch.nn.functional.one_hot(labels, 2).float()
-    >>> buffer.add_data(examples, labels, features=features)
-    >>> len(buffer), buffer.num_seen_examples
-    (100, 1000)
-    >>> buffer.group_counts
-    {0: 88, 1: 12}
-    >>> examples, labels, slots = buffer.get_balanced_data(10, return_index=True)
-    >>> int(labels.sum())  # of the rare class
-    4
     """
 
     def __init__(
@@ -142,7 +92,65 @@ class BalancedBuffer(SwitchedItems):
             eps=eps,
             replace=replace,
         )
-        super().__init__(buffer_size, device, seed, options, use_balanced_sampling=use_balanced_sampling)
+        self.buffer_size = check_integer("buffer_size", buffer_size, minimum=1, limit=2**31)
+        self.device = check_device(device)
+        self.seed = check_integer("seed", seed)
+        self.use_balanced_sampling = use_balanced_sampling
+        self.num_seen_examples = self._steps = self._uniform_draws = 0
+        self._lock = ForkLock(reentrant=True)
+        self._storage = Storage(self.buffer_size, self.device)
+        self._balance = Balance(self._storage, options, set())
+
+    def __len__(self) -> int:
+        return min(self.num_seen_examples, self.buffer_size)
+
+    def __repr__(self) -> str:
+        name, stored = type(self).__name__, len(self)
+        return f"{name}(buffer_size={self.buffer_size}, stored={stored}, device='{self.device}')"
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:  # the lock itself is a new one after pickling
+            return dict(vars(self))
+
+    @property
+    def use_balanced_sampling(self) -> bool:
+        """Whether `get_balanced_data` goes by scores; else it draws uniformly."""
+        return self._use_balanced_sampling
+
+    @use_balanced_sampling.setter
+    def use_balanced_sampling(self, use: bool) -> None:
+        self._use_balanced_sampling = check_bool("use_balanced_sampling", use)
+
+    @property
+    def balance_weight(self) -> float | BalanceSchedule:
+        """How strongly groups are balanced."""
+        return self._balance.options.balance_weight
+
+    @balance_weight.setter
+    def balance_weight(self, weight: float | BalanceSchedule) -> None:
+        with self._lock:
+            self._balance.options = self._balance.options.with_weight(weight)
+
+    @property
+    def group_counts(self) -> dict[int, int]:
+        """How many items of each semantic group are stored: group number to count, without empty ones."""
+        with self._lock:
+            return self._balance.items_of_groups()
+
+    @property
+    def groups(self) -> dict[int, int]:
+        """The semantic group of each class that is stored, as of the last balanced draw: label to number."""
+        with self._lock:
+            return self._balance.groups_of_labels()
+
+    def report(self) -> BufferReport:
+        """Return groups, scores and draws so far: a dict that prints as a table; it has `plot`."""
+        with self._lock:
+            return make_report(self._balance, len(self), self.num_seen_examples, self._uniform_draws)
+
+    def is_empty(self) -> bool:
+        """Return whether nothing was added yet."""
+        return self.num_seen_examples == 0
 
     def add_data(
         self,
@@ -157,63 +165,71 @@ class BalancedBuffer(SwitchedItems):
         Parameters
         ----------
         examples, labels, logits, features, task_labels : torch.Tensor or array-like, shape (b, ...)
-            The first call fixes which of them there are, their dtypes and shapes. Classes are known by labels
-            of one integer each. Features have the shape (b, width) and are floats, also of half precision;
-            they are scored in float32.
+            The first call fixes which of them there are, their dtypes and shapes. Labels of one integer each
+            say the classes. Features are floats of shape (b, width); half types are scored in float32.
 
         Raises
         ------
         TypeError
             If a dtype is another than that of the first items, or no number at all.
         ValueError
-            If shapes or numbers of items do not fit, something is missing or new, or features are not finite
-            or, in float64, so large or small that their squares are not (the first one is named). Nothing has
-            changed then.
+            If shapes or numbers of items do not fit, something is missing or new, or features or, in float64,
+            their squares are not finite (the first one is named). Nothing has changed then.
         """
         with self._lock:
-            items = read_items(examples, labels, logits, features, task_labels, self._options.num_feats)
+            items = read_items(self._balance.options, examples, labels, logits, features, task_labels)
             self._storage.check(items.parts)
-            factors = task_factors(items, self._options.factor_of_task)
-            count, stored = len(items.parts["examples"]), len(self)
-            rows, slots = arrivals(self.seed, self.num_seen_examples, count, self.buffer_size)
-            kept = items.parts.get("features")
-            if kept is not None and len(rows) < count:
-                kept = kept.index_select(0, torch.from_numpy(rows).to(kept.device))
-            classes = np.zeros(count, dtype=np.int64) if items.classes is None else items.classes
-            new = self._balance.judge(classes[rows], kept, factors[rows])
+            rows, slots = arrivals(self.seed, self.num_seen_examples, items.count, self.buffer_size)
+            new = self._balance.judge(items, rows)
             self._storage.allocate(items.parts)
-            old = slots[slots < stored]
-            self._balance.labelled = items.classes is not None
-            self._balance.replace(old, None if kept is None else self._storage.read("features", old))
+            self._balance.take_out(slots[slots < len(self)])
             self._storage.write(slots, items.parts, rows)
-            self._balance.put(slots, new, kept)
-            self.num_seen_examples += count
+            self._balance.put(slots, new)
+            self.num_seen_examples += items.count
+
+    def get_data(
+        self,
+        size: int,
+        transform: Transform = None,
+        *,
+        return_index: bool = False,
+        return_weights: bool = False,
+        device: Device = None,
+    ) -> Batch:
+        """Return items drawn uniformly; arguments and result as for `get_balanced_data`, all weights 1."""
+        with self._lock:
+            target = self._target(device)
+            options, stored = self._balance.options, len(self)
+            many = options.most(check_integer("size", size), stored)
+            slots = _core.uniform_draws(self.seed, self._steps, stored, many, replace=options.replace)
+            self._steps += 1
+            self._uniform_draws += 1
+            corrections = np.ones(many) if return_weights else None
+            return self._storage.batch(slots, transform, target, return_index, corrections)
 
     def get_balanced_data(
         self,
         minibatch_size: int,
-        transform: Transform | None = None,
+        transform: Transform = None,
         op_prototypes: Any = None,
         *,
         return_index: bool = False,
         return_weights: bool = False,
         beta: float = 1.0,
-        device: str | torch.device | None = None,
+        device: Device = None,
     ) -> Batch:
         """Return items drawn in proportion to their scores.
 
         Parameters
         ----------
         minibatch_size : int
-            Items to draw; without replacement as many come as are stored, and of a score > 0, where that is
-            less.
+            Items to draw; without replacement at most as many as are stored and of a score > 0.
         transform : callable, optional
             Applied to each example; the results are stacked.
         op_prototypes : optional
-            Class prototypes: a tensor or array with that of label k in row k, a row of NaN where it is
-            missing; a mapping from label to vector, in which labels may be missing; an object with one of
-            these as its attribute ``prototypes``; or a function without arguments that returns one of these.
-            By default the means of the stored features.
+            Class prototypes: a table with that of label k in row k, NaN where it is missing; a mapping from
+            label to vector; or what has one of these as its attribute ``prototypes``, or returns it when
+            called. By default the means of the stored features.
         return_index : bool, keyword-only
             Append the slots, int64, for `get_data_by_index` and `update_priorities`.
         return_weights : bool, keyword-only
@@ -232,36 +248,42 @@ class BalancedBuffer(SwitchedItems):
 
         Raises
         ------
-        TypeError, ValueError
-            If the buffer is empty, or prototypes are no such thing, or of another width than the features.
-        IndexError
-            If a table of prototypes has no row for the label of a stored item.
+        TypeError, ValueError, IndexError
+            If the buffer is empty, or prototypes are no such thing, of another width than the features, or a
+            table without a row for the label of a stored item.
         """
         power = float(check_number("beta", beta))
         size = check_integer("minibatch_size", minibatch_size)
         with self._lock:
-            self._check_filled()
             target = self._target(device)
-            drawn = self._score_and_draw(size, op_prototypes) if self.use_balanced_sampling else None
+            drawn = None
+            if self.use_balanced_sampling:
+                drawn = self._balance.draw(size, op_prototypes, len(self), self.seed, self._steps)
             if drawn is None:
                 options = {"return_index": return_index, "return_weights": return_weights}
                 return self.get_data(size, transform, **options, device=target)
             self._steps += max(1, drawn.steps)
-            corrections = None
-            if return_weights:
-                corrections = (drawn.weights.min(initial=np.inf) / drawn.weights) ** power
-            return self._give(drawn.slots, transform, target, return_index, corrections)
+            self._uniform_draws += not drawn.by_scores
+            corrections = drawn.corrections(power) if return_weights else None
+            return self._storage.batch(drawn.slots, transform, target, return_index, corrections)
 
-    def _score_and_draw(self, size: int, op_prototypes: Any) -> Drawn | None:
-        """Draw by scores, or else by task factors; None where there is neither."""
-        many, replace = self._how_many(size), self._replace
-        reason = self._balance.prepare(op_prototypes, self._storage, len(self))
-        if reason is None:
-            return self._balance.draw(many, self.seed, self._steps, replace=replace)
-        self._say(reason)
-        drawn = self._balance.draw_by_task(many, self.seed, self._steps, len(self), replace=replace)
-        self._uniform_draws += drawn is not None
-        return drawn
+    def get_all_data(self, transform: Transform = None, device: Device = None) -> Batch:
+        """Return all items that are stored, in the order of slots."""
+        with self._lock:
+            return self._storage.batch(np.arange(len(self)), transform, self._target(device))
+
+    def get_data_by_index(self, indices: Any, transform: Transform = None, device: Device = None) -> Batch:
+        """Return the items of some slots; IndexError names the first slot that holds nothing."""
+        with self._lock:
+            target = self._target(device)
+            return self._storage.batch(slot_array(indices, len(self)), transform, target)
+
+    def _target(self, device: Device) -> torch.device:
+        """Return where a batch goes, if there is something to give."""
+        if self.is_empty():
+            msg = "the buffer must hold an item or more, but is empty: add_data comes first"
+            raise ValueError(msg)
+        return self.device if device is None else check_device(device)
 
     def update_priorities(self, indices: Any, priorities: Any) -> None:
         """Set factors on the scores of some slots, such as losses: prioritised replay.
@@ -279,12 +301,18 @@ class BalancedBuffer(SwitchedItems):
             slots = slot_array(indices, len(self))
             self._balance.prioritise(slots, priority_array(priorities, len(slots)), len(self))
 
+    def to(self, device: str | torch.device) -> Self:
+        """Move what is stored to a device that is there, and return the buffer."""
+        with self._lock:
+            self.device = self._storage.to(check_device(device))
+        return self
+
     def empty(self) -> None:
         """Start anew: items, dtypes, shapes and scores are forgotten; draws don't repeat."""
         with self._lock:
             self.num_seen_examples = 0
             self._storage.empty()
-            self._balance = Balance(self.buffer_size, self._options)
+            self._balance = Balance(self._storage, self._balance.options, self._balance.said)
 
     def state_dict(self) -> dict[str, Any]:
         """Return content, scores and position in all random sequences: tensors, numbers and strings, copied.
@@ -293,10 +321,9 @@ class BalancedBuffer(SwitchedItems):
         """
         with self._lock:
             return {
-                "version": _VERSION,
-                "options": self._described(),
+                **self._balance.options.described(self.buffer_size),
                 "use_balanced_sampling": self.use_balanced_sampling,
-                "balance_weight": self._options.weight_state(),
+                "balance_weight": self._balance.options.weight_state(),
                 "seed": self.seed,
                 "num_seen_examples": self.num_seen_examples,
                 "steps": self._steps,
@@ -312,14 +339,12 @@ class BalancedBuffer(SwitchedItems):
         the state is of another version, or of a buffer with other options.
         """
         with self._lock:
-            check_state(state, _VERSION, self._described())
-            storage = Storage(self.buffer_size, self.device)
-            storage.load(state["items"])
-            options = self._options.with_weight_state(state["balance_weight"])
-            use = check_bool("use_balanced_sampling", state["use_balanced_sampling"])
-            balance = Balance(self.buffer_size, options)
+            own = self._balance.options
+            check_state(state, own.described(self.buffer_size))
+            storage = Storage(self.buffer_size, self.device, state["items"])
+            balance = Balance(storage, own.with_weight_state(state["balance_weight"]), self._balance.said)
             balance.load(state["balance"], min(state["num_seen_examples"], self.buffer_size))
+            self.use_balanced_sampling = state["use_balanced_sampling"]
             self.seed, self.num_seen_examples = state["seed"], state["num_seen_examples"]
             self._steps, self._uniform_draws = state["steps"], state["uniform_draws"]
             self._storage, self._balance = storage, balance
-            self._options, self.use_balanced_sampling = options, use
