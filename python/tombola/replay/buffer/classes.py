@@ -13,8 +13,8 @@ prototype is a group of its own. O(changed classes * classes * width) when proto
 O(classes ** 2) for groups.
 
 SciPy's linkage finds the same groups where no two similarities are equal. Where some are, as with features of
-few values, the order in which it joins follows from its chains of neighbours and is documented nowhere; here
-the smallest labels come first, so that groups, and with them draws, are the same whatever is installed.
+few values, its documentation leaves open which of them it joins first. Here smallest labels join first, so
+that groups, and with them draws, are the same whatever is installed.
 """
 
 import math
