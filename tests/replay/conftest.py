@@ -5,8 +5,8 @@ import pytest
 
 @pytest.fixture(params=["serial", "parallel"])
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    from tombola.replay import _runtime
+    from tombola.replay.scores import runtime
 
     limit = 0 if request.param == "parallel" else 2**62
-    monkeypatch.setattr(_runtime, "PARALLEL_FROM", limit)
+    monkeypatch.setattr(runtime, "PARALLEL_FROM", limit)
     return str(request.param)

@@ -16,7 +16,7 @@ from tests.oracle import replay as oracle
 from tests.replay.streams import equal, filled, items
 from tombola import BalancedBuffer, _core
 from tombola.replay import BalanceSchedule
-from tombola.replay._reservoir import arrivals
+from tombola.replay.buffer.items import arrivals
 
 # ------------------------------------------------------------------------------------------------- the core
 

@@ -11,7 +11,7 @@ import torch
 from tests.replay.scored import CENTRES, CLASSES, WIDTH, batch, scores_from_scratch, weights_of
 from tombola import BalancedBuffer
 from tombola.replay import BalanceSchedule
-from tombola.replay._item_weights import SPREAD
+from tombola.replay.buffer.weights import SPREAD
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 3.0])
@@ -74,16 +74,16 @@ def test_own_prototypes_are_due_after_an_eighth_and_for_new_classes() -> None:
 
 
 def test_unchanged_prototypes_are_not_scored_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tombola.replay import _balance, _semantic_groups
+    from tombola.replay.buffer import balance
+    from tombola.replay.buffer.prototypes import item_similarity
 
     scored: list[int] = []
-    original = _semantic_groups.item_similarity
 
     def counted(features: Any, codes: Any, *rest: Any) -> Any:
         scored.append(len(codes))
-        return original(features, codes, *rest)
+        return item_similarity(features, codes, *rest)
 
-    monkeypatch.setattr(_balance, "item_similarity", counted)
+    monkeypatch.setattr(balance, "item_similarity", counted)
     buffer = BalancedBuffer(100)
     buffer.add_data(**batch(0, 100, [0, 1, 2, 3]))
     prototypes = CENTRES.copy()

@@ -10,7 +10,7 @@ import torch
 from tests.replay.scored import weights_of
 from tests.replay.streams import equal
 from tombola import BalancedBuffer, importance_scores
-from tombola.replay._classes import Classes
+from tombola.replay.buffer.classes import Classes
 
 SIZE, WIDTH = 40, 5
 

@@ -1,5 +1,6 @@
 """Semantic groups: how prototypes come in, which classes are linked, thresholds that follow the data."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from sklearn.metrics import adjusted_rand_score
 from tests.replay.scored import CENTRES, CLASSES, WIDTH, batch, weights_of
 from tombola import BalancedBuffer
 from tombola.replay import AdaptiveThreshold, SemanticSimilarity
-from tombola.replay._prototype_table import given_table
-from tombola.replay._semantic_groups import linked_groups
+from tombola.replay.buffer.classes import linked_groups
+from tombola.replay.buffer.prototypes import given_table
 
 
 def test_groups_are_numbered_by_label() -> None:
@@ -46,6 +47,17 @@ def test_groups_are_those_of_average_linkage(classes: int, seed: int, share: flo
     assert adjusted_rand_score(expected, found) == 1.0
     smallest = [labels[found == group].min() for group in range(found.max() + 1)]
     assert smallest == sorted(smallest)
+
+
+def test_of_equal_similarities_the_smallest_labels_join_first() -> None:
+    """Whatever the order of classes: 1 is as like 2 as 4, and joins 2; by 4 it would stay apart from 2."""
+    alike = {(0, 4): 0.55, (1, 2): 0.8, (1, 3): 0.45, (1, 4): 0.8, (2, 3): 0.45, (2, 4): 0.4, (3, 4): 0.65}
+    similarity = np.full((5, 5), 0.2)
+    for (a, b), value in alike.items():
+        similarity[a, b] = similarity[b, a] = value
+    for order in itertools.permutations(range(5)):
+        found = linked_groups(similarity[np.ix_(order, order)], 0.7, np.array(order))
+        assert found[np.argsort(order)].tolist() == [0, 1, 1, 2, 3]
 
 
 def test_groups_do_not_chain() -> None:

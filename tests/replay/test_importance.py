@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oracle import scores as oracle
-from tombola.replay import _importance_kernels as kernels
 from tombola.replay import importance_scores, prototype_similarity
+from tombola.replay.scores import importance_kernels as kernels
 
 X = np.array([[3, 4], [-3, -4], [4, -3], [0, 0]], dtype=np.float32)
 P = np.array([[6.0, 8.0], [np.nan, np.nan], [0.0, 0.0]])
@@ -148,7 +148,7 @@ def layouts() -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", list(layouts()))
 def test_layouts_give_equal_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tombola.replay._arrays.TILE", 4096)
+    monkeypatch.setattr("tombola.replay.scores.arrays.TILE", 4096)
     features, labels, prototypes, groups = sample(3000, 21)
     expected = importance_scores(features, labels, prototypes, groups)
     given = layouts()[name]
@@ -161,7 +161,7 @@ def test_layouts_give_equal_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("kind", ["NumPy float16", "float16", "bfloat16", "int16"])
 def test_narrow_types_are_read_in_tiles(kind: str, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    monkeypatch.setattr("tombola.replay._arrays.TILE", 1000)
+    monkeypatch.setattr("tombola.replay.scores.arrays.TILE", 1000)
     features, labels, prototypes, _ = sample(777, 33)
     given: Any = torch.from_numpy(features * 100).to(getattr(torch, kind.removeprefix("NumPy ")))
     exact = given.float().numpy()
@@ -219,7 +219,7 @@ def test_the_first_bad_row_is_named(form: str, row: int) -> None:
 
 
 def test_bad_rows_of_tiles_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tombola.replay._arrays.TILE", 100)
+    monkeypatch.setattr("tombola.replay.scores.arrays.TILE", 100)
     features, labels, prototypes, groups = sample(50, 10, np.float16)
     features[33, 2] = np.inf
     with pytest.raises(ValueError, match=r"features\[33, 2\] = inf$"):

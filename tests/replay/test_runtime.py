@@ -10,15 +10,15 @@ from typing import Any
 import numba
 import pytest
 
-from tombola.replay import _runtime
+from tombola.replay.scores import runtime
 
 COMMON = """
 import os, sys, threading
 import numpy as np
 import tombola
 from tombola.replay import *
-from tombola.replay import _runtime
-_runtime.PARALLEL_FROM = 0
+from tombola.replay.scores import runtime
+runtime.PARALLEL_FROM = 0
 generator = np.random.default_rng(3)
 features = generator.standard_normal((5003, 37)).astype(np.float32)
 labels, groups = generator.integers(0, 6, 5003), generator.integers(0, 5, 5003)
@@ -58,10 +58,10 @@ def test_results_do_not_depend_on_threads() -> None:
 found = {}
 for threads in (1, 4, 7, 100):
     tombola.set_num_threads(threads)
-    assert _runtime.thread_count() == min(threads, 7)
+    assert runtime.thread_count() == min(threads, 7)
     found[threads] = scores()
 tombola.set_num_threads(7)
-_runtime.PARALLEL_FROM = 2**62
+runtime.PARALLEL_FROM = 2**62
 assert set(found.values()) == {scores()}
 import numba
 assert numba.get_num_threads() == 7
@@ -98,7 +98,7 @@ def test_a_forked_child_is_serial_and_right(layer: str) -> None:
     text = """
 tombola.set_num_threads(4)
 expected = scores()
-assert _runtime.thread_count() == 4
+assert runtime.thread_count() == 4
 running = True
 def call():
     while running:
@@ -110,14 +110,14 @@ for _ in range(8):
     pid = os.fork()
     if pid == 0:
         grandchild = os.fork()
-        right = _runtime.thread_count() == 1 and scores() == expected
+        right = runtime.thread_count() == 1 and scores() == expected
         if grandchild:
             right = right and os.waitpid(grandchild, 0)[1] == 0
         os._exit(0 if right else 1)
     codes.append(os.waitpid(pid, 0)[1])
 running = False
 thread.join()
-assert scores() == expected and _runtime.thread_count() == 4
+assert scores() == expected and runtime.thread_count() == 4
 print(codes)
 """
     printed = run_script(text, NUMBA_NUM_THREADS="4", NUMBA_THREADING_LAYER=layer)
@@ -130,7 +130,7 @@ class Rows(torch.utils.data.Dataset):
     def __len__(self):
         return 4
     def __getitem__(self, row):
-        return _runtime.thread_count(), scores() == expected
+        return runtime.thread_count(), scores() == expected
 if __name__ == "__main__":
     tombola.set_num_threads(2)
     expected = scores()
@@ -157,8 +157,8 @@ def total(n):
     return found
 total(1000)
 def child(queue):
-    import tombola.replay._runtime
-    queue.put(tombola.replay._runtime.thread_count())
+    import tombola.replay.scores.runtime
+    queue.put(tombola.replay.scores.runtime.thread_count())
 context = multiprocessing.get_context("fork")
 queue = context.Queue()
 process = context.Process(target=child, args=(queue,))
@@ -181,7 +181,7 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     text = """
 tombola.set_num_threads(2)
 scores()
-from tombola.replay import _importance_kernels as first, _value_kernels as second
+from tombola.replay.scores import importance_kernels as first, value_kernels as second
 kernels = [first.COUNT, first.BALANCE, first.IMPORTANCE, second.VALUES, second.ENTROPY]
 stats = [kernel.parallel.stats for kernel in kernels]
 print(sum(sum(s.cache_hits.values()) for s in stats), sum(sum(s.cache_misses.values()) for s in stats))
@@ -226,9 +226,9 @@ def test_without_a_place_for_the_cache_it_compiles_anyway(
         return njit(*arguments, **options)
 
     monkeypatch.setattr(numba, "njit", refuse)
-    monkeypatch.setattr(_runtime, "_said_uncached", False)
+    monkeypatch.setattr(runtime, "_said_uncached", False)
     with caplog.at_level(logging.INFO, logger="tombola"):
-        functions = [_runtime.compiled(_double), _runtime.compiled(_double)]
+        functions = [runtime.compiled(_double), runtime.compiled(_double)]
     assert [function(4) for function in functions] == [8, 8]
     assert [record.message for record in caplog.records] == [
         "kernels are compiled in every process; NUMBA_CACHE_DIR can name a folder: "

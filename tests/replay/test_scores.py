@@ -65,7 +65,7 @@ def test_entropy_of_sure_and_unsure_rows(form: str) -> None:
 
 
 def test_half_logits_are_read_in_tiles(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tombola.replay._arrays.TILE", 100)
+    monkeypatch.setattr("tombola.replay.scores.arrays.TILE", 100)
     logits = torch.from_numpy(np.random.default_rng(1).standard_normal((999, 7))).bfloat16()
     assert uncertainty_scores(logits).tobytes() == uncertainty_scores(logits.float()).tobytes()
     logits[500, 3] = math.nan

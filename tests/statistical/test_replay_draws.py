@@ -8,8 +8,8 @@ from tests.statistical.draws import count_outcomes, range_of
 from tests.statistical.test_tree_draws import orders
 from tests.statistical.tools import F64, I64, check_counts
 from tombola import BalancedBuffer, _core
-from tombola.replay._item_weights import ItemWeights
-from tombola.replay._reservoir import arrivals
+from tombola.replay.buffer.items import arrivals
+from tombola.replay.buffer.weights import ItemWeights
 
 
 def kept(seed: int, items: int, size: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from ._runtime import Kernel, compiled
+from .runtime import Kernel, compiled
 
 __all__ = [
     "CHUNK",

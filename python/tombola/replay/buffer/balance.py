@@ -4,20 +4,20 @@ An item that comes in or is replaced changes counts, sums and its own weight onl
 are read at a draw; items of those classes whose prototype changed are scored anew, and classes grouped anew.
 """
 
+import logging
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.types import FloatArray, IndexArray
-from ..draws.sum_tree import SumTree
-from ._buffer_options import BufferOptions
-from ._classes import Classes
-from ._item_weights import Drawn, ItemWeights
-from ._prototype_table import ClassMeans, given_table
-from ._semantic_groups import MISSING, SemanticGroups, item_similarity, parameter_versions
-from ._storage import Storage
+from ..._base.types import FloatArray, IndexArray
+from ...draws.sum_tree import SumTree
+from .arguments import BufferOptions, Items
+from .classes import Classes, SemanticGroups
+from .items import Storage
+from .prototypes import MISSING, ClassMeans, given_table, item_similarity, parameter_versions
+from .weights import Drawn, ItemWeights
 
 __all__ = ["Balance", "Newcomers"]
 
@@ -33,21 +33,27 @@ NOT_FINITE = "scores are not finite, or all of them 0"
 _LAST = np.iinfo(np.int64).max
 """In place of the label of a class that is forgotten: groups are numbered in the order of labels."""
 
+_logger = logging.getLogger("tombola")
+
 
 class Newcomers(NamedTuple):
-    """Items that are about to be stored: codes of their classes, and the parts of their weights."""
+    """Items that are about to be stored: codes of their classes, parts of their weights, features."""
 
     codes: npt.NDArray[np.int32]
     scores: FloatArray
     factors: FloatArray
+    features: torch.Tensor | None
+    labelled: bool
 
 
 class Balance:
-    """State of the balance of one buffer."""
+    """State of the balance of the items in a storage; `said` holds what was logged already."""
 
-    def __init__(self, size: int, options: BufferOptions) -> None:
-        self.size = size
+    def __init__(self, storage: Storage, options: BufferOptions, said: set[str]) -> None:
+        size = storage.size
+        self.storage = storage
         self.options = options
+        self.said = said
         measure, rule = options.semantic_similarity, options.adaptive_threshold
         self.groups = SemanticGroups(measure, rule, options.threshold_quantile)
         self.classes = Classes()
@@ -68,35 +74,40 @@ class Balance:
 
     # ------------------------------------------------------------------------------------------- items
 
-    def judge(self, labels: IndexArray, features: torch.Tensor | None, factors: FloatArray) -> Newcomers:
-        """Return codes and scores of items that come in; of what is stored nothing changes.
+    def judge(self, items: Items, rows: IndexArray) -> Newcomers:
+        """Return codes and scores of some of the items that come in; of what is stored nothing changes.
 
         Raises
         ------
         ValueError
-            If a similarity is not in [0, 1].
+            If a similarity is not in [0, 1], or there are factors of tasks, but no task labels.
         """
+        factors = items.factors(self.options.factor_of_task)[rows]
+        labels, features = items.class_labels(rows), items.features(rows)
         similarity = np.full(len(labels), MISSING)
         known = self.classes.known(labels)  # others have no prototype
         if features is not None and self.groups.has_prototypes and known.any():
-            rows = torch.from_numpy(np.flatnonzero(known)).to(features.device)
-            similarity[known] = self._similarity(features[rows], self.classes.codes(labels[known])[0])
+            of_known = features[torch.from_numpy(np.flatnonzero(known)).to(features.device)]
+            similarity[known] = self._similarity(of_known, self.classes.codes(labels[known])[0])
         codes, begun = self.classes.codes(labels)
         self._begin(begun)
-        return Newcomers(codes, 1 / (similarity + self.options.eps), factors)
+        scores = 1 / (similarity + self.options.eps)
+        return Newcomers(codes, scores, factors, features, items.classes is not None)
 
-    def replace(self, slots: IndexArray, features: torch.Tensor | None) -> None:
-        """Take out what is stored in these slots, with these features."""
+    def take_out(self, slots: IndexArray) -> None:
+        """Take out what is stored in these slots, and still to be read there."""
         codes = self.weights.codes[slots]
+        features = self.storage.read("features", slots) if "features" in self.storage.parts else None
         self.classes.count(codes, -1)
         if features is not None:
             self.means.change(codes, features, -1, len(self.classes))
 
-    def put(self, slots: IndexArray, new: Newcomers, features: torch.Tensor | None) -> None:
+    def put(self, slots: IndexArray, new: Newcomers) -> None:
         """Take in items; what was in these slots has been taken out."""
+        self.labelled = new.labelled
         self.classes.count(new.codes, 1)
-        if features is not None:
-            self.means.change(new.codes, features, 1, len(self.classes))
+        if new.features is not None:
+            self.means.change(new.codes, new.features, 1, len(self.classes))
         self.scores[slots] = new.scores
         self.task_factors[slots] = new.factors
         self.priorities[slots] = self.highest
@@ -132,6 +143,19 @@ class Balance:
         sizes = np.bincount(self.groups.groups, weights=self.classes.counts)
         return sizes.astype(np.int64)
 
+    def items_of_groups(self) -> dict[int, int]:
+        """Return group number to stored items, without empty ones; nothing without labels."""
+        sizes = self.group_sizes().tolist() if self.labelled else []
+        return {group: size for group, size in enumerate(sizes) if size}
+
+    def groups_of_labels(self) -> dict[int, int]:
+        """Return label to group number of the classes that are stored; nothing without labels."""
+        if not self.labelled:
+            return {}
+        stored = self.classes.counts > 0
+        labels, groups = self.classes.labels[stored], self.groups.groups[stored]
+        return dict(sorted(zip(labels.tolist(), groups.tolist(), strict=True)))
+
     def factors(self) -> FloatArray:
         """Return ``(groups / size) ** balance_weight`` of each class's group, as of the next draw."""
         sizes = self.group_sizes()
@@ -145,45 +169,53 @@ class Balance:
         total = float(mass.sum())
         return np.asarray(mass / total) if 0 < total < np.inf else np.full(len(mass), np.nan)
 
-    def prepare(self, prototypes: Any, storage: Storage, stored: int) -> str | None:
-        """Read prototypes, score and group what they change, and return why scores cannot be had, or None.
+    def draw(self, size: int, prototypes: Any, stored: int, seed: int, step: int) -> Drawn | None:
+        """Draw slots by scores, or else by task factors; None where there is neither.
 
-        Priorities alone will do.
+        Prototypes are read, and what they change is scored and grouped anew. Why scores cannot be had is
+        logged once; priorities alone will do for some.
         """
-        reason = self._missing(prototypes, storage, stored)
-        if reason is not None and not self.prioritised:
-            return reason
-        return None if self.weights.fits(self.factors(), self.classes.counts) else NOT_FINITE
-
-    def _missing(self, prototypes: Any, storage: Storage, stored: int) -> str | None:
-        if not self.labelled:
-            return NO_LABELS
-        if "features" not in storage.parts:
-            return NO_FEATURES
-        self._refit(prototypes, storage, stored)
-        if not self.groups.has_prototypes:
-            return NO_PROTOTYPES
-        return ONE_GROUP if np.count_nonzero(self.group_sizes()) == 1 else None
-
-    def draw_by_task(self, size: int, seed: int, step: int, stored: int, *, replace: bool) -> Drawn | None:
-        """Draw slots by task factors alone, in O(stored), or return None where these say nothing."""
-        factors = self.task_factors[:stored]
-        if not self.options.factor_of_task or not factors.any():
-            return None
-        tree = SumTree(stored, factors / factors.max())
-        slots = tree.draw(size if replace else min(size, tree.n_positive), seed, step, replace=replace)
-        return Drawn(slots, factors[slots], 1)
-
-    def draw(self, size: int, seed: int, step: int, *, replace: bool) -> Drawn:
-        """Draw slots, after `prepare` found nothing against it."""
-        shares = self.shares()
+        size = self.options.most(size, stored)
+        reason = self._missing(prototypes, stored)
+        if reason is None or self.prioritised:
+            reason = None if self.weights.fits(self.factors(), self.classes.counts) else NOT_FINITE
+        if reason is not None:
+            self._say(reason)
+            return self._draw_by_task(size, stored, seed, step)
+        shares, replace = self.shares(), self.options.replace
         drawn = self.weights.draw(size, seed, step, self.factors(), self.classes.counts, replace=replace)
         self.drawn += np.bincount(self.weights.codes[drawn.slots], minlength=len(shares))
         self.expected += len(drawn.slots) * np.nan_to_num(shares)
         self.draws += 1
         return drawn
 
-    def _refit(self, prototypes: Any, storage: Storage, stored: int) -> None:
+    def _draw_by_task(self, size: int, stored: int, seed: int, step: int) -> Drawn | None:
+        """Draw slots by task factors alone, in O(stored), or return None where these say nothing."""
+        factors = self.task_factors[:stored]
+        if not self.options.factor_of_task or not factors.any():
+            return None
+        tree = SumTree(stored, factors / factors.max())
+        replace = self.options.replace
+        slots = tree.draw(size if replace else min(size, tree.n_positive), seed, step, replace=replace)
+        return Drawn(slots, factors[slots], 1, by_scores=False)
+
+    def _say(self, reason: str) -> None:
+        if reason not in self.said:
+            self.said.add(reason)
+            by_task = " inside each task" if self.options.factor_of_task else ""
+            _logger.warning("BalancedBuffer draws uniformly%s as long as %s", by_task, reason)
+
+    def _missing(self, prototypes: Any, stored: int) -> str | None:
+        if not self.labelled:
+            return NO_LABELS
+        if "features" not in self.storage.parts:
+            return NO_FEATURES
+        self._refit(prototypes, stored)
+        if not self.groups.has_prototypes:
+            return NO_PROTOTYPES
+        return ONE_GROUP if np.count_nonzero(self.group_sizes()) == 1 else None
+
+    def _refit(self, prototypes: Any, stored: int) -> None:
         every = self.options.refit_every
         unseen = np.isnan(self.groups.table[:, :1]).all(axis=1) & (self.classes.counts > 0)
         if every is not None and self.draws % every and not unseen.any():
@@ -191,15 +223,13 @@ class Balance:
         groups, written = self.groups, self.written_since_fit
         kept = groups.table, groups.similarity, groups.groups, groups.threshold
         try:
-            self._refit_now(prototypes, storage, stored, unseen)
+            self._refit_now(prototypes, stored, unseen)
         except BaseException:  # the next draw begins again from what held before
             groups.table, groups.similarity, groups.groups, groups.threshold = kept
             self.written_since_fit = written
             raise
 
-    def _refit_now(
-        self, prototypes: Any, storage: Storage, stored: int, unseen: npt.NDArray[np.bool_]
-    ) -> None:
+    def _refit_now(self, prototypes: Any, stored: int, unseen: npt.NDArray[np.bool_]) -> None:
         own = prototypes is None
         if not own:
             table = given_table(prototypes, self.classes.labels, self.classes.counts)
@@ -208,7 +238,7 @@ class Balance:
         else:
             table = self.means.table(self.classes.counts)
             self.written_since_fit = 0
-        _check_width(storage.parts["features"], table)
+        _check_width(self.storage.parts["features"], table)
         table = np.where(self.classes.counts[:, np.newaxis] > 0, table, np.nan)
         versions = self._module_versions()
         changed = self.groups.changed(table)
@@ -217,7 +247,7 @@ class Balance:
         if changed.any() or versions != self.versions:
             labels = np.where(self.classes.counts > 0, self.classes.labels, _LAST)
             self.groups.fit(table, changed, labels)
-            self._rescore(changed, storage, stored)
+            self._rescore(changed, stored)
         self.versions = versions
         self.own_prototypes = own
 
@@ -229,13 +259,15 @@ class Balance:
             return self.written_since_fit > 0
         return bool(unseen.any()) or self.written_since_fit * RESCORED_PER_ITEM >= stored
 
-    def _rescore(self, changed: npt.NDArray[np.bool_], storage: Storage, stored: int) -> None:
+    def _rescore(self, changed: npt.NDArray[np.bool_], stored: int) -> None:
         codes = self.weights.codes[:stored]
         slots = np.flatnonzero(changed[codes])
         if not len(slots):
             return
-        everything = len(slots) == stored
-        features = storage.first("features", stored) if everything else storage.read("features", slots)
+        if len(slots) == stored:
+            features = self.storage.first("features", stored)
+        else:
+            features = self.storage.read("features", slots)
         self.scores[slots] = 1 / (self._similarity(features, codes[slots]) + self.options.eps)
         self.weights.rescore(slots, self._own(slots), stored)
 

@@ -1,23 +1,39 @@
-"""Prototypes as one table, a row a class: as a learner gives them, or the means of the stored features.
+"""Prototypes of classes: as a learner gives them or as means of stored features, compared with items.
 
-A row of NaN is a missing prototype. Reading is O(classes * width); the means are kept by adding what comes
-and subtracting what is replaced, O(items * width).
+One table, a row a class; a row of NaN is a missing prototype. Reading is O(classes * width); the means are
+kept by adding what comes and subtracting what is replaced, O(items * width); so is comparing.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.types import FloatArray, IndexArray
+from ..._base.types import FloatArray, IndexArray
+from ..scores.importance import prototype_similarity
 
-__all__ = ["ClassMeans", "given_table"]
+__all__ = [
+    "MISSING",
+    "ClassMeans",
+    "Measure",
+    "device_of",
+    "given_table",
+    "item_similarity",
+    "measured",
+    "parameter_versions",
+]
 
+Measure: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Takes two tensors of shape (n, width) and returns the similarity of each pair of rows, in [0, 1]."""
+
+MISSING = 0.5
+"""Similarity to a prototype that is missing: neither near nor far."""
 
 _CHUNK = 2**14
 _DEPTH = 4
+_TILE = 2**21
 
 
 def given_table(prototypes: Any, labels: IndexArray, counts: IndexArray) -> FloatArray:
@@ -144,3 +160,69 @@ class ClassMeans:
         self.sums[counts == 0] = 0.0
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.sums / np.where(counts > 0, counts, np.nan)[:, np.newaxis]
+
+
+def item_similarity(
+    features: torch.Tensor, codes: npt.NDArray[np.int32], table: FloatArray, measure: Measure | None
+) -> npt.NDArray[np.float64]:
+    """Return the similarity of each row to the prototype of its class; NaN where a measure gives none.
+
+    Raises
+    ------
+    ValueError
+        If a measure gives a finite number that is not in [0, 1], or another shape than one a row.
+    """
+    labels = codes.astype(np.int64)
+    if not table.shape[1]:
+        return np.full(len(codes), MISSING)
+    if measure is None:
+        return prototype_similarity(features, labels, table)
+    out = np.full(len(labels), MISSING)
+    there = np.flatnonzero(~np.isnan(table[labels, 0])) if table.shape[1] else np.empty(0, np.int64)
+    prototypes = torch.from_numpy(table).float()
+    step = max(1, _TILE // max(1, table.shape[1]))
+    for start in range(0, len(there), step):
+        rows = torch.from_numpy(there[start : start + step])
+        chosen = features[rows.to(features.device)].float()
+        out[there[start : start + step]] = measured(
+            measure, chosen, prototypes[torch.from_numpy(labels)[rows]]
+        )
+    return out
+
+
+def measured(measure: Measure, first: torch.Tensor, second: torch.Tensor) -> npt.NDArray[np.float64]:
+    """Return what a measure says of pairs of rows, in float64.
+
+    Raises
+    ------
+    ValueError
+        If it gives a finite number that is not in [0, 1], or another shape than one a pair.
+    """
+    device = device_of(measure)
+    with torch.no_grad():
+        found = measure(first.to(device), second.to(device)).detach().cpu().double().numpy()
+    if found.shape != (len(first),):
+        msg = (
+            f"semantic_similarity must return one number a pair, ({len(first)},), but returned {found.shape}"
+        )
+        raise ValueError(msg)
+    outside = np.isfinite(found) & ((found < -1e-6) | (found > 1 + 1e-6))
+    if outside.any():
+        msg = f"semantic_similarity must return numbers in [0, 1], but returned {found[np.argmax(outside)]}"
+        raise ValueError(msg)
+    return np.asarray(np.clip(found, 0.0, 1.0))
+
+
+def parameter_versions(module: object) -> tuple[tuple[int, int], ...]:
+    """Return what changes when a module was trained; empty for what has no parameters."""
+    if not isinstance(module, torch.nn.Module):
+        return ()
+    return tuple((id(parameter), parameter._version) for parameter in module.parameters())
+
+
+def device_of(module: object) -> torch.device:
+    """Return where the parameters of a module are; the CPU for what has none."""
+    if isinstance(module, torch.nn.Module):
+        for parameter in module.parameters():
+            return parameter.device
+    return torch.device("cpu")

@@ -5,6 +5,13 @@ Sums over features run in 16 lanes, element j in lane j % 16, and the lanes are 
 multiply and add, where the processor can, only for float32: the product of two is exact in float64, so that
 nothing changes by it but the time.
 
+Those sums are written in LLVM's own language, for plain Numba does not come near: whole lanes in registers
+need what it lacks, vectors and a request for memory ahead. Of the bandwidth of reading (10^6 rows of 512
+float32, 100 prototypes, 15 alternating runs of each, the middle half of them in brackets), on two threads
+0.66 (0.59 to 0.77) and on one 0.61 (0.58 to 0.62); the fastest of eight plain forms with the same bits,
+sums 16 places apart in an array, 0.30 (0.27 to 0.35) and 0.26 (0.24 to 0.27). In float64, of 5 * 10^5 rows,
+0.77 beside 0.59 and 0.70 beside 0.54. Two or four rows at once made the plain form slower.
+
 Rows are cut into chunks. Each chunk tells its first fault as ``row * FAULT_KINDS + kind``, so that the least
 of them is the first of all; after a fault the output is partly written. Import this module late: it needs
 Numba.
@@ -19,7 +26,7 @@ from llvmlite import ir
 from numba import prange
 from numba.extending import intrinsic
 
-from ._runtime import Kernel, compiled
+from .runtime import Kernel, compiled
 
 __all__ = ["BALANCE", "COUNT", "FAULT_KINDS", "IMPORTANCE", "NO_FAULT"]
 

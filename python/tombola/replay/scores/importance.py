@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import check_number
-from .._base.types import FloatArray, IndexArray
-from ._arrays import ArrayInput, check_shape, integers, output, read_only, real_numbers, reals, tiles
-from ._groups import Groups, GroupsInput, read_groups
-from ._prototypes import Prototypes
-from ._values import divide_by_similarity
+from ..._base.checks import check_number
+from ..._base.types import FloatArray, IndexArray
+from .arrays import ArrayInput, check_shape, integers, output, read_only, real_numbers, reals, tiles
+from .groups import NO_GROUPS, Groups, GroupsInput, read_groups, unknown_group, write_balance
+from .values import divide_by_similarity
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["group_balance", "importance_scores", "prototype_similarity"]
+__all__ = ["importance_scores", "prototype_similarity"]
 
 _CHUNK_ROWS = 2**14
 _CHUNK_ELEMENTS = 2**17
+_LANES = 16
 
 
 def importance_scores(
@@ -89,7 +89,7 @@ def importance_scores(
             raise TypeError(msg)
         found = real_numbers("features", features, axes=2)
         codes = integers("labels", labels)
-        table = Prototypes(prototypes)
+        table = _Prototypes(prototypes)
         rows = len(found)
         _check_fit(tuple(found.shape), codes, table)
     else:
@@ -98,7 +98,7 @@ def importance_scores(
             raise TypeError(msg)
         given = reals("similarity", similarity)
         rows = len(given)
-    balance = _NO_GROUPS if groups is None else read_groups(groups, balance_weight, group_sizes)
+    balance = NO_GROUPS if groups is None else read_groups(groups, balance_weight, group_sizes)
     if groups is not None:
         check_shape("groups", balance.codes.shape, (rows,), "one a row")
     largest = float(balance.shares.max(initial=1.0))
@@ -113,7 +113,7 @@ def importance_scores(
         if groups is None:
             scores.fill(1.0)
         else:
-            _write_balance(balance, scores)
+            write_balance(balance, scores)
         divide_by_similarity(given, epsilon, scores)
     return scores
 
@@ -160,74 +160,14 @@ def prototype_similarity(
     """
     found = real_numbers("features", features, axes=2)
     codes = integers("labels", labels)
-    table = Prototypes(prototypes)
+    table = _Prototypes(prototypes)
     _check_fit(tuple(found.shape), codes, table)
     similarities = output(out, len(found), found, codes)
-    _run_features(found, codes, table, _NO_GROUPS, 0.0, similarities)
+    _run_features(found, codes, table, NO_GROUPS, 0.0, similarities)
     return similarities
 
 
-def group_balance(
-    groups: GroupsInput,
-    *,
-    balance_weight: float | Sequence[float] = 1.0,
-    group_sizes: ArrayInput | None = None,
-    out: FloatArray | None = None,
-) -> FloatArray:
-    """Return ``(groups / size of the row's group) ** balance_weight`` of each row.
-
-    Inverse class frequency, tempered by a power as in Mahajan et al., "Exploring the Limits of Weakly
-    Supervised Pretraining" (2018): weight 1 gives every group the same chance, 0 every row.
-
-    With several levels (superclass, class, ...) the group of a row at a level is its path down to there. The
-    first level counts as above; at level l the factor is
-    ``(size of the parent / (children of the parent * size of the group)) ** balance_weight[l]``, 1 on average
-    inside each parent. Weights of 1 give equal chances to all superclasses, to all classes inside each, and
-    so on. For levels that are not nested, such as class and task, combine two balances with `combine_scores`.
-
-    Parameters
-    ----------
-    groups : array-like of int or torch.Tensor, shape (n,) or (n, levels)
-        Group of each row, >= 0; also a sequence of levels, each of shape (n,). Groups without rows do not
-        count. Codes should be small: from ``max(65536, 2 * n)`` on they are sorted.
-    balance_weight : float or sequence of float
-        >= 0; for several levels one for all or one each.
-    group_sizes : array-like of int, optional
-        Rows of each group, where they are known, for a single level. They are taken as they are: sizes of a
-        whole of which `groups` shows a part are welcome. A size of 0 gives the share 1.
-    out : ndarray of float64, shape (n,), optional
-        Where scores are written; after an error it is partly written.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        The last bits of powers may differ between platforms, never between thread counts.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If groups are no integers, one is negative (the first row is named), or weights or sizes do not fit.
-    IndexError
-        If a group is none of `group_sizes` (the first row is named).
-
-    Examples
-    --------
-    >>> group_balance([0, 0, 0, 1]).round(3).tolist()
-    [0.667, 0.667, 0.667, 2.0]
-    >>> group_balance([[0, 0, 0, 1], [0, 0, 1, 2]]).round(3).tolist()  # superclasses, classes
-    [0.5, 0.5, 1.0, 2.0]
-    """
-    balance = read_groups(groups, balance_weight, group_sizes)
-    scores = output(out, len(balance.codes), balance.codes)
-    _write_balance(balance, scores)
-    return scores
-
-
-_NO_CODES: IndexArray = read_only(np.empty(0, dtype=np.int64))
-_NO_GROUPS = Groups(_NO_CODES, read_only(np.empty(0)))
-
-
-def _check_fit(shape: tuple[int, ...], labels: IndexArray, prototypes: Prototypes) -> None:
+def _check_fit(shape: tuple[int, ...], labels: IndexArray, prototypes: "_Prototypes") -> None:
     if shape[1] == 0 or shape[1] != prototypes.width:
         msg = (
             f"features must be as wide as prototypes, {prototypes.width}, and not empty, "
@@ -240,14 +180,14 @@ def _check_fit(shape: tuple[int, ...], labels: IndexArray, prototypes: Prototype
 def _run_features(
     features: "npt.NDArray[Any] | torch.Tensor",
     labels: IndexArray,
-    prototypes: Prototypes,
+    prototypes: "_Prototypes",
     balance: Groups,
     epsilon: float,
     out: FloatArray,
 ) -> None:
     """Score tile by tile, and say what is wrong with the first faulty row."""
-    from . import _importance_kernels as kernels
-    from ._runtime import run
+    from . import importance_kernels as kernels
+    from .runtime import run
 
     chunk = max(1, min(_CHUNK_ROWS, _CHUNK_ELEMENTS // prototypes.width))
     for start, tile in tiles(features):
@@ -273,29 +213,12 @@ def _run_features(
             continue
         row, kind = divmod(fault, kernels.FAULT_KINDS)
         if kind == kernels.GROUP:
-            raise _unknown_group(start + row, int(codes[row]), len(balance.shares))
+            raise unknown_group(start + row, int(codes[row]), len(balance.shares))
         if kind == kernels.LABEL:
             bound = f"[0, {prototypes.classes}), the rows of prototypes"
             msg = f"labels must lie in {bound}, but labels[{start + row}] = {int(labels[start + row])}"
             raise IndexError(msg)
         raise ValueError(_bad_features(start + row, tile[row]))
-
-
-def _write_balance(balance: Groups, out: FloatArray) -> None:
-    from . import _importance_kernels as kernels
-    from ._runtime import run
-
-    faults = np.empty(-(-len(out) // _CHUNK_ROWS), dtype=np.int64)
-    run(kernels.BALANCE, _CHUNK_ROWS, balance.codes, balance.shares, out, faults, work=len(out))
-    fault = int(faults.min(initial=kernels.NO_FAULT))
-    if fault != kernels.NO_FAULT:
-        row = fault // kernels.FAULT_KINDS
-        raise _unknown_group(row, int(balance.codes[row]), len(balance.shares))
-
-
-def _unknown_group(row: int, group: int, groups: int) -> IndexError:
-    bound = f"[0, {groups}), the groups of group_sizes"
-    return IndexError(f"groups must lie in {bound}, but groups[{row}] = {group}")
 
 
 def _bad_features(row: int, features: npt.NDArray[Any]) -> str:
@@ -308,3 +231,48 @@ def _bad_features(row: int, features: npt.NDArray[Any]) -> str:
         )
     column = int(np.argmin(finite))
     return f"features must be finite, but features[{row}, {column}] = {float(features[column])!r}"
+
+
+class _Prototypes:
+    """Prototypes and their lengths as the kernel takes them.
+
+    The largest value of each is first brought near 1 by a power of two: that is exact, changes no cosine, and
+    no square leaves float64. Squares are summed in the order of the kernel. Missing ones have length 0. The
+    table is float32 where that holds every value: half the bytes to move, and products that are exact.
+    """
+
+    def __init__(self, prototypes: ArrayInput) -> None:
+        values = reals("prototypes", prototypes, axes=2)
+        self.classes, self.width = values.shape
+        finite = np.all(np.isfinite(values), axis=1)
+        if not finite.all():
+            odd = ~(finite | np.all(np.isnan(values), axis=1))
+            if odd.any():
+                row = int(np.argmax(odd))
+                msg = f"prototypes must be finite, or all NaN where missing, but prototypes[{row}] is neither"
+                raise ValueError(msg)
+            values = np.where(finite[:, np.newaxis], values, 0.0)
+        largest = np.maximum(values.max(axis=1, initial=0.0), -values.min(axis=1, initial=0.0))
+        powers = np.ldexp(1.0, np.clip(-np.frexp(largest)[1], -1022, 1022))
+        scaled = _whole_lanes(values * powers[:, np.newaxis])
+        self.lengths = read_only(np.sqrt(_square_sums(scaled)))
+        with np.errstate(under="ignore"):
+            narrow = scaled.astype(np.float32)
+        self.table = read_only(narrow if np.array_equal(narrow, scaled) else scaled)
+
+
+def _whole_lanes(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return values with columns of zeros behind, so that the columns fill all lanes."""
+    missing = -values.shape[1] % _LANES
+    return np.pad(values, ((0, 0), (0, missing))) if missing else values
+
+
+def _square_sums(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the sum of the squares of each row, lane by lane, then of the lanes."""
+    squares = np.multiply(table, table).reshape(len(table), table.shape[1] // _LANES, _LANES)
+    # Not along the last axis, so one after the other.
+    sums: npt.NDArray[np.float64] = np.add.reduce(squares, axis=1)
+    while sums.shape[1] > 1:
+        half = sums.shape[1] // 2
+        sums = sums[:, :half] + sums[:, half:]
+    return sums[:, 0]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import index_array, refuse_masked
-from .._base.types import FloatArray, IndexArray, WeightArray
+from ..._base.checks import index_array, refuse_masked
+from ..._base.types import FloatArray, IndexArray, WeightArray
 
 if TYPE_CHECKING:
     import torch

@@ -1,4 +1,4 @@
-"""Groups of rows, their sizes, and each group's share of the balance.
+"""Groups of rows, their sizes, and each group's share of the balance: `group_balance`.
 
 One level: group codes as they are, counted by a kernel. Several levels: the group of a row at a level is the
 path down to it, so that equal codes below different parents are different groups; paths are numbered level by
@@ -12,16 +12,81 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import check_number
-from .._base.types import FloatArray, IndexArray
-from ._arrays import ArrayInput, check_shape, integers, is_tensor, read_only
+from ..._base.checks import check_number
+from ..._base.types import FloatArray, IndexArray
+from .arrays import ArrayInput, check_shape, integers, is_tensor, output, read_only
 
-__all__ = ["Groups", "GroupsInput", "read_groups"]
+__all__ = [
+    "NO_GROUPS",
+    "Groups",
+    "GroupsInput",
+    "group_balance",
+    "read_groups",
+    "unknown_group",
+    "write_balance",
+]
 
 GroupsInput: TypeAlias = ArrayInput | Sequence[ArrayInput]
 
 _FEW = 2**16
 _PARTS = 16
+_CHUNK = 2**14
+
+
+def group_balance(
+    groups: GroupsInput,
+    *,
+    balance_weight: float | Sequence[float] = 1.0,
+    group_sizes: ArrayInput | None = None,
+    out: FloatArray | None = None,
+) -> FloatArray:
+    """Return ``(groups / size of the row's group) ** balance_weight`` of each row.
+
+    Inverse class frequency, tempered by a power as in Mahajan et al., "Exploring the Limits of Weakly
+    Supervised Pretraining" (2018): weight 1 gives every group the same chance, 0 every row.
+
+    With several levels (superclass, class, ...) the group of a row at a level is its path down to there. The
+    first level counts as above; at level l the factor is
+    ``(size of the parent / (children of the parent * size of the group)) ** balance_weight[l]``, 1 on average
+    inside each parent. Weights of 1 give equal chances to all superclasses, to all classes inside each, and
+    so on. For levels that are not nested, such as class and task, combine two balances with `combine_scores`.
+
+    Parameters
+    ----------
+    groups : array-like of int or torch.Tensor, shape (n,) or (n, levels)
+        Group of each row, >= 0; also a sequence of levels, each of shape (n,). Groups without rows do not
+        count. Codes should be small: from ``max(65536, 2 * n)`` on they are sorted.
+    balance_weight : float or sequence of float
+        >= 0; for several levels one for all or one each.
+    group_sizes : array-like of int, optional
+        Rows of each group, where they are known, for a single level. They are taken as they are: sizes of a
+        whole of which `groups` shows a part are welcome. A size of 0 gives the share 1.
+    out : ndarray of float64, shape (n,), optional
+        Where scores are written; after an error it is partly written.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        The last bits of powers may differ between platforms, never between thread counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If groups are no integers, one is negative (the first row is named), or weights or sizes do not fit.
+    IndexError
+        If a group is none of `group_sizes` (the first row is named).
+
+    Examples
+    --------
+    >>> group_balance([0, 0, 0, 1]).round(3).tolist()
+    [0.667, 0.667, 0.667, 2.0]
+    >>> group_balance([[0, 0, 0, 1], [0, 0, 1, 2]]).round(3).tolist()  # superclasses, classes
+    [0.5, 0.5, 1.0, 2.0]
+    """
+    balance = read_groups(groups, balance_weight, group_sizes)
+    scores = output(out, len(balance.codes), balance.codes)
+    write_balance(balance, scores)
+    return scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +103,9 @@ class Groups:
 
     codes: IndexArray
     shares: FloatArray
+
+
+NO_GROUPS = Groups(read_only(np.empty(0, dtype=np.int64)), read_only(np.empty(0)))
 
 
 def read_groups(
@@ -115,8 +183,8 @@ def _weights(balance_weight: float | Sequence[float], levels: int) -> list[float
 
 def _number(groups: IndexArray, name: str) -> tuple[IndexArray, IndexArray]:
     """Return codes and the size of each; the codes are the groups themselves unless they are large."""
-    from . import _importance_kernels as kernels
-    from ._runtime import PARALLEL_FROM, run
+    from . import importance_kernels as kernels
+    from .runtime import PARALLEL_FROM, run
 
     table = min(_FEW, 4 * len(groups) + 64)
     parts = _PARTS if len(groups) >= PARALLEL_FROM else 1
@@ -147,3 +215,28 @@ def _powers(ratios: npt.NDArray[np.float64], weight: float, sizes: IndexArray) -
         msg = f"balance_weight {weight} is too large: {float(ratios[at]):.3g} to that power is not finite"
         raise ValueError(msg)
     return powers
+
+
+def write_balance(balance: Groups, out: FloatArray) -> None:
+    """Write the share of each row's group.
+
+    Raises
+    ------
+    IndexError
+        If a group has no share; the first row is named.
+    """
+    from . import importance_kernels as kernels
+    from .runtime import run
+
+    faults = np.empty(-(-len(out) // _CHUNK), dtype=np.int64)
+    run(kernels.BALANCE, _CHUNK, balance.codes, balance.shares, out, faults, work=len(out))
+    fault = int(faults.min(initial=kernels.NO_FAULT))
+    if fault != kernels.NO_FAULT:
+        row = fault // kernels.FAULT_KINDS
+        raise unknown_group(row, int(balance.codes[row]), len(balance.shares))
+
+
+def unknown_group(row: int, group: int, groups: int) -> IndexError:
+    """Return what is raised for a row whose group is none of so many."""
+    bound = f"[0, {groups}), the groups of group_sizes"
+    return IndexError(f"groups must lie in {bound}, but groups[{row}] = {group}")

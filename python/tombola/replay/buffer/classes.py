@@ -1,95 +1,88 @@
-"""Semantic groups: classes whose prototypes are alike, and the similarity and threshold that say so.
+"""The classes of stored items: codes that are used again, and groups of classes whose prototypes are alike.
 
-Each class begins as a group; the two groups whose classes are most alike on average are joined, again and
-again, as long as that average is above the threshold: agglomerative clustering with average linkage (Sokal
-and Michener, "A statistical method for evaluating systematic relationships", 1958). Components of all pairs
-above the threshold would chain: with more links than half the classes even random ones join most of them
-(Erdos and Renyi, 1960). Groups are numbered in the order of their smallest labels. A class without a
+**Codes**: each label gets one, and items are counted by it. A class of which nothing is stored any more is
+forgotten, and the next new label gets its code. So there are never more codes than twice the items that a
+buffer holds, however many labels a stream has. O(items log classes) to look labels up, else O(classes).
+
+**Semantic groups**: each class begins as a group; the two groups whose classes are most alike on average are
+joined, again and again, as long as that average is above the threshold: agglomerative clustering with average
+linkage (Sokal and Michener, "A statistical method for evaluating systematic relationships", 1958). Components
+of all pairs above the threshold would chain: with more links than half the classes even random ones join most
+of them (Erdos and Renyi, 1960). Groups are numbered in the order of their smallest labels. A class without a
 prototype is a group of its own. O(changed classes * classes * width) when prototypes change, and about
 O(classes ** 2) for groups.
+
+SciPy's linkage finds the same groups where no two similarities are equal. Where some are, as with features of
+few values, its documentation leaves open which of them it joins first. Here smallest labels join first, so
+that groups, and with them draws, are the same whatever is installed.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._base.types import FloatArray, IndexArray
-from .importance import prototype_similarity
+from ..._base.types import FloatArray, IndexArray
+from .prototypes import Measure, device_of, measured
 
-__all__ = [
-    "MISSING",
-    "Measure",
-    "SemanticGroups",
-    "item_similarity",
-    "linked_groups",
-    "parameter_versions",
-]
-
-Measure: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Takes two tensors of shape (n, width) and returns the similarity of each pair of rows, in [0, 1]."""
-
-MISSING = 0.5
-"""Similarity to a prototype that is missing: neither near nor far."""
+__all__ = ["Classes", "SemanticGroups", "linked_groups"]
 
 QUANTILE = 0.9
 """Of the similarities of all pairs of classes: a pair in ten is above the default threshold."""
 
-_TILE = 2**21
 
+class Classes:
+    """Labels, their codes, and how many items of each are stored; a count of 0 says that a code is free."""
 
-def parameter_versions(module: object) -> tuple[tuple[int, int], ...]:
-    """Return what changes when a module was trained; empty for what has no parameters."""
-    if not isinstance(module, torch.nn.Module):
-        return ()
-    return tuple((id(parameter), parameter._version) for parameter in module.parameters())
+    def __init__(self) -> None:
+        self.labels: IndexArray = np.empty(0, dtype=np.int64)  # by code
+        self.counts: IndexArray = np.empty(0, dtype=np.int64)
+        self._index(np.empty(0, dtype=np.int64))
 
+    def __len__(self) -> int:
+        return len(self.labels)
 
-def item_similarity(
-    features: torch.Tensor, codes: npt.NDArray[np.int32], table: FloatArray, measure: Measure | None
-) -> npt.NDArray[np.float64]:
-    """Return the similarity of each row to the prototype of its class; NaN where a measure gives none.
+    def known(self, labels: IndexArray) -> npt.NDArray[np.bool_]:
+        """Return which labels are those of stored items."""
+        self._forget()
+        return np.isin(labels, self._sorted)
 
-    Raises
-    ------
-    ValueError
-        If a measure gives a finite number that is not in [0, 1], or another shape than one a row.
-    """
-    labels = codes.astype(np.int64)
-    if not table.shape[1]:
-        return np.full(len(codes), MISSING)
-    if measure is None:
-        return prototype_similarity(features, labels, table)
-    out = np.full(len(labels), MISSING)
-    there = np.flatnonzero(~np.isnan(table[labels, 0])) if table.shape[1] else np.empty(0, np.int64)
-    prototypes = torch.from_numpy(table).float()
-    step = max(1, _TILE // max(1, table.shape[1]))
-    for start in range(0, len(there), step):
-        rows = torch.from_numpy(there[start : start + step])
-        chosen = features[rows.to(features.device)].float()
-        out[there[start : start + step]] = _measured(
-            measure, chosen, prototypes[torch.from_numpy(labels)[rows]]
-        )
-    return out
+    def codes(self, labels: IndexArray) -> tuple[npt.NDArray[np.int32], IndexArray]:
+        """Return codes of labels, and those codes that are given out anew, counted as 0 so far."""
+        self._forget()
+        distinct = np.unique(labels)
+        new = distinct[~np.isin(distinct, self._sorted)]
+        free = np.flatnonzero(self.counts == 0)
+        missing = len(new) - len(free)
+        if missing > 0:
+            free = np.concatenate([free, np.arange(len(self), len(self) + missing)])
+            self.labels = np.concatenate([self.labels, np.zeros(missing, dtype=np.int64)])
+            self.counts = np.concatenate([self.counts, np.zeros(missing, dtype=np.int64)])
+        begun = free[: len(new)]
+        self.labels[begun] = new
+        if len(new):
+            self._index(np.concatenate([self._order, begun]))
+        return self._order[np.searchsorted(self._sorted, labels)].astype(np.int32), begun
 
+    def count(self, codes: npt.NDArray[np.int32], change: int) -> None:
+        """Count items in (``change = 1``) or out (``-1``)."""
+        self.counts += change * np.bincount(codes, minlength=len(self))
 
-def _measured(measure: Measure, first: torch.Tensor, second: torch.Tensor) -> npt.NDArray[np.float64]:
-    device = _device_of(measure)
-    with torch.no_grad():
-        found = measure(first.to(device), second.to(device)).detach().cpu().double().numpy()
-    if found.shape != (len(first),):
-        msg = (
-            f"semantic_similarity must return one number a pair, ({len(first)},), but returned {found.shape}"
-        )
-        raise ValueError(msg)
-    outside = np.isfinite(found) & ((found < -1e-6) | (found > 1 + 1e-6))
-    if outside.any():
-        msg = f"semantic_similarity must return numbers in [0, 1], but returned {found[np.argmax(outside)]}"
-        raise ValueError(msg)
-    return np.asarray(np.clip(found, 0.0, 1.0))
+    def load(self, labels: IndexArray, counts: IndexArray) -> None:
+        """Take over labels and counts."""
+        self.labels, self.counts = labels, counts
+        self._index(np.flatnonzero(counts))
+
+    def _forget(self) -> None:
+        """Leave classes out of which nothing is stored; none comes in but by `codes`, so numbers tell."""
+        if len(self._order) != np.count_nonzero(self.counts):
+            self._index(np.flatnonzero(self.counts))
+
+    def _index(self, codes: IndexArray) -> None:
+        self._order = codes[np.argsort(self.labels[codes])]
+        self._sorted = self.labels[self._order]
 
 
 def linked_groups(similarity: FloatArray, threshold: float, labels: IndexArray) -> IndexArray:
@@ -222,7 +215,7 @@ class SemanticGroups:
             for at, row in enumerate(rows.tolist()):
                 if there[row] and len(columns):
                     own = torch.from_numpy(self.table[row]).float().expand_as(table)
-                    found[at, columns] = _measured(self.measure, own, table)
+                    found[at, columns] = measured(self.measure, own, table)
         found[:, ~there] = np.nan
         found[~there[rows]] = np.nan
         return found
@@ -238,7 +231,7 @@ class SemanticGroups:
             return float(np.quantile(pairs, QUANTILE if self.quantile is None else self.quantile))
         with torch.no_grad():
             given = torch.from_numpy(pairs).float()
-            found = float(self.rule(given.to(_device_of(self.rule))))
+            found = float(self.rule(given.to(device_of(self.rule))))
         if not math.isfinite(found):
             msg = f"adaptive_threshold must return a finite number, but returned {found}"
             raise ValueError(msg)
@@ -251,11 +244,3 @@ def _unit_rows(table: FloatArray) -> FloatArray:
     near_one = table / np.where(largest > 0, largest, 1.0)
     lengths = np.sqrt(np.square(near_one).sum(axis=1, keepdims=True))
     return np.asarray(near_one / np.where(lengths > 0, lengths, 1.0))
-
-
-def _device_of(module: object) -> torch.device:
-    """Return where the parameters of a module are; the CPU for what has none."""
-    if isinstance(module, torch.nn.Module):
-        for parameter in module.parameters():
-            return parameter.device
-    return torch.device("cpu")

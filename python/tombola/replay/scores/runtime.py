@@ -20,8 +20,8 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 import numba
 
-from .. import _core
-from .._base.fork import ForkLock, forks
+from ... import _core
+from ..._base.fork import ForkLock, forks
 
 __all__ = ["PARALLEL_FROM", "Kernel", "compiled", "run", "thread_count"]
 

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .. import _core
-from .._base.types import FloatArray, IndexArray
-from ..draws.sum_tree import SumTree
+from ... import _core
+from ..._base.types import FloatArray, IndexArray
+from ...draws.sum_tree import SumTree
 
 __all__ = ["SPREAD", "Drawn", "ItemWeights"]
 
@@ -29,11 +29,16 @@ Codes = npt.NDArray[np.int32]
 
 
 class Drawn(NamedTuple):
-    """Slots, their weights, and how many steps of the generator were used."""
+    """Slots, their weights, how many steps of the generator were used, and whether scores were."""
 
     slots: IndexArray
     weights: FloatArray
     steps: int
+    by_scores: bool = True
+
+    def corrections(self, beta: float) -> FloatArray:
+        """Return ``(n p) ** -beta`` of each slot, over the largest of them."""
+        return np.asarray((self.weights.min(initial=np.inf) / self.weights) ** beta)
 
 
 class ItemWeights:

@@ -1,16 +1,21 @@
 """Scores from age, loss and logits, and the weighted product that joins scores. O(rows), one kernel each."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .._base.checks import check_bool, check_number
-from .._base.types import FloatArray
-from ._arrays import ArrayInput, check_shape, output, real_numbers, reals, tiles
-from ._values import bad_value, score_values
+from ..._base.checks import check_bool, check_number
+from ..._base.types import FloatArray
+from .arrays import ArrayInput, check_shape, output, real_numbers, reals, tiles
 
-__all__ = ["combine_scores", "difficulty_scores", "temporal_scores", "uncertainty_scores"]
+__all__ = [
+    "combine_scores",
+    "difficulty_scores",
+    "divide_by_similarity",
+    "temporal_scores",
+    "uncertainty_scores",
+]
 
 
 def temporal_scores(age: ArrayInput, *, half_life: float, out: FloatArray | None = None) -> FloatArray:
@@ -45,7 +50,7 @@ def temporal_scores(age: ArrayInput, *, half_life: float, out: FloatArray | None
     """
     decay = float(check_number("half_life", half_life, above=True))
     ages = reals("age", age)
-    return score_values("TEMPORAL", ages, decay, 0.0, output(out, len(ages), ages), bad_value("age", ages))
+    return _score("TEMPORAL", ages, decay, 0.0, output(out, len(ages), ages), _bad_value("age", ages))
 
 
 def difficulty_scores(
@@ -87,7 +92,7 @@ def difficulty_scores(
     offset = float(check_number("eps", eps))
     losses = reals("loss", loss)
     scores = output(out, len(losses), losses)
-    return score_values("DIFFICULTY", losses, offset, power, scores, bad_value("loss", losses, power))
+    return _score("DIFFICULTY", losses, offset, power, scores, _bad_value("loss", losses, power))
 
 
 def uncertainty_scores(
@@ -124,8 +129,8 @@ def uncertainty_scores(
     >>> uncertainty_scores([[0.0, 0.0, 0.0, 0.0], [100.0, 0.0, 0.0, 0.0]], normalised=True).round(3).tolist()
     [1.0, 0.0]
     """
-    from . import _value_kernels as kernels
-    from ._runtime import run
+    from . import value_kernels as kernels
+    from .runtime import run
 
     values = real_numbers("logits", logits, axes=2)
     rows, classes = values.shape
@@ -197,8 +202,61 @@ def combine_scores(
     product = output(out, len(arrays[0]), *arrays)
     for k, (array, power) in enumerate(zip(arrays, powers, strict=True)):
         kind = "POWER_TIMES" if k else "POWER"
-        score_values(kind, array, power, 0.0, product, bad_value(f"scores[{k}]", array, power))
+        _score(kind, array, power, 0.0, product, _bad_value(f"scores[{k}]", array, power))
     return product
+
+
+def divide_by_similarity(similarity: FloatArray, eps: float, out: FloatArray) -> None:
+    """Divide scores by similarities plus eps.
+
+    Raises
+    ------
+    ValueError
+        If a similarity is not in [0, 1]; the first row is named.
+    """
+
+    def complain(row: int) -> str:
+        return f"similarity must lie in [0, 1], but similarity[{row}] = {float(similarity[row])!r}"
+
+    _score("SIMILARITY", similarity, eps, 0.0, out, complain)
+
+
+def _score(
+    kind: str,
+    values: FloatArray,
+    first: float,
+    second: float,
+    out: FloatArray,
+    complain: Callable[[int], str],
+) -> FloatArray:
+    """Run the kernel of a kind of score and return `out`.
+
+    Raises
+    ------
+    ValueError
+        With the text that `complain` gives for the first faulty row.
+    """
+    from . import value_kernels as kernels
+    from .runtime import run
+
+    faults = np.empty(-(-len(values) // kernels.CHUNK), dtype=np.int64)
+    run(kernels.VALUES, getattr(kernels, kind), values, first, second, out, faults, work=len(values))
+    fault = int(faults.min(initial=kernels.NO_FAULT))
+    if fault != kernels.NO_FAULT:
+        raise ValueError(complain(fault))
+    return out
+
+
+def _bad_value(name: str, values: FloatArray, power: float = 1.0) -> Callable[[int], str]:
+    """Return what says why a row cannot be scored."""
+
+    def complain(row: int) -> str:
+        value = float(values[row])
+        if 0 <= value < math.inf:
+            return f"{name}[{row}] = {value!r} makes a score that is not finite; the exponent is {power!r}"
+        return f"{name} must be finite and >= 0, but {name}[{row}] = {value!r}"
+
+    return complain
 
 
 def _odd_logit(row: "np.ndarray[tuple[int, ...], np.dtype[np.floating]]") -> str:

@@ -1,0 +1,225 @@
+"""Where a buffer keeps its items: slots, which item of a stream takes which, and what comes out of them.
+
+**Storage**: one preallocated tensor for each part that was given. The first items fix which parts there are,
+their dtypes and their shapes; nothing grows or is cast afterwards. O(items) to write and to read.
+
+**Reservoir**: every item of a stream is stored with the same chance, however the stream is cut. Item t takes
+slot t while there is room; later items take a slot uniform in [0, t] and are left out where that lies beyond
+the buffer. Within a batch the last writer of a slot holds. Source: Vitter, "Random sampling with a
+reservoir", ACM TOMS 11(1), 1985 (algorithm R), each item's number from the counter-based generator.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ... import _core
+from ..._base.checks import check_bool, refuse_masked
+from ..._base.types import IndexArray
+
+__all__ = ["Arrivals", "Batch", "Device", "Storage", "Transform", "arrivals", "as_tensor"]
+
+Transform: TypeAlias = Callable[[torch.Tensor], torch.Tensor] | None
+Device: TypeAlias = str | torch.device | None
+Batch: TypeAlias = tuple[torch.Tensor, ...]
+
+_RETURNED = ("examples", "labels", "logits", "task_labels")
+_TILE = 2**16
+"""Bytes that are copied at once."""
+
+
+class Arrivals(NamedTuple):
+    """Which items of a batch are stored, ascending, and where; no slot comes twice."""
+
+    rows: IndexArray
+    slots: IndexArray
+
+
+def arrivals(seed: int, seen: int, count: int, size: int) -> Arrivals:
+    """Return where a batch goes that comes after so many items; O(count log count)."""
+    slots = _core.reservoir_slots(seed, seen, count, size)
+    rows = np.flatnonzero(slots >= 0)
+    if seen + count > size:  # while there is room no slot comes twice
+        _, last = np.unique(slots[rows][::-1], return_index=True)
+        rows = np.sort(rows[len(rows) - 1 - last])
+    return Arrivals(rows, slots[rows])
+
+
+class Storage:
+    """Slots for items of several parts.
+
+    Parameters
+    ----------
+    size : int
+        Number of slots.
+    device : torch.device
+        Where the tensors are.
+    state : mapping, optional
+        Items of the first slots, as `state` returned them.
+    """
+
+    def __init__(
+        self, size: int, device: torch.device, state: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        self.size = size
+        self.device = device
+        self.parts: dict[str, torch.Tensor] = {}
+        if state is not None:
+            self.allocate(state)
+            for name, values in state.items():
+                self.parts[name][: len(values)] = values.to(device)
+
+    def check(self, given: Mapping[str, torch.Tensor]) -> None:
+        """Raise if items do not fit what is stored; nothing is written.
+
+        Raises
+        ------
+        TypeError
+            If a dtype is another than that of the first items.
+        ValueError
+            If numbers of items or shapes differ, or a part is missing or new.
+        """
+        count = len(given["examples"])
+        for name, values in given.items():
+            if len(values) != count:
+                msg = f"{name} must be one an example, {count}, but there are {len(values)}"
+                raise ValueError(msg)
+        if not self.parts:
+            return
+        for name in {**self.parts, **given}:
+            if name not in given:
+                msg = f"{name} must be given with all items, as with the first ones, but are missing"
+                raise ValueError(msg)
+            if name not in self.parts:
+                msg = f"{name} must not be given, as the first items had none; start anew with empty()"
+                raise ValueError(msg)
+            stored, values = self.parts[name], given[name]
+            if values.dtype != stored.dtype:
+                msg = (
+                    f"{name} must have the dtype of the first items, {stored.dtype}, but have {values.dtype}"
+                )
+                raise TypeError(msg)
+            if values.shape[1:] != stored.shape[1:]:
+                expected, came = tuple(stored.shape[1:]), tuple(values.shape[1:])
+                msg = f"{name} must have the shape of the first items, {expected} each, but have {came}"
+                raise ValueError(msg)
+
+    def allocate(self, given: Mapping[str, torch.Tensor]) -> None:
+        """Make the tensors for items like these, unless there are some."""
+        if not self.parts:
+            self.parts = {
+                name: torch.zeros((self.size, *values.shape[1:]), dtype=values.dtype, device=self.device)
+                for name, values in given.items()
+            }
+
+    def write(self, slots: IndexArray, given: Mapping[str, torch.Tensor], rows: IndexArray) -> None:
+        """Write some rows of what was given to slots, all different; what is there is overwritten."""
+        for name, values in given.items():
+            part = self.parts[name]
+            if part.device.type == "cpu":
+                _write_bytes(_bytes(part), slots, _bytes(values.cpu().contiguous()), rows)
+            else:
+                source = values.index_select(0, torch.from_numpy(rows).to(values.device))
+                part.index_copy_(0, torch.from_numpy(slots).to(part.device), source.to(part.device))
+
+    def read(self, name: str, slots: IndexArray) -> torch.Tensor:
+        """Return the entries of some slots, a copy."""
+        part = self.parts[name]
+        return part.index_select(0, torch.from_numpy(slots).to(part.device))
+
+    def first(self, name: str, count: int) -> torch.Tensor:
+        """Return the entries of the first slots, borrowed."""
+        return self.parts[name][:count]
+
+    def batch(
+        self,
+        slots: IndexArray,
+        transform: Transform,
+        target: torch.device,
+        return_index: bool = False,
+        corrections: npt.NDArray[np.float64] | None = None,
+    ) -> Batch:
+        """Return what users get of some slots: copies of the parts that were given, slots, weights."""
+        given = [self.read(name, slots) for name in _RETURNED if name in self.parts]
+        if transform is not None and len(slots):
+            given[0] = torch.stack([transform(example) for example in given[0]])
+        if check_bool("return_index", return_index):
+            given.append(torch.from_numpy(slots))
+        if corrections is not None:
+            given.append(torch.from_numpy(corrections).to(torch.get_default_dtype()))
+        return tuple(part.to(target) for part in given)
+
+    def to(self, device: torch.device) -> torch.device:
+        """Move everything to a device, and return it."""
+        self.parts = {name: part.to(device) for name, part in self.parts.items()}
+        self.device = device
+        return device
+
+    def empty(self) -> None:
+        """Forget items, dtypes and shapes."""
+        self.parts = {}
+
+    def state(self, count: int) -> dict[str, torch.Tensor]:
+        """Return copies of the first slots' entries, on the CPU."""
+        return {name: part[:count].detach().cpu().clone() for name, part in self.parts.items()}
+
+
+def as_tensor(name: str, values: Any) -> torch.Tensor:
+    """Return what was given as a tensor without gradients; arrays and tensors of the CPU are borrowed.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of numbers.
+    ValueError
+        If it has no axis, or masked entries.
+    """
+    refuse_masked(name, values)
+    try:
+        tensor = values.detach() if isinstance(values, torch.Tensor) else torch.as_tensor(_ready(values))
+    except (TypeError, ValueError, RuntimeError) as error:
+        msg = f"{name} must be a tensor or an array of numbers, but is {type(values).__name__}: {error}"
+        raise TypeError(msg) from error
+    if tensor.layout != torch.strided:
+        msg = f"{name} must be dense, but the layout is {tensor.layout}"
+        raise TypeError(msg)
+    tensor = tensor.resolve_conj().resolve_neg()
+    if tensor.ndim == 0:
+        msg = f"{name} must hold one entry an item, but is a single number"
+        raise ValueError(msg)
+    return tensor
+
+
+def _ready(values: Any) -> Any:
+    """Return an array as torch takes it: writable, in native byte order, with positive strides."""
+    if isinstance(values, np.ndarray):
+        native = np.require(values, values.dtype.newbyteorder("="), ["C", "A"])
+        return native if native.flags.writeable else native.copy()
+    if isinstance(values, list | tuple) and values and isinstance(values[0], torch.Tensor):
+        return torch.stack([value.detach() for value in values])
+    return values
+
+
+def _bytes(tensor: torch.Tensor) -> npt.NDArray[np.uint8]:
+    """Return the memory of a tensor of the CPU, a row an item: NumPy knows no bfloat16."""
+    width = math.prod(tensor.shape[1:]) * tensor.element_size()
+    if not tensor.numel():
+        return np.empty((len(tensor), width), dtype=np.uint8)
+    return tensor.reshape(len(tensor), -1).view(torch.uint8).numpy()
+
+
+def _write_bytes(
+    to: npt.NDArray[np.uint8], slots: IndexArray, source: npt.NDArray[np.uint8], rows: IndexArray
+) -> None:
+    """Copy rows to slots, in a fifth of the time of `index_copy_`.
+
+    By tiles: memory that is new to a process costs more than the copy.
+    """
+    step = max(1, _TILE // max(1, to.shape[1]))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        to[slots[part]] = source[rows[part]]
