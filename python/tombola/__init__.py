@@ -26,6 +26,7 @@ from .strategies import (
 )
 
 if TYPE_CHECKING:
+    from .loading.dataloader import DataLoader
     from .loading.loader import Loader
     from .passes.position import Position
     from .replay import BalancedBuffer, importance_scores
@@ -44,6 +45,7 @@ __all__ = [
     "BucketSampler",
     "Bucketed",
     "ClassBalancedSampling",
+    "DataLoader",
     "GroupedAliasTable",
     "H5adSource",
     "Loader",
@@ -72,6 +74,7 @@ _LATE = {
     "BalancedBuffer": "replay",
     "BalancedSeriesBatchSampler": "samplers.dropins",
     "BucketSampler": "samplers.dropins",
+    "DataLoader": "loading.dataloader",
     "H5adSource": "sources",
     "Loader": "loading.loader",
     "PlanBatchSampler": "samplers.batch_sampler",

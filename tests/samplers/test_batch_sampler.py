@@ -55,7 +55,9 @@ def test_ranks_take_every_worldth_batch(world_size: int, even: str) -> None:
     batches = planned()
     full, over = divmod(len(batches), world_size)
     if even == "drop" and not full:
-        message = r"a batch for each of 14 ranks, but has 13 batches, which even=\"drop\" would leave out: use"
+        message = (
+            r"a batch for each of 14 ranks, but has 13 batches, which even=\"drop\" would leave out: use"
+        )
         with pytest.raises(ValueError, match=message):
             make_sampler(rank=0, world_size=world_size)
         return

@@ -119,7 +119,7 @@ def test_arguments_by_position(shuffle: bool, drop_last: bool) -> None:
         first = list(sampler)
         assert list(sampler) == [batch.tolist() for batch in strategy.plan(**options)]
         assert (list(sampler) == first) == (not shuffle)
-        assert (sampler.batch_size, sampler.drop_last) == (4, drop_last)
+        assert (sampler.batch_size, sampler.drop_last) == (4 if drop_last else None, drop_last)
 
 
 def test_options_reach_the_strategy_and_the_sampler() -> None:

@@ -9,7 +9,7 @@ Complexity: one read of each window, one copy of its rows a batch; memory of ``p
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 from torch.utils.data import IterableDataset
 
@@ -35,7 +35,8 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
     A batch holds ``X``, dense or sparse CSR as the source says, the source's other columns under their names
     (integers as int64), and ``row``, the row ids, int64. Columns of strings are lists.
 
-    Every completed pass advances the epoch, and a pass that is broken off starts the same epoch anew.
+    Every pass that hands out a batch is an epoch: the next pass is the next one, whether this one was
+    completed or broken off.
 
     Parameters
     ----------
@@ -74,8 +75,8 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
     -----
     The same version gives the same batches on every platform. The thread does what worker processes are for
     elsewhere. Under ``DataLoader(loader, batch_size=None, num_workers=k)`` the workers share the windows of
-    their rank. They hold copies of the loader, so the epoch advances by itself only with
-    ``persistent_workers=True``; without, call `set_epoch` before each pass.
+    their rank; epochs advance and `set_epoch` is heard as in one process. What of their batches was handed out
+    is known by `tombola.DataLoader` alone, whose ``state_dict`` is to be saved.
 
     Examples
     --------
@@ -122,8 +123,19 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
             even=even,
             name=type(self).__name__,
         )
-        self.batch_size: int = self._epochs.options["batch_size"]
+        self.batch_size = self._epochs.promised_size
         self.fetch_factor: int = self._epochs.options["fetch_factor"]
+
+    @property
+    def drop_last(self) -> bool:
+        """As given."""
+        return bool(self._epochs.options["drop_last"])
+
+    @property
+    def dataset(self) -> NoReturn:
+        """Refused: what trainers take apart is a DataLoader, and this is none."""
+        msg = "a Loader has no dataset, as it is no DataLoader: give trainers tombola.DataLoader(loader)"
+        raise AttributeError(msg)
 
     def __iter__(self) -> PassIterator[Any]:
         """Return an iterator over one pass, which begins with its first ``next``."""

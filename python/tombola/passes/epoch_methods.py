@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, SupportsIndex
 
+from .._base.checks import check_integer
+from ..plans.plan import Plan
+from ..strategies.base import Strategy
 from .epochs import Epochs
 from .position import Position
 
@@ -18,6 +21,25 @@ class EpochMethods:
     def epoch(self) -> int:
         """Epoch of the coming pass."""
         return self._epochs.epoch
+
+    @property
+    def strategy(self) -> Strategy:
+        """What decides."""
+        return self._epochs.strategy
+
+    @property
+    def seed(self) -> int:
+        """As given."""
+        return self._epochs.seed
+
+    def plan(self, epoch: SupportsIndex | None = None) -> Plan:
+        """Return the plan of an epoch, of the coming pass by default: the batches of all ranks."""
+        return self._epochs.plan(self.epoch if epoch is None else check_integer("epoch", epoch))
+
+    def __repr__(self) -> str:
+        options = {"n": self._epochs.n, **self._epochs.options, "seed": self.seed, "epoch": self.epoch}
+        shown = ", ".join(f"{name}={value}" for name, value in options.items())
+        return f"{type(self).__name__}({self.strategy!r}, {shown})"
 
     def set_epoch(self, epoch: SupportsIndex) -> None:
         """Set the epoch of the coming pass.

@@ -20,6 +20,7 @@ Complexity: O(1) a batch; a state costs O(1) once the strategy has its fingerpri
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, SupportsIndex, cast, get_args
 
 from .._base.checks import check_bool, check_choice, check_integer
@@ -27,7 +28,7 @@ from .._base.workers import loader_worker
 from ..plans.plan import Plan
 from ..strategies.base import Strategy
 from .callers import Caller, find_caller, is_asked_by
-from .coming import ComingPass, SharedComing, pass_key
+from .coming import Coming, ComingPass, SharedComing, pass_key
 from .position import Position
 from .progress import Progress
 from .ranks import distributed_ranks, given_ranks
@@ -89,7 +90,7 @@ class Epochs:
         }
         self.seed = check_integer("seed", seed)
         self.even = cast("Even", check_choice("even", even, get_args(Even)))
-        self._n = n
+        self.n = n
         self._window_batches: int = self.options["fetch_factor"] if by_window else 1
         self._ranks = given_ranks(rank, world_size)
         self._coming: ComingPass = SharedComing() if by_window else ComingPass()
@@ -112,6 +113,12 @@ class Epochs:
 
     def _known_ranks(self) -> tuple[int, int] | None:
         return distributed_ranks() if self._ranks is None else self._ranks
+
+    @property
+    def promised_size(self) -> int | None:
+        """Rows of all batches but the last; None where they differ."""
+        varies = self.strategy.sizes_vary(drop_last=self.options["drop_last"])
+        return None if varies else int(self.options["batch_size"])
 
     @property
     def start(self) -> Position:
@@ -175,7 +182,7 @@ class Epochs:
         """Return the plan of an epoch; the last one asked for is kept."""
         plan = self._plan
         if plan is None or plan.epoch != epoch:
-            plan = self.strategy.plan(self._n, **self.options, seed=self.seed, epoch=epoch)
+            plan = self.strategy.plan(self.n, **self.options, seed=self.seed, epoch=epoch)
             self._plan = plan
         return plan
 
@@ -222,10 +229,15 @@ class Epochs:
             coming.load(position)
         self._restart()
 
-    def rewind(self, start: Position) -> None:
-        """Let the coming pass start where one started of which nothing was handed out after all."""
+    def coming(self) -> Coming:
+        """Return what is known of the coming pass."""
+        return replace(self._coming.read())
+
+    def rewind(self, before: Coming) -> None:
+        """Go back to what was known before a pass of which nothing was handed out after all."""
         with self._coming.change() as coming:
-            coming.start, coming.by_workers = start, False
+            coming.start, coming.is_loaded, coming.offset = before.start, before.is_loaded, before.offset
+            coming.by_workers = before.by_workers
         self._restart()
 
     def describe(self, position: Position) -> dict[str, Any]:
@@ -335,7 +347,7 @@ class Epochs:
     def _fingerprint_json(self) -> str:
         if self._fingerprint is None:
             options = {**self.options, "window_batches": self._window_batches}
-            self._fingerprint = json.dumps({**self.strategy.fingerprint(self._n), **options})
+            self._fingerprint = json.dumps({**self.strategy.fingerprint(self.n), **options})
         return self._fingerprint
 
 

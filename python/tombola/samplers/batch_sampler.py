@@ -9,7 +9,7 @@ Complexity: O(batch) a batch, O(65,536 + fetch window) rows of memory.
 
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import numpy as np
 from torch.utils.data import BatchSampler, Sampler
@@ -20,6 +20,7 @@ from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs
 from ..passes.iterator import PassIterator
 from ..passes.schedule import Even, Share
+from .injection import check_injected, forget_arguments, refuse_sampler, remember_arguments, share_passes
 
 if TYPE_CHECKING:
     from ..plans.plan import Plan
@@ -37,8 +38,9 @@ SKIPPED_ROWS = 4_096
 class PlanBatchSampler(EpochMethods, BatchSampler):
     """The batches of a strategy, for one rank, epoch after epoch.
 
-    Every completed pass advances the epoch, and a pass that is broken off starts the same epoch anew. The
-    batches of an epoch depend on the strategy, the options and the seed alone, never on ranks or workers.
+    Every pass that hands out a batch is an epoch: the next pass is the next one, whether this one was
+    completed or broken off. The batches of an epoch depend on the strategy, the options and the seed alone,
+    never on ranks or workers.
 
     Parameters
     ----------
@@ -56,13 +58,24 @@ class PlanBatchSampler(EpochMethods, BatchSampler):
         In [0, 2**63).
     rank, world_size : int, optional
         Rank r takes the batches k with ``k % world_size == rank``. By default as torch.distributed says, if
-        it is initialised when a pass begins. Give ``rank=0, world_size=1`` where a trainer itself deals the
-        batches out to ranks.
+        it is initialised when a pass begins; under Accelerate, which deals batches out itself, each rank
+        gives it all of them.
     even : {"drop", "pad", "none"}
         How an epoch ends whose number of batches `world_size` does not divide: the last ones, fewer than
         `world_size`, are left out, or filled up with the first of the epoch, or some ranks have one more.
+        ``"drop"`` is refused where it would leave out the whole epoch.
     as_array : bool
         Whether batches are int64 arrays, views into larger ones, rather than lists of int.
+    sampler : torch.utils.data.Sampler, optional
+        For trainers that build batch samplers anew with a sampler of their own. It chooses nothing, as the
+        strategy does; its number of ranks must be that of this one.
+
+    Attributes
+    ----------
+    batch_size : int or None
+        None where batches other than the last differ in size, so that nobody relies on it.
+    remaining : int
+        Batches of this rank that are left in the coming pass.
 
     Raises
     ------
@@ -85,8 +98,8 @@ class PlanBatchSampler(EpochMethods, BatchSampler):
     >>> list(batches), sampler.epoch
     ([[4, 5, 6, 7], [8, 9]], 1)
     >>> sampler.load_state_dict(state)
-    >>> len(sampler), list(sampler), sampler.epoch
-    (2, [[4, 5, 6, 7], [8, 9]], 1)
+    >>> len(sampler), sampler.remaining, list(sampler), sampler.epoch
+    (3, 2, [[4, 5, 6, 7], [8, 9]], 1)
     """
 
     sampler: "_EpochSampler"
@@ -104,8 +117,10 @@ class PlanBatchSampler(EpochMethods, BatchSampler):
         world_size: SupportsIndex | None = None,
         even: Even = "drop",
         as_array: bool = False,
+        sampler: Sampler[Any] | None = None,
     ) -> None:
-        self._epochs = Epochs(
+        refuse_sampler("strategy", strategy)
+        epochs = Epochs(
             strategy,
             n,
             batch_size=batch_size,
@@ -118,9 +133,26 @@ class PlanBatchSampler(EpochMethods, BatchSampler):
             even=even,
             name=type(self).__name__,
         )
+        check_injected(sampler, epochs.ranks())
         self.as_array = check_bool("as_array", as_array)
-        options = self._epochs.options
-        super().__init__(_EpochSampler(self._epochs), options["batch_size"], options["drop_last"])
+        options = epochs.options
+        super().__init__(_EpochSampler(epochs), options["batch_size"], options["drop_last"])
+        self.batch_size = epochs.promised_size  # type: ignore[assignment]  # torch's type has no None
+        self._use(epochs)
+        share_passes(self, epochs)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make one that remembers its arguments, for trainers that build it anew."""
+        made = super().__new__(cls)
+        remember_arguments(made, args, kwargs)
+        return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        return forget_arguments(self.__dict__)
+
+    def _use(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+        self.sampler = _EpochSampler(epochs)
 
     def __iter__(self) -> PassIterator[Any]:
         """Return an iterator over one pass, which begins with its first ``next``."""

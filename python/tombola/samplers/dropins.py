@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 
 import numpy as np
+from torch.utils.data import Sampler
 
 from ..passes.schedule import Even
 from ..strategies.bucketed import Bucketed
 from ..strategies.series import SeriesRoundRobin, SeriesSchedule
 from .batch_sampler import PlanBatchSampler
+from .injection import refuse_sampler
 
 __all__ = ["BalancedSeriesBatchSampler", "BucketSampler"]
 
@@ -24,8 +26,8 @@ DEPTH = "compression_depth"
 class BalancedSeriesBatchSampler(PlanBatchSampler):
     """Batches of rows, such as pairs of photos, of different series; other ones each epoch.
 
-    Goes where torch's DataLoader takes a ``batch_sampler``, and logs once what it found. Every completed pass
-    moves on to the next epoch.
+    Goes where torch's DataLoader takes a ``batch_sampler``, and logs once what it found. Every pass moves on
+    to the next epoch.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ class BalancedSeriesBatchSampler(PlanBatchSampler):
         False: series in order of first appearance and their rows in order, every epoch alike.
     schedule, per_series : keyword-only
         As in `SeriesRoundRobin`.
-    seed, rank, world_size, even, as_array : keyword-only
+    seed, rank, world_size, even, as_array, sampler : keyword-only
         As in `PlanBatchSampler`.
 
     Raises
@@ -75,7 +77,9 @@ class BalancedSeriesBatchSampler(PlanBatchSampler):
         world_size: SupportsIndex | None = None,
         even: Even = "drop",
         as_array: bool = False,
+        sampler: Sampler[Any] | None = None,
     ) -> None:
+        refuse_sampler("series_ids", series_ids)
         strategy = SeriesRoundRobin(series_ids, schedule=schedule, per_series=per_series, shuffle=shuffle)
         super().__init__(
             strategy,
@@ -86,6 +90,7 @@ class BalancedSeriesBatchSampler(PlanBatchSampler):
             world_size=world_size,
             even=even,
             as_array=as_array,
+            sampler=sampler,
         )
         _logger.info(
             "BalancedSeriesBatchSampler: %s pairs, %s unique series, batch size %d, shuffle %s, %s batches",
@@ -100,7 +105,7 @@ class BalancedSeriesBatchSampler(PlanBatchSampler):
 class BucketSampler(PlanBatchSampler):
     """Batches of rows of one bucket, such as histories of one compression depth, in an order new each epoch.
 
-    Goes where torch's DataLoader takes a ``batch_sampler``. Every completed pass moves on to the next epoch.
+    Goes where torch's DataLoader takes a ``batch_sampler``. Every pass moves on to the next epoch.
 
     Parameters
     ----------
@@ -117,7 +122,7 @@ class BucketSampler(PlanBatchSampler):
         Whether batches that are not full, one a bucket, are left out.
     boundaries, n_buckets, max_tokens : keyword-only
         As in `Bucketed`, where keys are lengths.
-    seed, rank, world_size, even, as_array : keyword-only
+    seed, rank, world_size, even, as_array, sampler : keyword-only
         As in `PlanBatchSampler`.
 
     Raises
@@ -154,7 +159,9 @@ class BucketSampler(PlanBatchSampler):
         world_size: SupportsIndex | None = None,
         even: Even = "drop",
         as_array: bool = False,
+        sampler: Sampler[Any] | None = None,
     ) -> None:
+        refuse_sampler("dataset_or_keys", dataset_or_keys)
         keys = dataset_or_keys if _is_column(dataset_or_keys) else _depths(dataset_or_keys)
         strategy = Bucketed(
             keys, boundaries=boundaries, n_buckets=n_buckets, max_tokens=max_tokens, shuffle=shuffle
@@ -168,6 +175,7 @@ class BucketSampler(PlanBatchSampler):
             world_size=world_size,
             even=even,
             as_array=as_array,
+            sampler=sampler,
         )
 
 

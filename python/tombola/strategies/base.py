@@ -107,6 +107,10 @@ class Strategy(ABC):
         n = None if n is None else check_integer("n", n, limit=ROWS_LIMIT)
         return Plan(self._make(self._count(n), options), strategy=self, n=n, **options)
 
+    def sizes_vary(self, *, drop_last: bool) -> bool:
+        """Tell whether batches other than the last may hold fewer rows than ``batch_size``."""
+        return False
+
     def describe(self) -> dict[str, Any]:
         """Return the class and its options, in a form that JSON can hold; arrays by dtype and length."""
         return {"strategy": type(self).__name__, **{name: _plain(value) for name, value in self._fields()}}

@@ -111,6 +111,10 @@ class Bucketed(KeyedStrategy):
         super().__post_init__()
         self._check_lengths()
 
+    def sizes_vary(self, *, drop_last: bool) -> bool:
+        """Tell whether batches other than the last may hold fewer rows than ``batch_size``."""
+        return self.max_tokens is not None or not drop_last
+
     def _check_lengths(self) -> None:
         asked, keys = self._length_option(), self._keys()
         if asked is not None and not keys.are_numbers:

@@ -103,6 +103,10 @@ class SeriesRoundRobin(KeyedStrategy):
             raise ValueError(msg)
         super().__post_init__()
 
+    def sizes_vary(self, *, drop_last: bool) -> bool:
+        """Tell whether batches other than the last may hold fewer rows than ``batch_size``."""
+        return self.schedule == "balanced" and not drop_last
+
     def _group_codes(self) -> CodeArray:
         return self._chosen_codes()
 
