@@ -138,7 +138,8 @@ def test_resume_at_every_step(step: int) -> None:
     for _ in range(step):
         next(batches)
     state = json.loads(json.dumps(saving.state_dict()))
-    assert state == batches.state_dict()
+    at_the_end = {**state, "position": {"epoch": 1, "spans": [[1, 13]]}}  # a point of its own pass
+    assert batches.state_dict() == (at_the_end if step == 13 else state)
     sampler = make_sampler()
     sampler.load_state_dict(state)
     epoch = 2 if step == 13 else 1

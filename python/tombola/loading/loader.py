@@ -75,8 +75,8 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
     -----
     The same version gives the same batches on every platform. The thread does what worker processes are for
     elsewhere. Under ``DataLoader(loader, batch_size=None, num_workers=k)`` the workers share the windows of
-    their rank; epochs advance and `set_epoch` is heard as in one process. What of their batches was handed out
-    is known by `tombola.DataLoader` alone, whose ``state_dict`` is to be saved.
+    their rank; epochs advance and `set_epoch` is heard as in one process. What of their batches was handed
+    out is known by `tombola.DataLoader` alone, whose ``state_dict`` is to be saved.
 
     Examples
     --------

@@ -222,8 +222,8 @@ class Epochs:
         self.load(self.read(state))
 
     def load(self, position: Position) -> None:
-        """Let the coming pass start at a position; at the next epoch, if it leaves nothing of its own."""
-        if position.spans and not self._schedule(position.epoch).remaining(position):
+        """Let the coming pass start at a position; at the next epoch, if it leaves this rank nothing."""
+        if position.spans and not self._steps(position):
             position = Position(position.epoch + 1)
         with self._coming.change() as coming:
             coming.load(position)

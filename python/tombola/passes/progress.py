@@ -34,18 +34,15 @@ class Progress:
         return not self.is_worker and self._consumed() >= self.total and self.steps >= self.total
 
     def position(self) -> Position:
-        """Return what is consumed."""
-        return self._at(self._consumed())
+        """Return what is consumed; the start of the next epoch, if that is all of this one."""
+        if self.is_complete():
+            return Position(self.start.epoch + 1)
+        return self.start.advanced(self.readers, self._consumed())
 
     def asked(self) -> Position:
-        """Return what was asked for."""
-        return self._at(self.steps)
+        """Return what was asked for, a point of this pass even at its end."""
+        return self.start.advanced(self.readers, self.steps)
 
     def _consumed(self) -> int:
         ahead = self._handed_out
         return self.steps if ahead is None else min(ahead.count(), self.steps)
-
-    def _at(self, steps: int) -> Position:
-        if steps >= self.total and not self.is_worker:
-            return Position(self.start.epoch + 1)
-        return self.start.advanced(self.readers, steps)
