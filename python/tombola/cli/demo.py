@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from tombola.experiments import ExperimentConfig, Outcome, PlateDesign, make_plates, open_data
-from tombola.experiments.config import window_factor
 from tombola.experiments.plates import LABELS
-from tombola.experiments.runner import prepare_output
-from tombola.experiments.strategies_table import check_strategies
+from tombola.experiments.six.config import check_strategies, window_factor
+from tombola.experiments.six.runner import prepare_output
 
 from .cache import cache_folder
 from .console import progress, stdout_console

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from tombola.experiments import ExperimentConfig, ExperimentData, Outcome, run_experiment
-from tombola.experiments.summary import accuracy_table, result_table
-from tombola.experiments.training import count_steps
+from tombola.experiments.six.summary import accuracy_table, result_table
+from tombola.experiments.six.training import count_steps
 
 from .console import StrategyProgress, progress, stdout_console
 

@@ -10,35 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from tombola.strategies.names import TRAIN
 
 from ..config_files import StrictModel, check_model, option_name, read_mapping
 
 __all__ = [
-    "STRATEGY_KEYS",
     "ChunkBudget",
-    "StrategyName",
     "TrainConfig",
     "check_train_config",
     "parse_chunk_size",
     "read_train_config",
 ]
-
-StrategyName = Literal[
-    "streaming",
-    "streaming_shuffle",
-    "block_shuffling",
-    "block_weighted",
-    "class_balanced",
-    "series_round_robin",
-    "bucketed",
-]
-STRATEGY_KEYS: Mapping[str, str] = {
-    "block_weighted": "weights",
-    "series_round_robin": "series",
-    "bucketed": "buckets",
-}
-"""The key that a strategy cannot do without."""
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "bytes": 1}
 _CHUNK = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([a-z]+)\s*", re.IGNORECASE)
@@ -114,6 +98,13 @@ def _checked_switch(value: object) -> object:
     return value
 
 
+def _checked_strategy(value: str) -> str:
+    if value not in TRAIN:
+        msg = "no strategy"
+        raise ValueError(msg)
+    return value
+
+
 def _one_of(names: object) -> str:
     return f"one of {', '.join(get_args(names))}"
 
@@ -181,7 +172,9 @@ class TrainConfig(StrictModel):
     validation_files: Annotated[_Names, Field(description="a list of h5ad files, folders or patterns")] = ()
     validation_fraction: Annotated[_Share | None, Field(description="a share in [0, 1)")] = None
     validation_rows: Annotated[_Whole, Field(description=_COUNT)] = 100_000
-    strategy: Annotated[StrategyName, Field(description=_one_of(StrategyName))] = "block_shuffling"
+    strategy: Annotated[
+        str, AfterValidator(_checked_strategy), Field(description=f"one of {', '.join(TRAIN)}")
+    ] = "block_shuffling"
     block_size: Annotated[_Whole, Field(description=_COUNT)] = 16
     batch_size: Annotated[_Whole, Field(description=_COUNT)] = 64
     fetch_factor: Annotated[_Whole, Field(description=_COUNT)] = 64
@@ -232,7 +225,7 @@ class TrainConfig(StrictModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TrainConfig":
-        needed = STRATEGY_KEYS.get(self.strategy)
+        needed = TRAIN[self.strategy].goes_by
         if needed is not None and getattr(self, needed) is None:
             msg = f"strategy {self.strategy} goes by an obs column: the key {needed!r} must name it"
             raise ValueError(msg)
@@ -285,9 +278,13 @@ class TrainConfig(StrictModel):
         return parse_chunk_size(self.chunk_size)
 
     @property
-    def class_columns(self) -> tuple[str, ...]:
-        """Columns whose combinations `class_balanced` balances."""
-        return self.classes or self.labels
+    def key_columns(self) -> tuple[str, ...]:
+        """The obs columns that the strategy goes by: the labels, where classes are not given."""
+        needed = TRAIN[self.strategy].goes_by
+        if needed is None:
+            return ()
+        columns = self.classes or self.labels if needed == "classes" else (getattr(self, needed),)
+        return tuple(dict.fromkeys(columns))
 
 
 def read_train_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:

@@ -9,7 +9,8 @@ from typing import TypeAlias
 from rich.markup import escape
 from rich.table import Table
 
-from .data import ExperimentData, Label
+from ..labels import Label
+from .data import ExperimentData
 from .metrics import Scores
 from .training import RunResult
 
