@@ -12,6 +12,7 @@ from torch import distributed
 
 from tombola._base.console import say, stdout_console
 from tombola.experiments.train import TrainConfig, TrainingData, TrainingRun, read_train_config, run_training
+from tombola.experiments.train.loaders import ranks
 from tombola.training import StopReason
 
 from .console import warn
@@ -42,7 +43,7 @@ def train_files(path: Path, overrides: Mapping[str, Any], *, resume: bool, resum
 
 
 def _train(config: TrainConfig, *, resume: bool, resume_from: Path | None) -> int:
-    is_first = not distributed.is_initialized() or distributed.get_rank() == 0
+    is_first = ranks()[0] == 0
     console = stdout_console()
 
     def announce(data: TrainingData) -> None:

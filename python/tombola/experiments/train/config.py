@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tombola.strategies.names import TRAIN
 
-from ..config_files import StrictModel, check_model, option_name, read_mapping
+from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
 
 __all__ = [
     "ChunkBudget",
@@ -84,13 +84,6 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str | Path | int) and not isinstance(value, bool) else value
 
 
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        msg = "a number is needed"
-        raise ValueError(msg)
-    return value
-
-
 def _checked_switch(value: object) -> object:
     if value not in (True, False, "auto"):
         msg = "neither true, false nor auto"
@@ -109,10 +102,10 @@ def _one_of(names: object) -> str:
     return f"one of {', '.join(get_args(names))}"
 
 
-_Whole = Annotated[int, BeforeValidator(_number), Field(ge=1)]
-_Float = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
-_Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
-_Share = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
+_Whole = Annotated[int, BeforeValidator(not_bool), Field(ge=1)]
+_Float = Annotated[float, BeforeValidator(not_bool), Field(ge=0, allow_inf_nan=False)]
+_Positive = Annotated[float, BeforeValidator(not_bool), Field(gt=0, allow_inf_nan=False)]
+_Share = Annotated[float, BeforeValidator(not_bool), Field(ge=0, lt=1)]
 _Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several)]
 _Amount = Annotated[float | int, BeforeValidator(_amount)]
 _ErrorOrSkip = Literal["error", "skip"]
@@ -192,7 +185,7 @@ class TrainConfig(StrictModel):
     ] = 20
     epochs: Annotated[_Whole, Field(description=_COUNT)] = 1
     seed: Annotated[
-        int, BeforeValidator(_number), Field(ge=0, lt=2**63, description="an integer in [0, 2**63)")
+        int, BeforeValidator(not_bool), Field(ge=0, lt=2**63, description="an integer in [0, 2**63)")
     ] = 0
     model: Annotated[_Model, Field(description=_one_of(_Model))] = "linear"
     hidden: Annotated[
