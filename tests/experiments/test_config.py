@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tombola.experiments import ExperimentConfig, ExperimentData, open_data
-from tombola.experiments.config import enough_epochs, find_misfits, window_factor
 from tombola.experiments.h5ad_writer import Categorical, Csr, write_h5ad
+from tombola.experiments.six.config import enough_epochs, find_misfits, window_factor
 
 SUITED = ExperimentConfig(batch_size=8, fetch_factor=2, min_count_baseline=10.0)
 

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 from tombola.experiments import open_data
-from tombola.experiments.data import MAX_NUMBER_CLASSES
+from tombola.experiments.labels import MAX_NUMBER_CLASSES
 
 
 def write(path: Path, n: int, columns: dict[str, Any], n_genes: int = 4) -> Path:

@@ -17,9 +17,9 @@ from tombola.experiments import (
     open_data,
     run_experiment,
 )
-from tombola.experiments.config import find_misfits
-from tombola.experiments.metrics import confusion_matrix, entropy_bits, score
 from tombola.experiments.plates import LABELS
+from tombola.experiments.six.config import find_misfits
+from tombola.experiments.six.metrics import LabelScores, entropy_bits
 
 SMALL = PlateDesign(
     n_plates=3, cells_per_plate=400, n_genes=60, n_cell_lines=3, n_drugs=6, n_moa_broad=2, n_moa_fine=3
@@ -74,7 +74,9 @@ def test_macro_f1_is_that_of_its_definition() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 5, 500)
     predicted = np.where(rng.random(500) < 0.6, truth, rng.integers(0, 5, 500))
-    scores = score(confusion_matrix(truth, predicted, 5), np.bincount(truth, minlength=5))
+    counted = LabelScores(np.bincount(truth, minlength=5))
+    counted.add(truth, predicted)
+    scores = counted.result()
     expected = []
     for c in range(5):
         hits = np.sum((truth == c) & (predicted == c))

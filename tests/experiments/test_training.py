@@ -9,8 +9,9 @@ import torch
 
 from tombola.experiments import ExperimentConfig, ExperimentData, PlateDesign, make_plates, open_data
 from tombola.experiments.h5ad_writer import Categorical, Csr, write_h5ad
+from tombola.experiments.model import torch_threads
 from tombola.experiments.plates import LABELS
-from tombola.experiments.training import count_steps, run_strategy, torch_threads
+from tombola.experiments.six.training import count_steps, run_strategy
 
 SMALL = PlateDesign(
     n_plates=3, cells_per_plate=210, n_genes=60, n_cell_lines=3, n_drugs=6, n_moa_broad=2, n_moa_fine=3

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from tombola import __version__
+from tombola.strategies.names import EXPERIMENT, TRAIN
 
 __all__ = ["app", "main"]
 
@@ -116,8 +117,7 @@ Strategies = Annotated[
         "--strategy",
         "-s",
         metavar="NAME",
-        help="streaming, streaming_buffer, block_shuffling, random, weighted_block, weighted_true, or all. "
-        "Several by commas, or by giving the option again.",
+        help=f"{', '.join(EXPERIMENT)}, or all. Several by commas, or by giving the option again.",
     ),
 ]
 
@@ -237,8 +237,7 @@ def train(
             "--strategy",
             "-s",
             metavar="NAME",
-            help="streaming, streaming_shuffle, block_shuffling, block_weighted, class_balanced, "
-            "series_round_robin or bucketed.",
+            help=f"{', '.join([*TRAIN][:-1])} or {[*TRAIN][-1]}.",
         ),
     ] = None,
     batch_size: Annotated[str | None, typer.Option(metavar="N", help="Rows of a batch.")] = None,

@@ -1,36 +1,16 @@
-"""What the commands share on the terminal: consoles, warnings, progress bars.
+"""What the commands say besides results: warnings, and how far the six strategies are."""
 
-Results go to stdout, progress and warnings to stderr, so that results can be piped. Where stdout is no
-terminal, tables are as wide as they need to be.
-"""
+from collections.abc import Sequence
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID
 from rich.text import Text
 
+from tombola._base.console import say, stderr_console
 from tombola.experiments import RunResult
 
-__all__ = ["StrategyProgress", "progress", "stderr_console", "stdout_console", "warn"]
+__all__ = ["StrategyProgress", "warn"]
 
-PLAIN_WIDTH = 160
 SHOWN_EVERY = 20
-
-
-def stdout_console() -> Console:
-    """Return a console for results."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(PLAIN_WIDTH, shutil.get_terminal_size().columns)
-    return console
-
-
-def stderr_console() -> Console:
-    """Return a console for progress and warnings."""
-    return Console(stderr=True, highlight=False)
 
 
 def warn(messages: Sequence[str]) -> None:
@@ -38,21 +18,6 @@ def warn(messages: Sequence[str]) -> None:
     console = stderr_console()
     for message in messages:
         console.print(Text.assemble(("warning: ", "yellow"), message), soft_wrap=True)
-
-
-@contextmanager
-def progress() -> Iterator[Progress]:
-    """Show progress bars on stderr for as long as the context lasts; nothing where it is no terminal."""
-    console = stderr_console()
-    columns = (
-        TextColumn("{task.description:<18}"),
-        BarColumn(bar_width=32),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        yield bars
 
 
 class StrategyProgress:
@@ -84,6 +49,6 @@ class StrategyProgress:
         """Fill the bar, or say that the strategy is done where there are no bars."""
         note = f"{result.cells_per_second:,.0f} cells/s"
         if self._bars.disable:
-            self._bars.console.print(f"{result.strategy}: {result.seconds:.1f} s, {note}", soft_wrap=True)
+            say(self._bars.console, [f"{result.strategy}: {result.seconds:.1f} s, {note}"])
         elif self._task is not None:
             self._bars.update(self._task, completed=self._steps, note=note)

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tombola._base.console import make_bars, say, stdout_console
 from tombola.experiments import ExperimentConfig, Outcome, PlateDesign, make_plates, open_data
-from tombola.experiments.config import window_factor
 from tombola.experiments.plates import LABELS
-from tombola.experiments.runner import prepare_output
-from tombola.experiments.strategies_table import check_strategies
+from tombola.experiments.six.config import check_strategies, window_factor
+from tombola.experiments.six.runner import prepare_output
 
 from .cache import cache_folder
-from .console import progress, stdout_console
 from .results import run_and_print
 
 __all__ = ["run_demo"]
@@ -58,7 +57,7 @@ def run_demo(
         fetch_factor=window_factor(design.cells_per_plate // 10, BATCH_SIZE),
         min_count_baseline=float(np.median(data.combination_counts())),
     )
-    stdout_console().print(f"plates:   {len(plates)} in {plates[0].parent}", soft_wrap=True, markup=False)
+    say(stdout_console(), [f"plates:   {len(plates)} in {plates[0].parent}"])
     return run_and_print(
         data,
         config,
@@ -70,7 +69,7 @@ def run_demo(
 
 
 def _plates(folder: Path, design: PlateDesign) -> list[Path]:
-    with progress() as bars:
+    with make_bars() as bars:
         task = bars.add_task("making plates", total=design.n_plates, note="", visible=False)
 
         def on_plate(done: int, total: int) -> None:

@@ -10,9 +10,8 @@ from rich.table import Table
 
 from tombola import H5adSource
 from tombola._base.checks import check_integer
+from tombola._base.console import say, stdout_console
 from tombola.experiments.suggestion import mean_run, suggest
-
-from .console import stdout_console
 
 __all__ = ["inspect_files"]
 
@@ -48,8 +47,13 @@ def inspect_files(paths: Sequence[Path], *, batch_size: int = 64) -> None:
     together = {"n_obs": sum(file["n_obs"] for file in files), "files": files}
     suggestion = suggest(together, longest_runs, batch_size=batch_size)
     console.print(f"suggested for batches of {batch_size}", style="bold")
-    console.print(f"  block size:   {suggestion.block_size} ({suggestion.block_reason})", soft_wrap=True)
-    console.print(f"  fetch factor: {suggestion.fetch_factor} ({suggestion.fetch_reason})", soft_wrap=True)
+    say(
+        console,
+        [
+            f"  block size:   {suggestion.block_size} ({suggestion.block_reason})",
+            f"  fetch factor: {suggestion.fetch_factor} ({suggestion.fetch_reason})",
+        ],
+    )
 
 
 def _print_file(
@@ -57,8 +61,7 @@ def _print_file(
 ) -> None:
     console.print(str(path), style="bold", soft_wrap=True, markup=False)
     (file,) = description["files"]
-    for name, value in _facts(file):
-        console.print(f"  {name + ':':<13} {value}", soft_wrap=True, markup=False)
+    say(console, (f"  {name + ':':<13} {value}" for name, value in _facts(file)))
     console.print(_obs_table(description["obs"], runs))
     console.print()
 

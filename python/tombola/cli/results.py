@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tombola._base.console import make_bars, say, stdout_console
 from tombola.experiments import ExperimentConfig, ExperimentData, Outcome, run_experiment
-from tombola.experiments.summary import accuracy_table, result_table
-from tombola.experiments.training import count_steps
+from tombola.experiments.six.summary import accuracy_table, result_table
+from tombola.experiments.six.training import count_steps
 
-from .console import StrategyProgress, progress, stdout_console
+from .console import StrategyProgress
 
 __all__ = ["run_and_print"]
 
@@ -27,17 +28,21 @@ def run_and_print(
     The notes are said behind the size of the fetch window and behind the baseline.
     """
     console = stdout_console()
-    for line in _setup(data, config, window_note, baseline_note):
-        console.print(line, soft_wrap=True, markup=False)
-    with progress() as bars:
+    say(console, _setup(data, config, window_note, baseline_note))
+    with make_bars() as bars:
         outcome = run_experiment(data, config, output, title=title, reporter=StrategyProgress(bars))
     console.print("\nmacro-F1 on the test rows", style="bold")
     console.print(result_table(outcome.results, outcome.baseline, data))
     console.print("\naccuracy on the test rows", style="bold")
     console.print(accuracy_table(outcome.results, outcome.baseline))
-    console.print(f"\ntable:   {outcome.summary}", soft_wrap=True, markup=False)
-    console.print(f"picture: {outcome.plot}", soft_wrap=True, markup=False)
-    console.print(f"records: {outcome.runs[0].parent}", soft_wrap=True, markup=False)
+    say(
+        console,
+        [
+            f"\ntable:   {outcome.summary}",
+            f"picture: {outcome.plot}",
+            f"records: {outcome.runs[0].parent}",
+        ],
+    )
     return outcome
 
 

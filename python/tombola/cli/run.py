@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tombola.experiments import ExperimentConfig, Outcome, open_data
-from tombola.experiments.config import enough_epochs, find_misfits
-from tombola.experiments.runner import prepare_output
-from tombola.experiments.strategies_table import check_strategies
+from tombola.experiments.six.config import check_strategies, enough_epochs, find_misfits
+from tombola.experiments.six.runner import prepare_output
 
 from .console import warn
 from .results import run_and_print

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .console import progress, stdout_console, warn
+from tombola._base.console import make_bars, say, stdout_console
+
+from .console import warn
 
 __all__ = ["INTERRUPTED_EXIT_CODE", "sweep_files"]
 
@@ -28,9 +30,8 @@ def sweep_files(path: Path, overrides: Mapping[str, Any], train_overrides: Mappi
 
     plan = read_sweep_config(path, _given(overrides), _given(train_overrides))
     console = stdout_console()
-    for line in describe_search(plan):
-        console.print(line, soft_wrap=True, markup=False)
-    with progress() as bars:
+    say(console, describe_search(plan))
+    with make_bars() as bars:
         task = bars.add_task("trials", total=plan.trials, note="")
 
         def show(trial: TrialResult, planned: int) -> None:
@@ -39,8 +40,7 @@ def sweep_files(path: Path, overrides: Mapping[str, Any], train_overrides: Mappi
                 f"{key} {option:.4g}" if isinstance(option, float) else f"{key} {option}"
                 for key, option in trial.parameters.items()
             )
-            line = f"trial {trial.index} {trial.state}: {value} ({options})"
-            bars.console.print(line, soft_wrap=True, markup=False)
+            say(bars.console, [f"trial {trial.index} {trial.state}: {value} ({options})"])
             bars.update(task, completed=trial.index + 1, total=planned)
 
         outcome = run_sweep(plan, on_trial=show)
@@ -50,11 +50,10 @@ def sweep_files(path: Path, overrides: Mapping[str, Any], train_overrides: Mappi
     console.print(sweep_table(outcome, plan))
     states = [trial.state for trial in outcome.trials]
     counts = ", ".join(f"{states.count(state)} {state}" for state in ("complete", "pruned", "failed"))
-    console.print(f"trials:  {len(states)} of {plan.trials}: {counts}", soft_wrap=True, markup=False)
-    for file in written:
-        console.print(f"wrote    {file}", soft_wrap=True, markup=False)
+    lines = [f"trials:  {len(states)} of {plan.trials}: {counts}", *(f"wrote    {file}" for file in written)]
     if outcome.interrupted:
-        console.print("stopped by a signal; the same command goes on", soft_wrap=True, markup=False)
+        lines.append("stopped by a signal; the same command goes on")
+    say(console, lines)
     return INTERRUPTED_EXIT_CODE if outcome.interrupted else 0
 
 

@@ -10,10 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 from torch import distributed
 
+from tombola._base.console import say, stdout_console
 from tombola.experiments.train import TrainConfig, TrainingData, TrainingRun, read_train_config, run_training
+from tombola.experiments.train.loaders import ranks
 from tombola.training import StopReason
 
-from .console import stdout_console, warn
+from .console import warn
 
 __all__ = ["train_files"]
 
@@ -41,21 +43,20 @@ def train_files(path: Path, overrides: Mapping[str, Any], *, resume: bool, resum
 
 
 def _train(config: TrainConfig, *, resume: bool, resume_from: Path | None) -> int:
-    is_first = not distributed.is_initialized() or distributed.get_rank() == 0
+    is_first = ranks()[0] == 0
     console = stdout_console()
 
-    def say(data: TrainingData) -> None:
+    def announce(data: TrainingData) -> None:
         if not is_first:
             return
         warn(data.skipped)
-        for line in _setup(config, data):
-            console.print(line, soft_wrap=True, markup=False)
+        say(console, _setup(config, data))
 
     run = run_training(
         config,
         resume=resume_from or ("latest" if resume else "no"),
         progress="auto",
-        on_data=say,
+        on_data=announce,
     )
     if is_first:
         _print_result(config, run)
@@ -103,8 +104,7 @@ def _print_result(config: TrainConfig, run: TrainingRun) -> None:
         lines.append(f"the best:    {result.best_checkpoint}")
     if run.curve is not None:
         lines.append(f"picture:     {run.curve}")
-    for line in lines:
-        console.print(line, soft_wrap=True, markup=False)
+    say(console, lines)
 
 
 SHOWN = 10

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["StrictModel", "check_model", "option_name", "read_mapping"]
+__all__ = ["StrictModel", "check_model", "not_bool", "option_name", "read_mapping"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -26,6 +26,14 @@ class StrictModel(BaseModel):
 def option_name(key: str) -> str:
     """Return the command line's option for a key: ``--batch-size`` for ``batch_size``."""
     return f"--{key.replace('_', '-')}"
+
+
+def not_bool(value: object) -> object:
+    """Return a value as it is; ValueError for true and false, which pydantic takes for 1 and 0."""
+    if isinstance(value, bool):
+        msg = "a number is needed"
+        raise ValueError(msg)
+    return value
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

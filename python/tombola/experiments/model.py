@@ -1,4 +1,4 @@
-"""The models of the experiments: one linear layer, a head for each label column, or an MLP below it.
+"""What is trained: one linear layer, a head for each label column, or an MLP below it; and its rows.
 
 The heads share one weight matrix, cut by column, so a batch takes one matrix product. The loss is the sum
 of the heads' cross-entropies, unweighted: what a strategy feeds is what the model learns.
@@ -9,13 +9,33 @@ one number, the typical length of a row, so that one learning rate suits counts,
 values alike.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MultiTaskLinear", "MultiTaskMlp", "sum_of_losses", "typical_row"]
+__all__ = [
+    "LINEAR_THREADS",
+    "MOMENTUM",
+    "PROBED_ROWS",
+    "MultiTaskLinear",
+    "MultiTaskMlp",
+    "log_normalise",
+    "sum_of_losses",
+    "torch_threads",
+    "typical_row",
+]
+
+LINEAR_THREADS = 1
+"""A linear model's steps are too small to share; the other cores read."""
+MOMENTUM = 0.9
+"""Of gradient descent."""
+PROBED_ROWS = 1_024
+"""About as many training rows say what a typical row is."""
+TARGET_SUM = 10_000.0
 
 
 class _OfStandardisedRows(nn.Module):
@@ -134,3 +154,20 @@ def typical_row(batches: Iterable[Tensor], n_features: int) -> tuple[Tensor, flo
     centre = total / n_rows
     spread = max(0.0, squares / n_rows - float(centre.square().sum())) ** 0.5
     return centre.float(), spread or 1.0
+
+
+def log_normalise(batch: dict[str, Any]) -> dict[str, Any]:
+    """Return the batch with rows of ``X`` scaled to the sum 10,000, and log(1 + x) of that."""
+    totals = batch["X"].sum(dim=1, keepdim=True).clamp(min=1.0)
+    return {**batch, "X": torch.log1p(batch["X"] * (TARGET_SUM / totals))}
+
+
+@contextmanager
+def torch_threads(n: int) -> Iterator[None]:
+    """Let torch compute with n threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

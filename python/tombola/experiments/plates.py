@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from tombola._base.checks import check_integer, check_number
 from tombola._base.files import write_json
+from tombola._base.types import FloatArray, IndexArray
 
-from .._base.types import FloatArray, IndexArray
 from .h5ad_writer import Categorical, Csr, write_h5ad
 
 __all__ = ["LABELS", "PlateDesign", "make_plates"]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from .._base.console import make_bars, say
 from .chunks import Chunk
 
 __all__ = ["Board", "Console", "NoBoard", "make_board", "make_console"]
@@ -127,18 +128,7 @@ class _Lines(_Counted):
 class _Bars(_Counted):
     def __init__(self) -> None:
         super().__init__()
-        from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        self._bars = Progress(
-            *columns, console=RichConsole(stderr=True, highlight=False), refresh_per_second=5
-        )
+        self._bars = make_bars(width=24, has_clock=False, needs_terminal=False)
         self._bars.start()
         self._task = self._bars.add_task("", total=None, note="")
 
@@ -153,7 +143,7 @@ class _Bars(_Counted):
         self._bars.update(self._task, completed=batch, note=note)
 
     def record(self, record: Mapping[str, Any], is_best: bool) -> None:
-        self._bars.console.print(self.summary(record, is_best), soft_wrap=True, markup=False)
+        say(self._bars.console, [self.summary(record, is_best)])
 
     def close(self) -> None:
         self._bars.update(self._task, visible=False)

@@ -42,7 +42,7 @@ class Segment:
 
 
 class Stepper:
-    """Takes steps of training.
+    """Takes steps of training: those of `MiniEpochTrainer`, and of whoever has batches and no files.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Stepper:
         """Train on up to `count` batches and add what they give to `sums`."""
         start = time.perf_counter()
         outputs: list[Any] = []
-        segment = self._run(fetch, count, outputs.append)
+        segment = self.run(fetch, count, outputs.append)
         self.add(outputs, sums)
         self.seconds = time.perf_counter() - start
         return segment
@@ -99,7 +99,8 @@ class Stepper:
         _add(outputs, sums)
         outputs.clear()
 
-    def _run(self, fetch: Callable[[], Any], count: int, keep: Callable[[Any], None]) -> Segment:
+    def run(self, fetch: Callable[[], Any], count: int, keep: Callable[[Any], None]) -> Segment:
+        """Train on up to `count` batches; `keep` takes what `note` makes of each, before its step."""
         parts, device, scheduler = self._parts, self._device, self._scheduler
         model, optimizer, scaler = parts.model, parts.optimizer, parts.scaler
         function: Any = self._loss or self._step

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from ..config_files import StrictModel, check_model, option_name, read_mapping
+from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
 from ..train.config import TrainConfig, check_train_config, resolve_paths
 
 __all__ = ["FIXED", "Range", "Search", "SweepPlan", "make_plan", "read_sweep_config"]
@@ -45,13 +45,6 @@ class Range(StrictModel):
 Search: TypeAlias = Mapping[str, tuple[Value, ...] | Range]
 
 
-def _not_bool(value: object) -> object:
-    if isinstance(value, bool):
-        msg = "a number is needed"
-        raise ValueError(msg)
-    return value
-
-
 _Pruner = Literal["median", "none"]
 
 
@@ -61,10 +54,10 @@ class _SweepFile(StrictModel):
         dict[str, Any],
         Field(min_length=1, description="a mapping of keys of train.yaml to values or to {low, high, log}"),
     ]
-    trials: Annotated[int, BeforeValidator(_not_bool), Field(ge=1, description="an integer >= 1")] = 20
+    trials: Annotated[int, BeforeValidator(not_bool), Field(ge=1, description="an integer >= 1")] = 20
     pruner: Annotated[_Pruner, Field(description="one of median, none")] = "median"
     seed: Annotated[
-        int, BeforeValidator(_not_bool), Field(ge=0, lt=2**32, description="an integer in [0, 2**32)")
+        int, BeforeValidator(not_bool), Field(ge=0, lt=2**32, description="an integer in [0, 2**32)")
     ] = 0
     storage: Annotated[str | None, Field(min_length=1, description="a storage URL of Optuna")] = None
     output: Annotated[Path, Field(description="a folder")] = Path("tombola-sweep")

@@ -10,9 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from tombola._base.files import replacing, write_csv
-from tombola._base.plot_style import STYLE
 
-from ..plots import INK
+from ..pictures import BLUE, INK, ORANGE, RED, picture
 from ..train.run import config_values
 from .config import Range, SweepPlan, Value
 from .study import State, SweepOutcome, TrialResult
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_search", "sweep_table", "write_sweep"]
 
-COLOURS: dict[State, str] = {"complete": "#0072B2", "pruned": "#E69F00", "failed": "#D55E00"}
+COLOURS: dict[State, str] = {"complete": BLUE, "pruned": ORANGE, "failed": RED}
 SHOWN = 20
 """Rows of the table on the terminal."""
 
@@ -123,26 +122,18 @@ def _row(trial: TrialResult, plan: SweepPlan) -> dict[str, object]:
 
 def plot_sweep(path: Path, outcome: SweepOutcome, plan: SweepPlan) -> None:
     """Draw every trial's course over its training, and its best figure by each option searched."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     keys = searched_keys(plan)
     columns = 4
     lines = -(-len(keys) // columns)
-    with mpl.rc_context(STYLE), replacing(path) as temporary:
-        figure = Figure(figsize=(13, 4.4 + 2.9 * lines), layout="constrained")
-        FigureCanvasAgg(figure)
+    n = len(outcome.trials)
+    title = f"{n} trial{'' if n == 1 else 's'}: {plan.base.figure}"
+    with picture(path, size=(13, 4.4 + 2.9 * lines), title=title) as figure:
         grid = figure.add_gridspec(1 + lines, columns, height_ratios=[1.5, *[1] * lines])
         wide = figure.add_subplot(grid[0, :])
         _draw_courses(wide, outcome, plan)
         _draw_options(figure, grid, keys, outcome, plan, columns)
         handles, names = wide.get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=len(names))
-        n = len(outcome.trials)
-        title = f"{n} trial{'' if n == 1 else 's'}: {plan.base.figure}"
-        figure.suptitle(title, fontsize=14, fontweight="bold")
-        figure.savefig(temporary, dpi=130)
 
 
 def _draw_courses(axes: "Axes", outcome: SweepOutcome, plan: SweepPlan) -> None:

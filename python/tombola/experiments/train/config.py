@@ -10,35 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ..config_files import StrictModel, check_model, option_name, read_mapping
+from tombola.strategies.names import TRAIN
+
+from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
 
 __all__ = [
-    "STRATEGY_KEYS",
     "ChunkBudget",
-    "StrategyName",
     "TrainConfig",
     "check_train_config",
     "parse_chunk_size",
     "read_train_config",
 ]
-
-StrategyName = Literal[
-    "streaming",
-    "streaming_shuffle",
-    "block_shuffling",
-    "block_weighted",
-    "class_balanced",
-    "series_round_robin",
-    "bucketed",
-]
-STRATEGY_KEYS: Mapping[str, str] = {
-    "block_weighted": "weights",
-    "series_round_robin": "series",
-    "bucketed": "buckets",
-}
-"""The key that a strategy cannot do without."""
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "bytes": 1}
 _CHUNK = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([a-z]+)\s*", re.IGNORECASE)
@@ -100,16 +84,16 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str | Path | int) and not isinstance(value, bool) else value
 
 
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        msg = "a number is needed"
+def _checked_switch(value: object) -> object:
+    if value not in (True, False, "auto"):
+        msg = "neither true, false nor auto"
         raise ValueError(msg)
     return value
 
 
-def _checked_switch(value: object) -> object:
-    if value not in (True, False, "auto"):
-        msg = "neither true, false nor auto"
+def _checked_strategy(value: str) -> str:
+    if value not in TRAIN:
+        msg = "no strategy"
         raise ValueError(msg)
     return value
 
@@ -118,10 +102,10 @@ def _one_of(names: object) -> str:
     return f"one of {', '.join(get_args(names))}"
 
 
-_Whole = Annotated[int, BeforeValidator(_number), Field(ge=1)]
-_Float = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
-_Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
-_Share = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
+_Whole = Annotated[int, BeforeValidator(not_bool), Field(ge=1)]
+_Float = Annotated[float, BeforeValidator(not_bool), Field(ge=0, allow_inf_nan=False)]
+_Positive = Annotated[float, BeforeValidator(not_bool), Field(gt=0, allow_inf_nan=False)]
+_Share = Annotated[float, BeforeValidator(not_bool), Field(ge=0, lt=1)]
 _Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several)]
 _Amount = Annotated[float | int, BeforeValidator(_amount)]
 _ErrorOrSkip = Literal["error", "skip"]
@@ -181,7 +165,9 @@ class TrainConfig(StrictModel):
     validation_files: Annotated[_Names, Field(description="a list of h5ad files, folders or patterns")] = ()
     validation_fraction: Annotated[_Share | None, Field(description="a share in [0, 1)")] = None
     validation_rows: Annotated[_Whole, Field(description=_COUNT)] = 100_000
-    strategy: Annotated[StrategyName, Field(description=_one_of(StrategyName))] = "block_shuffling"
+    strategy: Annotated[
+        str, AfterValidator(_checked_strategy), Field(description=f"one of {', '.join(TRAIN)}")
+    ] = "block_shuffling"
     block_size: Annotated[_Whole, Field(description=_COUNT)] = 16
     batch_size: Annotated[_Whole, Field(description=_COUNT)] = 64
     fetch_factor: Annotated[_Whole, Field(description=_COUNT)] = 64
@@ -199,7 +185,7 @@ class TrainConfig(StrictModel):
     ] = 20
     epochs: Annotated[_Whole, Field(description=_COUNT)] = 1
     seed: Annotated[
-        int, BeforeValidator(_number), Field(ge=0, lt=2**63, description="an integer in [0, 2**63)")
+        int, BeforeValidator(not_bool), Field(ge=0, lt=2**63, description="an integer in [0, 2**63)")
     ] = 0
     model: Annotated[_Model, Field(description=_one_of(_Model))] = "linear"
     hidden: Annotated[
@@ -232,7 +218,7 @@ class TrainConfig(StrictModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TrainConfig":
-        needed = STRATEGY_KEYS.get(self.strategy)
+        needed = TRAIN[self.strategy].goes_by
         if needed is not None and getattr(self, needed) is None:
             msg = f"strategy {self.strategy} goes by an obs column: the key {needed!r} must name it"
             raise ValueError(msg)
@@ -285,9 +271,13 @@ class TrainConfig(StrictModel):
         return parse_chunk_size(self.chunk_size)
 
     @property
-    def class_columns(self) -> tuple[str, ...]:
-        """Columns whose combinations `class_balanced` balances."""
-        return self.classes or self.labels
+    def key_columns(self) -> tuple[str, ...]:
+        """The obs columns that the strategy goes by: the labels, where classes are not given."""
+        needed = TRAIN[self.strategy].goes_by
+        if needed is None:
+            return ()
+        columns = self.classes or self.labels if needed == "classes" else (getattr(self, needed),)
+        return tuple(dict.fromkeys(columns))
 
 
 def read_train_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:

@@ -4,18 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tombola._base.files import replacing
-from tombola._base.plot_style import STYLE
-
-from ..plots import INK
+from ..pictures import BLUE, GREEN, INK, ORANGE, PURPLE, RED, SKY, picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["plot_curve"]
 
-TRAIN, VALIDATION = "#0072B2", "#D55E00"
-LABELS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
+TRAIN, VALIDATION = BLUE, RED
+LABELS = (BLUE, RED, GREEN, ORANGE, SKY, PURPLE)
 
 
 def plot_curve(
@@ -32,14 +29,8 @@ def plot_curve(
     labels : sequence of str
     title : str
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     scored = any(f"validation_macro_f1_{label}" in record for record in history for label in labels)
-    with mpl.rc_context(STYLE), replacing(path) as temporary:
-        figure = Figure(figsize=(12 if scored else 7, 4.4), layout="constrained")
-        FigureCanvasAgg(figure)
+    with picture(path, size=(12 if scored else 7, 4.4), title=title, title_size=13) as figure:
         axes = figure.subplots(1, 2 if scored else 1, squeeze=False)[0]
         _draw(
             axes[0],
@@ -57,8 +48,6 @@ def plot_curve(
             )
             axes[1].set_ylim(0, 1)
             axes[1].set_title("Macro-F1 on the validation rows")
-        figure.suptitle(title, fontsize=13, fontweight="bold")
-        figure.savefig(temporary, dpi=130)
 
 
 def _draw(axes: "Axes", history: Sequence[Mapping[str, Any]], lines: Mapping[str, tuple[str, str]]) -> None:

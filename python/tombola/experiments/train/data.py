@@ -21,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tombola import H5adSource, RandomPermutation
+from tombola._base.types import IndexArray
+from tombola.strategies.names import TRAIN
 
-from ..._base.types import IndexArray
-from ..data import label_of
+from ..labels import label_of
 from .config import TrainConfig
 from .files import FileList, find_training_files
 
@@ -169,7 +170,7 @@ def open_training_data(
     tasks = tuple(_task(source, name, None if classes is None else classes[name]) for name in names)
     is_whole = np.all([task.codes >= 0 for task in tasks], axis=0)
     keys: dict[str, npt.NDArray[Any]] = {}
-    for name in _key_columns(config):
+    for name in config.key_columns:
         keys[name], is_there = _key(source, name, config)
         is_whole &= is_there
     is_train = np.zeros(len(source), dtype=bool)
@@ -207,7 +208,7 @@ def _readable(paths: list[Path], config: TrainConfig) -> tuple[list[Path], tuple
     for path in paths:
         try:
             source = H5adSource(path, x=config.x)
-            for name in (*config.labels, *_key_columns(config)):
+            for name in (*config.labels, *config.key_columns):
                 source.obs[name]
         except (ValueError, OSError, KeyError) as error:
             problems.append(str(error))
@@ -237,15 +238,6 @@ def _task(source: H5adSource, name: str, known: tuple[str, ...] | None) -> Task:
     return Task(name, classes, place[label.codes])  # the last one is that of rows without the label
 
 
-def _key_columns(config: TrainConfig) -> tuple[str, ...]:
-    single = {"block_weighted": config.weights, "series_round_robin": config.series}
-    single["bucketed"] = config.buckets
-    if config.strategy == "class_balanced":
-        return tuple(dict.fromkeys(config.class_columns))
-    name = single.get(config.strategy)
-    return () if name is None else (name,)
-
-
 def _key(
     source: H5adSource, name: str, config: TrainConfig
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
@@ -257,7 +249,7 @@ def _key(
         kind = str(values.dtype)
         is_there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=bool)
     is_numeric = name not in source.categories and values.dtype.kind in "iuf"
-    if config.strategy == "block_weighted":
+    if TRAIN[config.strategy].goes_by == "weights":
         if not is_numeric:
             msg = f"obs column {name!r} must hold numbers to be the rows' weights, but holds {kind}"
             raise ValueError(msg)

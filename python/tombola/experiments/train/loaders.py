@@ -15,22 +15,14 @@ import numpy.typing as npt
 import torch
 from torch import distributed
 
-from tombola import (
-    BlockShuffling,
-    BlockWeightedSampling,
-    Bucketed,
-    ClassBalancedSampling,
-    H5adSource,
-    Loader,
-    SeriesRoundRobin,
-    Streaming,
-)
+from tombola import H5adSource, Loader, Streaming
+from tombola._base.types import IndexArray
 from tombola.sources import H5adError
-from tombola.strategies.base import Strategy
+from tombola.strategies import Strategy
+from tombola.strategies.names import TRAIN, StrategyInputs
 from tombola.training import Chunk, ShardError
 
-from ..._base.types import IndexArray
-from ..training import log_normalise
+from ..model import log_normalise
 from .config import TrainConfig
 from .data import TrainingData
 from .shards import FileShards
@@ -54,24 +46,14 @@ def ranks() -> tuple[int, int]:
 
 def make_strategy(config: TrainConfig, data: TrainingData, local: IndexArray, whole: IndexArray) -> Strategy:
     """Return the strategy over some rows, numbered within their files (`local`) and within all (`whole`)."""
-    keys = {name: values[whole] for name, values in data.keys.items()}
-    block_size, name = config.block_size, config.strategy
-    if name in ("streaming", "streaming_shuffle"):
-        return Streaming(shuffle=name == "streaming_shuffle", indices=local)
-    if name == "block_shuffling":
-        return BlockShuffling(block_size=block_size, indices=local)
-    if name == "block_weighted":
-        return BlockWeightedSampling(next(iter(keys.values())), block_size=block_size, indices=local)
-    if name == "class_balanced":
-        return ClassBalancedSampling(
-            list(keys.values()),
-            block_size=block_size,
-            min_count_baseline=config.min_count_baseline,
-            indices=local,
-        )
-    if name == "series_round_robin":
-        return SeriesRoundRobin(next(iter(keys.values())), indices=local)
-    return Bucketed(next(iter(keys.values())), n_buckets=config.n_buckets, indices=local)
+    inputs = StrategyInputs(
+        indices=local,
+        keys=[values[whole] for values in data.keys.values()],
+        block_size=config.block_size,
+        min_count_baseline=config.min_count_baseline,
+        n_buckets=config.n_buckets,
+    )
+    return TRAIN[config.strategy].make(inputs)
 
 
 class LoaderMaker:

@@ -4,16 +4,13 @@ from typing import Any, TypeAlias
 
 import torch
 
-from ..model import MultiTaskLinear, MultiTaskMlp, typical_row
+from ..model import MOMENTUM, PROBED_ROWS, MultiTaskLinear, MultiTaskMlp, typical_row
 from .config import TrainConfig
 from .loaders import LoaderMaker
 
 __all__ = ["Classifier", "make_model", "make_optimizer", "make_scheduler"]
 
 Classifier: TypeAlias = MultiTaskLinear | MultiTaskMlp
-
-MOMENTUM = 0.9
-PROBED_ROWS = 1_024
 
 
 def make_model(config: TrainConfig, loaders: LoaderMaker) -> Classifier:

@@ -16,7 +16,7 @@ import yaml
 from tombola._base.files import replacing
 from tombola.training import Bytes, MiniEpochTrainer, Rows, TrainingResult, saved_shards
 
-from ..training import torch_threads
+from ..model import LINEAR_THREADS, torch_threads
 from .config import TrainConfig
 from .curve import plot_curve
 from .data import TrainingData
@@ -126,7 +126,7 @@ def run_training(
     if on_data is not None:
         on_data(data)
     loaders = LoaderMaker(config, shards)
-    with torch_threads(1) if config.model == "linear" else nullcontext():
+    with torch_threads(LINEAR_THREADS) if config.model == "linear" else nullcontext():
         model = make_model(config, loaders)
         optimizer = make_optimizer(config, model)
         if not there and is_first:

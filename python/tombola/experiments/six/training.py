@@ -3,40 +3,44 @@
 Rule: all strategies start from the same weights and take the same number of steps of gradient descent with
 momentum. The learning rate, too, is the same for all: constant, then falling linearly to 0 over the last
 fifth of the steps, which averages out the noise of the last few batches. Only which rows come when differs.
-Seconds count reading and training, not testing.
+The loop over batches is that of `tombola.training`. Seconds count reading and training, not testing.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from tombola import Loader, Streaming
-from tombola.strategies.base import Strategy
+from tombola.strategies.names import EXPERIMENT, StrategyInputs
+from tombola.training.parts import Parts
+from tombola.training.steps import Stepper
 
-from .config import ExperimentConfig
+from ..model import (
+    LINEAR_THREADS,
+    MOMENTUM,
+    PROBED_ROWS,
+    MultiTaskLinear,
+    log_normalise,
+    torch_threads,
+    typical_row,
+)
+from .config import ExperimentConfig, check_strategies
 from .data import ExperimentData
-from .metrics import Scores, confusion_matrix, entropy_bits, score
-from .model import MultiTaskLinear, typical_row
-from .strategies_table import StrategyOptions, make_strategy
+from .metrics import LabelScores, Scores, entropy_bits
 
-__all__ = ["RunResult", "count_steps", "log_normalise", "run_strategy", "torch_threads"]
+__all__ = ["RunResult", "count_steps", "run_strategy"]
 
 CURVE_POINTS = 200
 TEST_BATCH = 256
-TARGET_SUM = 10_000.0
-MOMENTUM = 0.9
-PROBED_ROWS = 1_024
 DECAY = 0.2
 """Share of the steps over which the learning rate falls."""
-MODEL_THREADS = 1
-"""A linear model's steps are too small to share; the other cores read."""
 
 OnStep = Callable[[int, float], None]
 
@@ -74,17 +78,6 @@ class RunResult:
         return self.cells / self.seconds
 
 
-@contextmanager
-def torch_threads(n: int) -> Iterator[None]:
-    """Let torch compute with n threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def count_steps(config: ExperimentConfig, data: ExperimentData) -> int:
     """Return the batches that one strategy trains on; it is the same for all."""
     return config.epochs * -(-len(data.train_rows) // config.batch_size)
@@ -112,20 +105,15 @@ def run_strategy(
     Raises
     ------
     ValueError
-        If the loss does not stay finite.
+        If the name is unknown, or the loss does not stay finite.
     """
-    options = StrategyOptions(
-        indices=data.train_rows,
-        labels=[label.codes[data.train_rows] for label in data.labels],
-        block_size=config.block_size,
-        min_count_baseline=config.min_count_baseline,
-    )
+    check_strategies([name])
     n_classes = {label.name: len(label.classes) for label in data.labels}
     centre, spread = _typical_rows(data, config)
     model = MultiTaskLinear(data.source.n_vars, n_classes, centre=centre, spread=spread)
-    with torch_threads(MODEL_THREADS):
+    with torch_threads(LINEAR_THREADS):
         _warm_up(data.source.n_vars, n_classes, config)
-        log = _train(model, make_strategy(name, options), data, config, on_step)
+        log = _train(model, _loader(name, data, config), data, config, on_step)
         scores = _test(model, data, config)
     return RunResult(
         strategy=name,
@@ -141,79 +129,112 @@ def run_strategy(
 def _warm_up(n_features: int, n_classes: dict[str, int], config: ExperimentConfig) -> None:
     """Take one step with a model of its own, so that what torch does at first is in nobody's seconds."""
     model = MultiTaskLinear(n_features, n_classes, centre=torch.zeros(n_features))
-    optimizer = torch.optim.SGD(model.parameters(), lr=config.learning_rate, momentum=MOMENTUM)
     no_codes = torch.zeros(config.batch_size, dtype=torch.int64)
-    model.loss(torch.zeros(config.batch_size, n_features), dict.fromkeys(n_classes, no_codes)).backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+    batch = torch.zeros(config.batch_size, n_features), dict.fromkeys(n_classes, no_codes)
+    stepper = _stepper(model, config, 1, lambda model, batch: model.loss(*batch))
+    stepper.run(iter([batch]).__next__, 1, lambda loss: None)
 
 
-@dataclass
-class _Log:
-    rows: list[int]
-    losses: list[float]
-    bits: dict[str, list[float]]
-    seconds: float = 0.0
-    wait_seconds: float = 0.0
+def _stepper(
+    model: MultiTaskLinear, config: ExperimentConfig, n_steps: int, loss: Callable[[Any, Any], Tensor]
+) -> Stepper:
+    optimizer = torch.optim.SGD(model.parameters(), lr=config.learning_rate, momentum=MOMENTUM)
+    decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step / n_steps))
+    return Stepper(Parts(model, optimizer, decay), loss, None, device=None, schedule_batches=True)
 
 
-def _train(
-    model: MultiTaskLinear,
-    strategy: Strategy,
-    data: ExperimentData,
-    config: ExperimentConfig,
-    on_step: OnStep | None,
-) -> _Log:
-    loader = Loader(
+def _loader(name: str, data: ExperimentData, config: ExperimentConfig) -> Loader:
+    inputs = StrategyInputs(
+        indices=data.train_rows,
+        keys=[label.codes[data.train_rows] for label in data.labels],
+        block_size=config.block_size,
+        min_count_baseline=config.min_count_baseline,
+    )
+    return Loader(
         data.source,
-        strategy,
+        EXPERIMENT[name].make(inputs),
         config.batch_size,
         config.fetch_factor,
         seed=config.seed,
         batch_transform=_transform(config),
     )
-    optimizer = torch.optim.SGD(model.parameters(), lr=config.learning_rate, momentum=MOMENTUM)
-    n_steps = count_steps(config, data)
-    decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step / n_steps))
-    log = _Log(rows=[], losses=[], bits={label.name: [] for label in data.labels})
-    start = asked = time.perf_counter()
-    for _ in range(config.epochs):
-        for batch in loader:
-            log.wait_seconds += time.perf_counter() - asked
-            rows = batch["row"].numpy()
-            codes = {label.name: label.codes[rows] for label in data.labels}
-            loss = model.loss(
-                batch["X"], {label: torch.from_numpy(values) for label, values in codes.items()}
-            )
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            decay.step()
-            log.rows.append(len(rows))
-            log.losses.append(_finite(float(loss.detach()), len(log.losses)))
-            for label, values in codes.items():
-                log.bits[label].append(entropy_bits(values))
-            if on_step is not None:
-                on_step(len(rows), log.losses[-1])
+
+
+@dataclass
+class _Log:
+    """What is noted of training as it goes: of each batch rows, loss and diversity, and the time waited."""
+
+    data: ExperimentData
+    on_step: OnStep | None
+    rows: list[int] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    bits: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    wait_seconds: float = 0.0
+
+    def fetching(self, batches: Iterator[Any]) -> Callable[[], Any]:
+        """Return what gives the next batch and counts the time until it is there."""
+
+        def fetch() -> Any:
             asked = time.perf_counter()
+            batch = next(batches)
+            self.wait_seconds += time.perf_counter() - asked
+            return batch
+
+        return fetch
+
+    def loss(self, model: Any, batch: Any) -> Tensor:
+        """Return the loss of a batch, whose rows and diversity are noted."""
+        rows = batch["row"].numpy()
+        codes = {label.name: label.codes[rows] for label in self.data.labels}
+        self.rows.append(len(rows))
+        for label, values in codes.items():
+            self.bits.setdefault(label, []).append(entropy_bits(values))
+        loss: Tensor = model.loss(
+            batch["X"], {label: torch.from_numpy(values) for label, values in codes.items()}
+        )
+        return loss
+
+    def keep(self, loss: float) -> None:
+        """Note the loss of a batch.
+
+        Raises
+        ------
+        ValueError
+            If it is not finite.
+        """
+        if not math.isfinite(loss):
+            msg = (
+                f"the training loss must stay finite, but is {loss} at step {len(self.losses)}: "
+                "X holds values that are not finite, or the learning rate is too large"
+            )
+            raise ValueError(msg)
+        self.losses.append(loss)
+        if self.on_step is not None:
+            self.on_step(self.rows[-1], loss)
+
+
+def _train(
+    model: MultiTaskLinear,
+    loader: Loader,
+    data: ExperimentData,
+    config: ExperimentConfig,
+    on_step: OnStep | None,
+) -> _Log:
+    log = _Log(data, on_step)
+    n_steps = count_steps(config, data)
+    stepper = _stepper(model, config, n_steps, log.loss)
+    start = time.perf_counter()
+    with closing(batch for _ in range(config.epochs) for batch in loader) as batches:
+        segment = stepper.run(log.fetching(batches), n_steps, log.keep)
     log.seconds = time.perf_counter() - start
+    if segment.error is not None:
+        raise segment.error
     return log
 
 
-def _finite(loss: float, step: int) -> float:
-    if not math.isfinite(loss):
-        msg = (
-            f"the training loss must stay finite, but is {loss} at step {step}: "
-            "X holds values that are not finite, or the learning rate is too large"
-        )
-        raise ValueError(msg)
-    return loss
-
-
 def _test(model: MultiTaskLinear, data: ExperimentData, config: ExperimentConfig) -> dict[str, Scores]:
-    confusion = {
-        label.name: np.zeros((len(label.classes), len(label.classes)), dtype=np.int64)
-        for label in data.labels
-    }
+    scores = {label.name: LabelScores(data.train_counts(label)) for label in data.labels}
     loader = Loader(
         data.source,
         Streaming(indices=data.test_rows),
@@ -223,12 +244,11 @@ def _test(model: MultiTaskLinear, data: ExperimentData, config: ExperimentConfig
     )
     with torch.inference_mode():
         for batch in loader:
-            rows: npt.NDArray[np.int64] = batch["row"].numpy()
+            rows = batch["row"].numpy()
             logits = model(batch["X"])
             for label in data.labels:
-                predicted = logits[label.name].argmax(dim=1).numpy()
-                confusion[label.name] += confusion_matrix(label.codes[rows], predicted, len(label.classes))
-    return {label.name: score(confusion[label.name], data.train_counts(label)) for label in data.labels}
+                scores[label.name].add(label.codes[rows], logits[label.name].argmax(dim=1).numpy())
+    return {label: counted.result() for label, counted in scores.items()}
 
 
 def _typical_rows(data: ExperimentData, config: ExperimentConfig) -> tuple[torch.Tensor, float]:
@@ -249,12 +269,6 @@ def _rate(progress: float) -> float:
 
 def _transform(config: ExperimentConfig) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
     return log_normalise if config.log1p else None
-
-
-def log_normalise(batch: dict[str, Any]) -> dict[str, Any]:
-    """Return the batch with rows of ``X`` scaled to the sum 10,000, and log(1 + x) of that."""
-    totals = batch["X"].sum(dim=1, keepdim=True).clamp(min=1.0)
-    return {**batch, "X": torch.log1p(batch["X"] * (TARGET_SUM / totals))}
 
 
 def _curve(rows: list[int], losses: list[float]) -> tuple[tuple[int, float], ...]:

@@ -5,18 +5,28 @@ window of 64 x 256 rows swallows a file. Nothing is changed behind the user's ba
 would do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tombola._base.checks import check_integer, check_number
 from tombola.sources import CsrRows
+from tombola.strategies.names import EXPERIMENT
 
 from .data import ExperimentData
-from .strategies_table import STRATEGIES, check_strategies
 
-__all__ = ["ExperimentConfig", "enough_epochs", "find_misfits", "window_factor"]
+__all__ = [
+    "STRATEGIES",
+    "ExperimentConfig",
+    "check_strategies",
+    "enough_epochs",
+    "find_misfits",
+    "window_factor",
+]
+
+STRATEGIES: Mapping[str, str] = {name: strategy.summary for name, strategy in EXPERIMENT.items()}
+"""The field's own six, name to what it does, in the order of tables and pictures."""
 
 MIN_STEPS = 200
 MAX_EPOCHS = 200
@@ -74,6 +84,25 @@ class ExperimentConfig:
         return self.batch_size * self.fetch_factor
 
 
+def check_strategies(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names without repeats, "all" spelled out.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or none is given.
+    """
+    chosen = dict.fromkeys(name for given in names for name in (STRATEGIES if given == "all" else [given]))
+    for name in chosen:
+        if name not in STRATEGIES:
+            msg = f"unknown strategy {name!r}; choose from {', '.join(STRATEGIES)}, or all"
+            raise ValueError(msg)
+    if not chosen:
+        msg = f"no strategy given; choose from {', '.join(STRATEGIES)}, or all"
+        raise ValueError(msg)
+    return tuple(chosen)
+
+
 def enough_epochs(n_train: int, batch_size: int) -> int:
     """Return the epochs that make about 200 steps, at least 1 and at most 200."""
     steps = -(-n_train // max(1, batch_size))
@@ -123,7 +152,7 @@ def _weight_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]
     counts = data.combination_counts()
     baseline = config.min_count_baseline
     spread = (counts.max() + baseline) / (counts.min() + baseline)
-    weighted = [name for name in config.strategies if name.startswith("weighted")]
+    weighted = [name for name in config.strategies if EXPERIMENT[name].goes_by == "classes"]
     if not weighted or counts.max() < 2 * counts.min() or spread >= FLAT:
         return []
     return [

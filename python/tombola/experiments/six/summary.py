@@ -9,7 +9,8 @@ from typing import TypeAlias
 from rich.markup import escape
 from rich.table import Table
 
-from .data import ExperimentData, Label
+from ..labels import Label
+from .data import ExperimentData
 from .metrics import Scores
 from .training import RunResult
 
@@ -18,6 +19,7 @@ __all__ = ["BASELINE_NAME", "accuracy_table", "key_label", "result_table", "summ
 BASELINE_NAME = "majority class"
 
 _Cells: TypeAlias = Mapping[str, Scores]
+_Measure: TypeAlias = Callable[[_Cells], float]
 
 
 def key_label(data: ExperimentData) -> Label:
@@ -53,50 +55,53 @@ def _score_columns(scores: _Cells) -> dict[str, object]:
 def result_table(results: Sequence[RunResult], baseline: Mapping[str, Scores], data: ExperimentData) -> Table:
     """Return the main table: macro-F1 of each task and of the key label's rare classes, speed, diversity."""
     key = key_label(data).name
-    table = Table()
-    table.add_column("strategy", no_wrap=True)
-    for name in (*baseline, f"rare {key}", "seconds", "cells/s", f"bits ({key})"):
-        table.add_column(escape(name), justify="right")
-    measures: list[Callable[[_Cells], float]] = [_measure("macro_f1", label) for label in baseline]
-    measures.append(_measure("rare_f1", key))
-    best = _best(results, measures)
-    for result in results:
-        speed = [f"{result.seconds:.1f}", f"{result.cells_per_second:,.0f}"]
-        scores = _formatted(result.scores, measures, best)
-        table.add_row(result.strategy, *scores, *speed, f"{result.diversity_bits[key]:.2f}")
-    table.add_section()
-    table.add_row(BASELINE_NAME, *_formatted(baseline, measures, None), style="dim")
-    return table
+    scores = [(label, _measure("macro_f1", label)) for label in baseline]
+    scores.append((f"rare {key}", _measure("rare_f1", key)))
+    figures: list[tuple[str, Callable[[RunResult], str]]] = [
+        ("seconds", lambda result: f"{result.seconds:.1f}"),
+        ("cells/s", lambda result: f"{result.cells_per_second:,.0f}"),
+        (f"bits ({key})", lambda result: f"{result.diversity_bits[key]:.2f}"),
+    ]
+    return _table(results, baseline, scores, figures)
 
 
 def accuracy_table(results: Sequence[RunResult], baseline: Mapping[str, Scores]) -> Table:
     """Return the table of accuracies."""
+    return _table(results, baseline, [(label, _measure("accuracy", label)) for label in baseline])
+
+
+def _measure(measure: str, label: str) -> _Measure:
+    return lambda scores: float(getattr(scores[label], measure))
+
+
+def _table(
+    results: Sequence[RunResult],
+    baseline: Mapping[str, Scores],
+    scores: Sequence[tuple[str, _Measure]],
+    figures: Sequence[tuple[str, Callable[[RunResult], str]]] = (),
+) -> Table:
+    """Return a table of a row a strategy and one of the baseline; columns come with their headings."""
     table = Table()
     table.add_column("strategy", no_wrap=True)
-    for label in baseline:
-        table.add_column(escape(label), justify="right")
-    measures = [_measure("accuracy", label) for label in baseline]
+    for heading in [*(heading for heading, _ in scores), *(heading for heading, _ in figures)]:
+        table.add_column(escape(heading), justify="right")
+    measures = [measure for _, measure in scores]
     best = _best(results, measures)
     for result in results:
-        table.add_row(result.strategy, *_formatted(result.scores, measures, best))
+        texts = [text(result) for _, text in figures]
+        table.add_row(result.strategy, *_formatted(result.scores, measures, best), *texts)
     table.add_section()
     table.add_row(BASELINE_NAME, *_formatted(baseline, measures, None), style="dim")
     return table
 
 
-def _measure(measure: str, label: str) -> Callable[[_Cells], float]:
-    return lambda scores: float(getattr(scores[label], measure))
-
-
-def _best(results: Sequence[RunResult], measures: Sequence[Callable[[_Cells], float]]) -> list[str] | None:
+def _best(results: Sequence[RunResult], measures: Sequence[_Measure]) -> list[str] | None:
     if len(results) < 2:
         return None
     return [f"{max(measure(result.scores) for result in results):.3f}" for measure in measures]
 
 
-def _formatted(
-    scores: _Cells, measures: Sequence[Callable[[_Cells], float]], best: list[str] | None
-) -> list[str]:
+def _formatted(scores: _Cells, measures: Sequence[_Measure], best: list[str] | None) -> list[str]:
     texts = [f"{measure(scores):.3f}" for measure in measures]
     if best is None:
         return texts

@@ -1,7 +1,6 @@
 """The comparison as one picture: scores, training loss, speed and batch diversity.
 
-Colours are those of Okabe and Ito (2008), which colour-blind readers tell apart; strategies keep their
-colour in all four panels, and are named beside the bars where there is room. Drawn without a display.
+Strategies keep their colour in all four panels, and are named beside the bars where there is room.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from tombola._base.files import replacing
-
-from .._base.plot_style import STYLE
+from ..pictures import BLUE, GREEN, GREY, INK, ORANGE, RED, SKY, picture
+from .config import STRATEGIES
 from .data import ExperimentData
 from .metrics import Scores, entropy_bits
-from .strategies_table import STRATEGIES
 from .summary import key_label
 from .training import RunResult
 
@@ -25,10 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_comparison"]
 
-COLOURS = dict(
-    zip(STRATEGIES, ("#999999", "#56B4E9", "#0072B2", "#009E73", "#E69F00", "#D55E00"), strict=True)
-)
-INK = "#333333"
+COLOURS = dict(zip(STRATEGIES, (GREY, SKY, BLUE, GREEN, ORANGE, RED), strict=True))
 SMOOTHING = 9
 
 
@@ -54,14 +48,9 @@ def plot_comparison(
     title : str
         Over all.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     key = key_label(data)
-    with mpl.rc_context(STYLE), replacing(path) as temporary:
-        figure = Figure(figsize=(13, 8.6), layout="constrained")
-        FigureCanvasAgg(figure)
+    title = title or "Six ways of choosing batches"
+    with picture(path, size=(13, 8.6), title=title, dpi=150) as figure:
         axes = figure.subplots(2, 2, width_ratios=(1.25, 1))
         _draw_scores(axes[0, 0], results, baseline)
         _draw_loss(axes[0, 1], results)
@@ -69,8 +58,6 @@ def plot_comparison(
         _draw_diversity(axes[1, 1], results, key.name, entropy_bits(key.codes[data.train_rows]))
         handles, names = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=len(names))
-        figure.suptitle(title or "Six ways of choosing batches", fontsize=14, fontweight="bold")
-        figure.savefig(temporary, dpi=150)
 
 
 def _draw_scores(axes: "Axes", results: Sequence[RunResult], baseline: Mapping[str, Scores]) -> None:

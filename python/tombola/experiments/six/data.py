@@ -7,37 +7,15 @@ Rows that miss a label are left out of both. Complexity: O(rows) for labels and 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tombola import H5adSource, permutation
+from tombola._base.types import IndexArray
 
-from .._base.types import IndexArray
+from ..labels import Label, label_of
 
-__all__ = ["ExperimentData", "Label", "label_of", "open_data"]
-
-MAX_NUMBER_CLASSES = 1_000
-"""A column of integers with more distinct values than this is a measurement, not a label."""
-
-
-@dataclass(frozen=True, eq=False)
-class Label:
-    """A label column.
-
-    Parameters
-    ----------
-    name : str
-    classes : tuple of str
-        Names of the classes.
-    codes : ndarray of int64, shape (n_rows,)
-        Class of each row of the source; -1 where missing.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    codes: IndexArray
+__all__ = ["ExperimentData", "open_data"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,33 +143,3 @@ def open_data(
 
 def _distinct(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
-
-
-def label_of(source: H5adSource, name: str) -> Label:
-    """Read a label column of all files as class codes.
-
-    Raises
-    ------
-    ValueError
-        If it holds neither categories, text nor integers of few values.
-    KeyError
-        If it is not there.
-    """
-    values = source.obs[name]
-    if name in source.categories:
-        return Label(name, tuple(map(str, source.categories[name])), values)
-    return _label_of_numbers(name, values)
-
-
-def _label_of_numbers(name: str, values: npt.NDArray[Any]) -> Label:
-    if values.dtype.kind not in "biu":
-        msg = f"label column {name!r} must hold categories, text or integers, but holds {values.dtype}"
-        raise ValueError(msg)
-    numbers, codes = np.unique(values, return_inverse=True)
-    if len(numbers) > MAX_NUMBER_CLASSES:
-        msg = (
-            f"label column {name!r} must hold at most {MAX_NUMBER_CLASSES} distinct integers, "
-            f"but holds {len(numbers)}: it looks like a measurement"
-        )
-        raise ValueError(msg)
-    return Label(name, tuple(map(str, numbers.tolist())), codes.astype(np.int64, copy=False))

@@ -1,0 +1,188 @@
+"""Strategies by name: the one table of what they are called, by whom, and how each is made.
+
+Rule: a row is a strategy, under the one name by which the code knows it and which means nothing else to
+anyone; a column is a vocabulary, what one kind of caller says. A word may mean different strategies in
+different vocabularies: `block_weighted` draws by a column of weights in `tombola train`, and balances classes
+in users' own files. So who is to take the words of others, too, lays its own over theirs,
+``{**STRATEGIES, **USER_FILES, **EXPERIMENT, **TRAIN}``; a new word is a cell of the table.
+
+In: names, and what strategies are made from. Out: strategies. Complexity: O(1), and what the strategy costs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy.typing as npt
+
+from .base import Strategy
+from .block import BlockShuffling
+from .bucketed import Bucketed
+from .class_balanced import ClassBalancedSampling
+from .series import SeriesRoundRobin
+from .streaming import Streaming
+from .weighted import BlockWeightedSampling
+
+__all__ = [
+    "EXPERIMENT",
+    "STRATEGIES",
+    "TRAIN",
+    "USER_FILES",
+    "Keys",
+    "NamedStrategy",
+    "StrategyInputs",
+    "Vocabulary",
+]
+
+Keys = Literal["weights", "classes", "series", "buckets"]
+"""What the values are that a strategy goes by."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StrategyInputs:
+    """What strategies are made from; each takes what it needs.
+
+    Parameters
+    ----------
+    indices : array, optional
+        Rows to choose from, increasing.
+    keys : sequence of arrays
+        The values that the strategy goes by, one a row: several arrays of classes, else one array.
+    block_size : int
+        Rows of a block, where a strategy has blocks.
+    min_count_baseline : float
+        Softens the weights of rare classes.
+    n_buckets : int, optional
+    """
+
+    indices: npt.ArrayLike | None = None
+    keys: Sequence[npt.NDArray[Any]] = ()
+    block_size: int = 16
+    min_count_baseline: float = 0.0
+    n_buckets: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedStrategy:
+    """A row of the table.
+
+    Parameters
+    ----------
+    name : str
+        The name by which the code knows it.
+    summary : str
+        What it does, in a line.
+    make : callable
+        Gives the strategy.
+    goes_by : {"weights", "classes", "series", "buckets"} or None
+        What its keys are; None if it needs none.
+    experiment : str or None
+        What `tombola run`, `tombola demo` and `ExperimentConfig` call it; None if they do not have it.
+    train : str or None
+        What `tombola train` and its files call it.
+    user_files : str or None
+        Other names in configuration files that users have; no command takes them so far.
+    """
+
+    name: str
+    summary: str
+    make: Callable[[StrategyInputs], Strategy]
+    goes_by: Keys | None = None
+    experiment: str | None = None
+    train: str | None = None
+    user_files: str | None = None
+
+
+def _class_balanced(inputs: StrategyInputs) -> Strategy:
+    return ClassBalancedSampling(
+        list(inputs.keys),
+        block_size=inputs.block_size,
+        min_count_baseline=inputs.min_count_baseline,
+        indices=inputs.indices,
+    )
+
+
+_ROWS = (
+    NamedStrategy(
+        name="streaming",
+        summary="rows in file order",
+        make=lambda inputs: Streaming(indices=inputs.indices),
+        experiment="streaming",
+        train="streaming",
+    ),
+    NamedStrategy(
+        name="streaming_shuffle",
+        summary="file order, shuffled within each fetch window",
+        make=lambda inputs: Streaming(shuffle=True, indices=inputs.indices),
+        experiment="streaming_buffer",
+        train="streaming_shuffle",
+    ),
+    NamedStrategy(
+        name="block_shuffling",
+        summary="blocks of rows in random order, shuffled within each fetch window",
+        make=lambda inputs: BlockShuffling(block_size=inputs.block_size, indices=inputs.indices),
+        experiment="block_shuffling",
+        train="block_shuffling",
+    ),
+    NamedStrategy(
+        name="random",
+        summary="every row in random order",
+        make=lambda inputs: BlockShuffling(block_size=1, indices=inputs.indices),
+        experiment="random",
+        user_files="random_sampling",
+    ),
+    NamedStrategy(
+        name="column_weighted",
+        summary="draws by each row's weight, in blocks",
+        make=lambda inputs: BlockWeightedSampling(
+            inputs.keys[0], block_size=inputs.block_size, indices=inputs.indices
+        ),
+        goes_by="weights",
+        train="block_weighted",
+    ),
+    NamedStrategy(
+        name="class_balanced",
+        summary="balanced draws over label combinations, in blocks",
+        make=_class_balanced,
+        goes_by="classes",
+        experiment="weighted_block",
+        train="class_balanced",
+        user_files="block_weighted",
+    ),
+    NamedStrategy(
+        name="class_balanced_rows",
+        summary="balanced draws over label combinations, row by row",
+        make=lambda inputs: _class_balanced(replace(inputs, block_size=1)),
+        goes_by="classes",
+        experiment="weighted_true",
+        user_files="true_weighted",
+    ),
+    NamedStrategy(
+        name="series_round_robin",
+        summary="rows of different series in each batch",
+        make=lambda inputs: SeriesRoundRobin(inputs.keys[0], indices=inputs.indices),
+        goes_by="series",
+        train="series_round_robin",
+    ),
+    NamedStrategy(
+        name="bucketed",
+        summary="rows of one bucket in each batch",
+        make=lambda inputs: Bucketed(inputs.keys[0], n_buckets=inputs.n_buckets, indices=inputs.indices),
+        goes_by="buckets",
+        train="bucketed",
+    ),
+)
+
+Vocabulary: TypeAlias = Mapping[str, NamedStrategy]
+"""Name to strategy, in the order of the table."""
+
+
+def _vocabulary(column: Literal["name", "experiment", "train", "user_files"]) -> Vocabulary:
+    names = [(getattr(row, column), row) for row in _ROWS]
+    return {name: row for name, row in names if name is not None}
+
+
+STRATEGIES = _vocabulary("name")
+EXPERIMENT = _vocabulary("experiment")
+TRAIN = _vocabulary("train")
+USER_FILES = _vocabulary("user_files")

@@ -1,0 +1,127 @@
+"""Strategies by name: what each vocabulary makes of its names; plans stay within the training rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tombola import (
+    BlockShuffling,
+    BlockWeightedSampling,
+    Bucketed,
+    ClassBalancedSampling,
+    SeriesRoundRobin,
+    Strategy,
+    Streaming,
+)
+from tombola.experiments.six.config import STRATEGIES, check_strategies
+from tombola.strategies import names
+from tombola.strategies.names import EXPERIMENT, TRAIN, USER_FILES, StrategyInputs, Vocabulary
+
+INDICES = np.arange(10, 400, 2)
+LABELS = [(np.arange(195) % 13 == 0).astype(np.int64), (np.arange(195) > 150).astype(np.int64)]
+OPTIONS = StrategyInputs(indices=INDICES, keys=LABELS, block_size=8, min_count_baseline=3.0)
+
+
+def test_there_are_six() -> None:
+    assert list(STRATEGIES) == [
+        "streaming",
+        "streaming_buffer",
+        "block_shuffling",
+        "random",
+        "weighted_block",
+        "weighted_true",
+    ]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_plans_stay_within_the_training_rows(name: str) -> None:
+    plan = EXPERIMENT[name].make(OPTIONS).plan(500, batch_size=16, fetch_factor=2)
+    rows = plan.indices()
+    assert len(rows) == len(INDICES)
+    assert np.isin(rows, INDICES).all()
+    if not name.startswith("weighted"):
+        assert np.array_equal(np.sort(rows), INDICES)
+    assert np.array_equal(rows, INDICES) == (name == "streaming")
+
+
+def test_names_make_what_they_say() -> None:
+    made = {name: EXPERIMENT[name].make(OPTIONS) for name in STRATEGIES}
+    assert made["streaming"] == Streaming(indices=INDICES)
+    assert made["streaming_buffer"] == Streaming(shuffle=True, indices=INDICES)
+    assert made["block_shuffling"] == BlockShuffling(block_size=8, indices=INDICES)
+    assert made["random"] == BlockShuffling(block_size=1, indices=INDICES)
+    for name, block_size in (("weighted_block", 8), ("weighted_true", 1)):
+        expected = ClassBalancedSampling(
+            LABELS, block_size=block_size, min_count_baseline=3.0, indices=INDICES
+        )
+        assert made[name] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("streaming", Streaming(indices=INDICES)),
+        ("streaming_shuffle", Streaming(shuffle=True, indices=INDICES)),
+        ("block_shuffling", BlockShuffling(block_size=8, indices=INDICES)),
+        ("block_weighted", BlockWeightedSampling(LABELS[0], block_size=8, indices=INDICES)),
+        (
+            "class_balanced",
+            ClassBalancedSampling(LABELS, block_size=8, min_count_baseline=3.0, indices=INDICES),
+        ),
+        ("series_round_robin", SeriesRoundRobin(LABELS[0], indices=INDICES)),
+        ("bucketed", Bucketed(LABELS[0], n_buckets=2, indices=INDICES)),
+    ],
+)
+def test_names_of_the_trainer_make_what_they_say(name: str, expected: Strategy) -> None:
+    assert TRAIN[name].make(replace(OPTIONS, n_buckets=2)) == expected
+
+
+def test_the_trainer_has_these() -> None:
+    assert {name: strategy.goes_by for name, strategy in TRAIN.items()} == {
+        "streaming": None,
+        "streaming_shuffle": None,
+        "block_shuffling": None,
+        "block_weighted": "weights",
+        "class_balanced": "classes",
+        "series_round_robin": "series",
+        "bucketed": "buckets",
+    }
+
+
+@pytest.mark.parametrize(
+    ("own", "words", "meant"),
+    [
+        (TRAIN, {**names.STRATEGIES, **USER_FILES, **EXPERIMENT, **TRAIN}, "column_weighted"),
+        (EXPERIMENT, {**names.STRATEGIES, **TRAIN, **USER_FILES, **EXPERIMENT}, "class_balanced"),
+    ],
+)
+def test_vocabularies_over_one_another_mean_the_topmost(
+    own: Vocabulary, words: Vocabulary, meant: str
+) -> None:
+    assert {name: words[name] for name in own} == own
+    assert words["block_weighted"].name == meant
+    assert words["random_sampling"] is words["random"]
+    assert words["true_weighted"] is words["weighted_true"]
+    for name, strategy in names.STRATEGIES.items():  # the code's own names mean nothing else to anyone
+        assert words[name] is strategy
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["all"], tuple(STRATEGIES)),
+        (["random"], ("random",)),
+        (["random", "streaming", "random"], ("random", "streaming")),
+        (["random", "all"], ("random", *(name for name in STRATEGIES if name != "random"))),
+    ],
+)
+def test_names_are_spelled_out(given: list[str], expected: tuple[str, ...]) -> None:
+    assert check_strategies(given) == expected
+
+
+def test_unknown_names_list_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match=r"unknown strategy 'best'; choose from streaming, .*, or all"):
+        check_strategies(["random", "best"])
+    with pytest.raises(ValueError, match="no strategy given"):
+        check_strategies([])
