@@ -87,7 +87,9 @@ def test_there_are_examples() -> None:
     assert len(SECTIONS) >= 24
     assert len([section for page, section in SECTIONS if page == READ_FIRST]) >= 5
     assert {section for _, section in SECTIONS} >= {"Under a DataLoader", "Rows from h5ad files"}
-    assert all(promised(block) for _, block in BLOCKS if block.language == "python" and "print(" in block.text)
+    assert all(
+        promised(block) for _, block in BLOCKS if block.language == "python" and "print(" in block.text
+    )
     longest = next(
         block.text for page, block in BLOCKS if page == READ_FIRST and "import DataLoader" in block.text
     )
@@ -159,5 +161,5 @@ def test_what_a_block_promises(text: str, lines: list[str]) -> None:
 
 
 def test_a_block_without_an_end() -> None:
-    with pytest.raises(ValueError, match="^the block that begins in line 2 has no end$"):
+    with pytest.raises(ValueError, match=r"^the block that begins in line 2 has no end$"):
         take_apart("text\n```python\nprint(1)\n")

@@ -1,4 +1,4 @@
-"""What pages say is there: commands, strategies, links, paths, rooms, versions, figures; README stays short."""
+"""What pages say is there: commands, strategies, links, paths, rooms, figures; the README stays short."""
 
 import re
 from pathlib import Path
@@ -21,6 +21,7 @@ from tests.docs.pages import (
     words,
 )
 from tests.test_architecture import ROOMS
+from tombola import __all__ as PUBLIC_NAMES
 from tombola import __version__
 from tombola.strategies import __all__ as STRATEGY_NAMES
 
@@ -169,6 +170,19 @@ def test_every_room_is_named() -> None:
 def test_every_room_of_the_core_is_named() -> None:
     rooms = {path.name for path in (ROOT / "cpp" / "include" / "tombola").iterdir() if path.is_dir()}
     assert {room for room in rooms if f"`{room}`" not in PAGES[ARCHITECTURE]} == set()
+
+
+@pytest.mark.parametrize("name", PUBLIC_NAMES)
+def test_every_public_name_has_a_room(name: str) -> None:
+    text = PAGES[ARCHITECTURE]
+    table = text[text.index("## Public names") : text.index("## The strategies' rules")]
+    assert re.search(rf"^\|.*`{name}`.*\|", table, re.MULTILINE)
+
+
+def test_the_checklists_are_linked() -> None:
+    assert {f"{ARCHITECTURE}#adding-a-{what}" for what in ("strategy", "kernel", "source")} <= set(
+        links(TAKEN_APART["CONTRIBUTING.md"])
+    )
 
 
 def test_how_to_cite_names_this_version() -> None:
