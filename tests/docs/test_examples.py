@@ -134,7 +134,7 @@ def test_configurations_are_understood(page: str, text: str, tmp_path: Path) -> 
         name = "sweep.yaml" if "search:" in block.text else "train.yaml"
         (tmp_path / name).write_text(block.text, encoding="utf-8")
     if "search:" in text:
-        assert read_sweep_config(tmp_path / "sweep.yaml")
+        assert read_sweep_config(tmp_path / "sweep.yaml").base.files
     else:
         assert read_train_config(tmp_path / "train.yaml").files
 
