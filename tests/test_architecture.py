@@ -33,9 +33,10 @@ class Room(NamedTuple):
 
 DOOR = "__init__"
 ENGINE = "_base _core labels draws plans reports strategies"
+UP_TO_TRAINING = f"{DOOR} {ENGINE} passes samplers sources loading training"
 ROOMS = (
     Room("_version", "", ""),
-    Room("_base", "", "numpy"),
+    Room("_base", "", "numpy rich"),
     Room("_core", "_base", "numpy"),
     Room("labels", "_base _core", "numpy"),
     Room("draws", "_base _core labels", "numpy"),
@@ -47,18 +48,18 @@ ROOMS = (
     Room("sources.h5ad", "_base _core labels sources", "numpy h5py hdf5plugin"),
     Room("sources", "_base _core labels", "numpy"),
     Room("loading", "_base plans strategies passes sources.base", "numpy torch"),
-    Room("replay", "_base _core draws", "numpy torch numba llvmlite matplotlib"),
-    Room("training", "_base _core draws passes sources.base", "numpy torch rich"),
+    Room("replay.scores", "_base _core", "numpy numba llvmlite"),
+    Room("replay", "_base _core draws replay.scores", "numpy torch matplotlib"),
+    Room("training", "_base _core draws passes sources.base", "numpy torch"),
+    Room("experiments.six", f"{UP_TO_TRAINING} experiments", "numpy torch matplotlib rich torchmetrics"),
     Room(
-        "experiments",
-        f"{DOOR} {ENGINE} passes samplers sources loading training",
-        "numpy torch h5py matplotlib rich pydantic yaml torchmetrics optuna",
+        "experiments.train",
+        f"{UP_TO_TRAINING} experiments",
+        "numpy torch matplotlib torchmetrics yaml pydantic",
     ),
-    Room(
-        "cli",
-        f"{DOOR} {ENGINE} passes samplers sources loading training experiments",
-        "numpy torch h5py matplotlib rich typer",
-    ),
+    Room("experiments.sweep", f"{UP_TO_TRAINING} experiments", "numpy matplotlib optuna yaml pydantic"),
+    Room("experiments", UP_TO_TRAINING, "numpy torch h5py matplotlib pydantic yaml"),
+    Room("cli", f"{UP_TO_TRAINING} experiments", "numpy torch h5py matplotlib rich typer"),
     Room(DOOR, f"_version {ENGINE} passes samplers sources loading replay", ""),
 )
 

@@ -91,7 +91,7 @@ def test_there_are_examples() -> None:
         promised(block) for _, block in BLOCKS if block.language == "python" and "print(" in block.text
     )
     longest = next(
-        block.text for page, block in BLOCKS if page == READ_FIRST and "import DataLoader" in block.text
+        block.text for page, block in BLOCKS if page == READ_FIRST and "batch_sampler=sampler" in block.text
     )
     assert len([line for line in longest.splitlines() if line]) == 6
 

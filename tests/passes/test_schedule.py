@@ -1,6 +1,5 @@
 """Positions and schedules against a simulation that holds every batch of the epoch in lists."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, groupby, zip_longest
@@ -205,53 +204,6 @@ def test_size_does_not_matter(n_batches: int, window_batches: int) -> None:
     assert len(batches) == 4
 
 
-@pytest.mark.parametrize(
-    ("spans", "merged"),
-    [
-        ([(2, 3), (2, 4)], ((2, 7),)),
-        ([(2, 0)], ()),
-        ([(1, 1), (2, 0), (1, 2)], ((1, 3),)),
-        ([(1, 1), (2, 1), (1, 2)], ((1, 1), (2, 1), (1, 2))),
-    ],
-)
-def test_neighbours_are_merged(spans: list[tuple[int, int]], merged: tuple[tuple[int, int], ...]) -> None:
-    position = Position(0)
-    for span in spans:
-        position = position.advanced(*span)
-    assert position.spans == merged
-    assert position == Position(0, tuple(spans))
-    assert hash(position) == hash(Position(0, merged))
-
-
-@given(st.integers(0, 2**63 - 1), st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2**60)), max_size=4))
-def test_json_round_trip(epoch: int, spans: list[tuple[int, int]]) -> None:
-    position = Position(epoch, tuple(spans))
-    state = position.to_dict()
-    assert Position.from_dict(json.loads(json.dumps(state))) == position
-    state["spans"].append([1, 1])
-    assert position.to_dict() != state
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        {},
-        {"epoch": 1},
-        {"epoch": -1, "spans": []},
-        {"epoch": 1.0, "spans": []},
-        {"epoch": True, "spans": []},
-        {"epoch": 0, "spans": [[0, 1]]},
-        {"epoch": 0, "spans": [[1, -1]]},
-        {"epoch": 0, "spans": [[1]]},
-        {"epoch": 0, "spans": 3},
-        None,
-    ],
-)
-def test_a_strange_state_is_refused(state: Any) -> None:
-    with pytest.raises(ValueError, match=r"a position is .* but got"):
-        Position.from_dict(state)
-
-
 @pytest.mark.parametrize(("n_batches", "world_size", "steps"), [(18, 2, 10), (0, 1, 1), (5, 4, 3), (5, 8, 2)])
 def test_more_steps_than_the_epoch_has_are_refused(n_batches: int, world_size: int, steps: int) -> None:
     with pytest.raises(ValueError, match=f"holds {steps} steps of world size {world_size} where an epoch of"):
@@ -276,25 +228,6 @@ def test_bad_arguments_are_named(options: dict[str, Any], message: str) -> None:
         Schedule(10, 0)
     with pytest.raises(IndexError, match=r"step must be in \[-10, 10\), but got 10"):
         Schedule(10).share(Position(0))[10]
-
-
-def test_wrong_types_of_a_position_are_named() -> None:
-    with pytest.raises(TypeError, match="epoch must be an integer >= 0, but is 'a'"):
-        Position("a")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"steps must be an integer >= 0, but is 1\.5"):
-        Position(0, ((1, 1.5),))  # type: ignore[arg-type]
-
-
-def test_a_begun_step_is_kept_and_merged() -> None:
-    position = Position(0).advanced(4, 2, 3)
-    assert position.spans == ((4, 2, 3),)
-    assert position.steps == 2
-    assert position.advanced(4, 0, 1) == Position(0, ((4, 3),))
-    assert position.advanced(4, 1, 2).spans == ((4, 4, 1),)
-    assert position.advanced(2, 1).spans == ((4, 2, 3), (2, 1))
-    assert Position.from_dict(json.loads(json.dumps(position.to_dict()))) == position
-    with pytest.raises(ValueError, match="more must be an integer >= 0 and < 4, but is 4"):
-        Position(0, ((4, 1, 4),))
 
 
 def taken_in_turn(schedule: Schedule, position: Position, ranks: int, workers: int) -> list[list[int]]:

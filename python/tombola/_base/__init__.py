@@ -1,4 +1,4 @@
-"""What every room stands on: checks, array types, one fork-safe lock, one atomic writer, plot style.
+"""What every room stands on: checks, array types, a fork-safe lock, an atomic writer, a console, plot style.
 
 In: single arguments, arrays, files. Out: the same, checked or written whole.
 May import: no other room, and not the core.

@@ -31,7 +31,7 @@ from .callers import Caller, find_caller, is_asked_by
 from .coming import Coming, ComingPass, SharedComing, pass_key
 from .position import Position
 from .progress import Progress
-from .ranks import distributed_ranks, given_ranks
+from .ranks import distributed_ranks, given_ranks, refuse_dealing_twice
 from .schedule import Even, Schedule, Share
 from .states import make_state, read_state
 
@@ -80,7 +80,9 @@ class Epochs:
         even: Even,
         name: str,
     ) -> None:
-        _check_strategy(strategy)
+        if not isinstance(strategy, Strategy):
+            message = f"strategy must be a Strategy such as BlockShuffling(), but is {strategy!r}"
+            raise TypeError(message)
         self.name = name
         self.strategy = strategy
         self.options: dict[str, Any] = {
@@ -296,22 +298,16 @@ class Epochs:
 
     def _dealt(self, caller: Caller) -> tuple[int, int]:
         """Return rank and world size of a pass, given who asks."""
-        rank, world_size = self.ranks()
-        if world_size == 1 or not caller.dealer:
-            return rank, world_size
+        ranks = self.ranks()
+        if ranks[1] == 1 or not caller.dealer:
+            return ranks
         if self._ranks is not None:
-            msg = (
-                f"batches must be dealt out to ranks once, but {caller.dealer} deals out what rank={rank} "
-                f"of world_size={world_size} is to get: leave rank and world_size out, or give "
-                "rank=0, world_size=1"
-            )
-            raise RuntimeError(msg)
+            refuse_dealing_twice(caller.dealer, ranks)
         self._say_once(
             "dealt",
-            "%s: %s deals the batches out to ranks, so each rank's %s gives all of them",
+            "%s: %s deals the batches out to ranks, so each rank asks for all of them",
             self.name,
             caller.dealer,
-            self.name,
         )
         return 0, 1
 
@@ -322,7 +318,7 @@ class Epochs:
                 coming.begin(progress.start)
 
     def note(self, start: Position) -> None:
-        """Note in a worker process that a pass from `start` is resumed here."""
+        """Note in a worker process that a pass is resumed from `start`."""
         if self._is_shared and loader_worker() is not None:
             with self._coming.change() as coming:
                 coming.begin(start)
@@ -349,9 +345,3 @@ class Epochs:
             options = {**self.options, "window_batches": self._window_batches}
             self._fingerprint = json.dumps({**self.strategy.fingerprint(self.n), **options})
         return self._fingerprint
-
-
-def _check_strategy(strategy: object) -> None:
-    if not isinstance(strategy, Strategy):
-        message = f"strategy must be a Strategy such as BlockShuffling(), but is {strategy!r}"
-        raise TypeError(message)

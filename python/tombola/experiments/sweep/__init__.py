@@ -2,6 +2,9 @@
 
 It needs Optuna, the extra ``sweep``. `make_plan` checks what to try, `run_sweep` tries it in a single call,
 which can be killed and called again.
+
+In: sweep.yaml and what `train` takes. Out: a study, tables, a picture, the best configuration.
+May import: as `train`, and `train`.
 """
 
 from .config import Range, SweepPlan, make_plan, read_sweep_config

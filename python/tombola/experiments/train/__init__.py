@@ -2,6 +2,9 @@
 
 `read_train_config` reads train.yaml, `run_training` trains or goes on. Importing this imports pydantic, YAML
 and torchmetrics.
+
+In: train.yaml and h5ad files. Out: a trained model, checkpoints, a history, a picture.
+May import: every room but `cli`, and the parts that `six` shares, which lie beside this folder; not `six`.
 """
 
 from .config import TrainConfig, check_train_config, read_train_config

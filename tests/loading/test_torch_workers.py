@@ -1,0 +1,148 @@
+"""Batch sampler and loader under torch's own DataLoader with worker processes: epochs, states, refusals."""
+
+import json
+from collections import Counter
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch.utils.data import DataLoader as TorchDataLoader
+
+from tombola import ArraySource, BlockShuffling, Loader, PlanBatchSampler
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
+]
+
+N_ROWS = 50
+STRATEGY = BlockShuffling(block_size=4)
+DATA: Any = range(N_ROWS)
+
+
+def make_sampler(**options: Any) -> PlanBatchSampler:
+    return PlanBatchSampler(STRATEGY, N_ROWS, batch_size=4, fetch_factor=3, **options)
+
+
+def make_loader(**options: Any) -> Loader:
+    values: npt.NDArray[np.float32] = np.arange(N_ROWS * 3, dtype=np.float32).reshape(N_ROWS, 3)
+    return Loader(ArraySource(values), STRATEGY, batch_size=4, fetch_factor=3, **options)
+
+
+def planned(epoch: int) -> list[list[int]]:
+    plan = STRATEGY.plan(N_ROWS, batch_size=4, fetch_factor=3, epoch=epoch)
+    return [plan[k].tolist() for k in range(len(plan))]
+
+
+def rows(batches: Any) -> list[list[int]]:
+    return [(batch["row"] if isinstance(batch, dict) else batch).tolist() for batch in batches]
+
+
+def counted(batches: list[list[int]]) -> Counter[tuple[int, ...]]:
+    return Counter(map(tuple, batches))
+
+
+def as_json(state: dict[str, Any]) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(json.dumps(state))
+    return loaded
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_torchs_loader_over_a_loader_in_workers(persistent: bool) -> None:
+    """Epochs advance and are set as in one process; what was handed out is not known, and refused."""
+    loader = make_loader(prefetch=0)
+    wrapped: TorchDataLoader[Any] = TorchDataLoader(
+        loader, batch_size=None, num_workers=2, persistent_workers=persistent, multiprocessing_context="fork"
+    )
+    for epoch in range(3):
+        assert counted(rows(wrapped)) == counted(planned(epoch))
+        assert loader.epoch == epoch + 1
+    assert counted(rows(islice(wrapped, 3))) <= counted(planned(3))
+    assert counted(rows(wrapped)) == counted(planned(4))
+    with pytest.raises(RuntimeError, match=r"worker processes read copies of this Loader: use tombola\.Data"):
+        loader.state_dict()
+    loader.set_epoch(8)
+    assert loader.state_dict()["position"] == {"epoch": 8, "spans": []}
+    assert counted(rows(wrapped)) == counted(planned(8))
+    loader.load_state_dict({**make_loader().state_dict(), "position": {"epoch": 2, "spans": [[1, 5]]}})
+    assert counted(rows(wrapped)) == counted(planned(2)[5:])
+    assert counted(rows(wrapped)) == counted(planned(3))
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("seed", [None, 1])
+def test_workers_of_a_pass_find_each_other(persistent: bool, seed: int | None) -> None:
+    """Also where every pass draws the same seed for its workers."""
+    wrapped: TorchDataLoader[Any] = TorchDataLoader(
+        make_loader(prefetch=0),
+        batch_size=None,
+        num_workers=3,
+        persistent_workers=persistent,
+        multiprocessing_context="fork",
+    )
+    for epoch in range(4):
+        if seed is not None:
+            torch.manual_seed(seed)
+        assert counted(rows(wrapped)) == counted(planned(epoch))
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_sampler_under_workers_knows_what_was_handed_out(persistent: bool) -> None:
+    sampler = make_sampler()
+    loader: TorchDataLoader[Any] = TorchDataLoader(
+        DATA,
+        batch_sampler=sampler,
+        num_workers=2,
+        persistent_workers=persistent,
+        multiprocessing_context="fork",
+    )
+    for epoch in range(2):
+        for step in (1, 5, 12, 13):
+            sampler.set_epoch(epoch)
+            batches = iter(loader)
+            taken = rows(islice(batches, step))
+            state = as_json(sampler.state_dict())
+            resumed = make_sampler()
+            resumed.load_state_dict(state)
+            assert taken == planned(epoch)[:step]
+            assert list(resumed) == (planned(epoch)[step:] or planned(epoch + 1))
+            del batches
+            assert sampler.state_dict() == state
+
+
+def test_a_sampler_behind_a_wrapper_cannot_know() -> None:
+    class Wrapper:
+        def __init__(self, inner: PlanBatchSampler) -> None:
+            self.inner = inner
+
+        def __iter__(self) -> Any:
+            yield from self.inner
+
+    sampler = make_sampler()
+    loader: TorchDataLoader[Any] = TorchDataLoader(
+        DATA,
+        batch_sampler=Wrapper(sampler),
+        num_workers=2,
+        multiprocessing_context="fork",
+    )
+    assert rows(islice(loader, 3)) == planned(0)[:3]
+    with pytest.raises(
+        RuntimeError, match="a DataLoader with worker processes, through a wrapper, asks this"
+    ):
+        sampler.state_dict()
+    assert rows(loader) == planned(1)
+    sampler.set_epoch(4)
+    assert sampler.state_dict()["position"] == {"epoch": 4, "spans": []}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_are_not_joined(workers: int) -> None:
+    loader: TorchDataLoader[Any] = TorchDataLoader(
+        make_loader(), num_workers=workers, multiprocessing_context="fork" if workers else None
+    )
+    with pytest.raises(ValueError, match="a DataLoader around a Loader must have batch_size=None"):
+        next(iter(loader))
+    assert make_loader().epoch == 0
