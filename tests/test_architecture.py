@@ -57,7 +57,7 @@ ROOMS = (
         f"{UP_TO_TRAINING} experiments",
         "numpy torch matplotlib torchmetrics yaml pydantic",
     ),
-    Room("experiments.sweep", f"{UP_TO_TRAINING} experiments", "numpy matplotlib optuna yaml pydantic"),
+    Room("experiments.sweep", f"{UP_TO_TRAINING} experiments", "numpy matplotlib rich optuna yaml pydantic"),
     Room("experiments", UP_TO_TRAINING, "numpy torch h5py matplotlib pydantic yaml"),
     Room("cli", f"{UP_TO_TRAINING} experiments", "numpy torch h5py matplotlib rich typer"),
     Room(DOOR, f"_version {ENGINE} passes samplers sources loading replay", ""),
