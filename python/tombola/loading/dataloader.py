@@ -119,6 +119,16 @@ class DataLoader(TorchDataLoader[Any]):
             return self._epochs.describe(self._coming())
         return self._epochs.describe(running.position())
 
+    def state_at(self, position: Position) -> dict[str, Any]:
+        """Return the state in which `position` is consumed, for those who count themselves.
+
+        Raises
+        ------
+        ValueError
+            If the epoch is not as long.
+        """
+        return self._epochs.state_at(position)
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the coming pass go on where `state` was saved.
 

@@ -18,7 +18,6 @@ Complexity: O(1) a batch; a state costs O(1) once the strategy has its fingerpri
 """
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, SupportsIndex, cast, get_args
@@ -32,13 +31,11 @@ from .coming import Coming, ComingPass, SharedComing, pass_key
 from .position import Position
 from .progress import Progress
 from .ranks import distributed_ranks, given_ranks, refuse_dealing_twice
+from .remarks import Remarks, check_enough
 from .schedule import Even, Schedule, Share
 from .states import make_state, read_state
 
 __all__ = ["Epochs"]
-
-
-_logger = logging.getLogger("tombola.passes")
 
 
 class Epochs:
@@ -80,7 +77,8 @@ class Epochs:
         even: Even,
         name: str,
     ) -> None:
-        if not isinstance(strategy, Strategy):
+        given: object = strategy
+        if not isinstance(given, Strategy):
             message = f"strategy must be a Strategy such as BlockShuffling(), but is {strategy!r}"
             raise TypeError(message)
         self.name = name
@@ -100,7 +98,7 @@ class Epochs:
         self.generation = 0
         """How often the coming pass was set."""
         self._passes = 0  # begun by this process as a worker
-        self._said: set[str] = set()
+        self._remarks = Remarks(name)
         self._fingerprint: str | None = None
         self._plan: Plan | None = None
         self.steps()  # says at once what does not fit
@@ -139,14 +137,7 @@ class Epochs:
             is_overruled = coming.set_epoch(number)
         self._restart()
         if is_overruled:
-            self._say_once(
-                "loaded",
-                "%s: a state of epoch %d was loaded, so the coming pass is what is left of that epoch, "
-                "although set_epoch(%d) was called; epochs that are set later are counted from there",
-                self.name,
-                coming.start.epoch,
-                number,
-            )
+            self._remarks.overruled(coming.start.epoch, number)
 
     def steps(self) -> int:
         """Return the number of batches of this rank in a whole epoch, the coming one."""
@@ -161,24 +152,10 @@ class Epochs:
         if world_size > 1 and find_caller(self).dealer:
             rank, world_size = 0, 1
         schedule = self._schedule(position.epoch)
-        self._check_enough(schedule, world_size)
-        return schedule.steps(position, world_size=world_size, rank=rank, even=self.even)
-
-    def _check_enough(self, schedule: Schedule, world_size: int) -> None:
-        if self.even == "drop" and 0 < schedule.n_batches < world_size:
-            batches = f"{schedule.n_batches} batch{'es' if schedule.n_batches > 1 else ''}"
-            msg = (
-                f"an epoch must have a batch for each of {world_size} ranks, but has {batches}, which "
-                'even="drop" would leave out: use a smaller batch_size, fewer ranks, or even="pad" or "none"'
-            )
-            raise ValueError(msg)
+        check_enough(schedule, world_size, self.even)
         if schedule.n_batches == 0 and self.options["drop_last"]:
-            self._say_once(
-                "empty",
-                "%s: drop_last=True leaves no batch, as there are fewer rows than batch_size=%d",
-                self.name,
-                self.options["batch_size"],
-            )
+            self._remarks.empty(self.options["batch_size"])
+        return schedule.steps(position, world_size=world_size, rank=rank, even=self.even)
 
     def plan(self, epoch: int) -> Plan:
         """Return the plan of an epoch; the last one asked for is kept."""
@@ -279,7 +256,9 @@ class Epochs:
             position = self.start if start is None else start
         plan = self.plan(position.epoch)
         schedule = self._schedule(position.epoch)
-        self._check_enough(schedule, world_size)
+        check_enough(schedule, world_size, self.even)
+        if self.even == "drop":
+            self._remarks.dropped(schedule, world_size)
         share = schedule.share(
             position, world_size=world_size, rank=rank, even=self.even, workers=workers, worker=number
         )
@@ -303,12 +282,7 @@ class Epochs:
             return ranks
         if self._ranks is not None:
             refuse_dealing_twice(caller.dealer, ranks)
-        self._say_once(
-            "dealt",
-            "%s: %s deals the batches out to ranks, so each rank asks for all of them",
-            self.name,
-            caller.dealer,
-        )
+        self._remarks.dealt_out(caller.dealer)
         return 0, 1
 
     def begun(self, progress: Progress) -> None:
@@ -331,11 +305,6 @@ class Epochs:
     @property
     def _is_shared(self) -> bool:
         return isinstance(self._coming, SharedComing)
-
-    def _say_once(self, what: str, text: str, *arguments: object) -> None:
-        if what not in self._said:
-            self._said.add(what)
-            _logger.warning(text, *arguments)
 
     def _schedule(self, epoch: int) -> Schedule:
         return Schedule(len(self.plan(epoch)), self._window_batches)

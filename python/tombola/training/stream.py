@@ -135,9 +135,10 @@ def open_stream(
                 nothing: Iterator[Any] = iter(())
                 return Stream(nothing.__next__, consumed, nothing, None, 0)
         length = _length(loader)
+        left = getattr(seekable, "remaining", None) if by_seek else None
         iterator = iter(loader)
         if by_seek:
-            length = None if length is None else consumed + length
+            length = length if left is None else consumed + int(left)
             return Stream(iterator.__next__, length, iterator, seekable, epoch)
         fetch = partial(random_state.Generators().call, iterator.__next__)
         for done in range(consumed):

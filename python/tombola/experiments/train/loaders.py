@@ -68,6 +68,7 @@ class LoaderMaker:
     def __init__(self, config: TrainConfig, shards: FileShards) -> None:
         self._config, self._shards = config, shards
         self._left_out: set[Path] = set()
+        self._said_short = False
 
     @property
     def data(self) -> TrainingData:
@@ -78,16 +79,31 @@ class LoaderMaker:
         """Return the loader of one mini epoch."""
         paths = sorted(Path(shard) for shard in chunk.shards)
         local, whole = self.data.rows_of(paths, self.data.is_train)
+        config, strategy = self._config, make_strategy(self._config, self.data, local, whole)
+        plan = strategy.plan(self._rows(paths), batch_size=config.batch_size, drop_last=config.drop_last)
+        is_short = len(plan) < chunk.world_size
+        if is_short and not self._said_short:
+            self._said_short = True
+            _logger.warning(
+                "a mini epoch has %d batches for %d ranks, so some come twice: use a smaller batch_size, "
+                "larger chunks, or fewer ranks",
+                len(plan),
+                chunk.world_size,
+            )
         return self._loader(
             paths,
-            make_strategy(self._config, self.data, local, whole),
-            self._config.batch_size,
-            self._config.fetch_factor,
-            drop_last=self._config.drop_last,
+            strategy,
+            config.batch_size,
+            config.fetch_factor,
+            drop_last=config.drop_last,
             seed=chunk.seed,
             rank=chunk.rank,
             world_size=chunk.world_size,
+            even="pad" if is_short else "drop",
         )
+
+    def _rows(self, paths: Sequence[Path]) -> int:
+        return sum(stop - start for start, stop in map(self.data.span, paths))
 
     def validation(self) -> Iterable[Batch]:
         """Return the validation rows, in order; each of several ranks has a part of them."""

@@ -1,0 +1,69 @@
+"""What users are told of passes: errors where nothing would come, and in the log what they may not expect."""
+
+import logging
+
+from .schedule import Even, Schedule
+
+__all__ = ["Remarks", "check_enough"]
+
+_logger = logging.getLogger("tombola.passes")
+
+
+def check_enough(schedule: Schedule, world_size: int, even: Even) -> None:
+    """Raise ValueError if ``even="drop"`` would leave out all of an epoch, which has too few batches."""
+    if even == "drop" and 0 < schedule.n_batches < world_size:
+        batches = f"{schedule.n_batches} batch{'es' if schedule.n_batches > 1 else ''}"
+        msg = (
+            f"an epoch must have a batch for each of {world_size} ranks, but has {batches}, which "
+            'even="drop" would leave out: use a smaller batch_size, fewer ranks, or even="pad" or "none"'
+        )
+        raise ValueError(msg)
+
+
+class Remarks:
+    """What one object says, each thing once.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._said: set[str] = set()
+
+    def empty(self, batch_size: int) -> None:
+        """Say that ``drop_last`` leaves no batch."""
+        self._say("drop_last=True leaves no batch, as there are fewer rows than batch_size=%d", batch_size)
+
+    def overruled(self, epoch: int, count: int) -> None:
+        """Say that a loaded state wins over `set_epoch`."""
+        self._say(
+            "a state of epoch %d was loaded, so the coming pass is what is left of that epoch, although "
+            "set_epoch(%d) was called; epochs that are set later are counted from there",
+            epoch,
+            count,
+        )
+
+    def dealt_out(self, dealer: str) -> None:
+        """Say that a trainer deals batches out to ranks."""
+        self._say("%s deals the batches out to ranks, so each rank asks for all of them", dealer)
+
+    def dropped(self, schedule: Schedule, world_size: int) -> None:
+        """Say how many batches ``even="drop"`` leaves out, loudly if they are more than one in a hundred."""
+        n_dropped = schedule.n_batches % world_size
+        if n_dropped:
+            self._say(
+                '%d ranks share %d batches, of which even="drop" leaves out %d at the end of each epoch; '
+                '"pad" repeats some instead, "none" gives some ranks more',
+                world_size,
+                schedule.n_batches,
+                n_dropped,
+                level=logging.WARNING if n_dropped * 100 > schedule.n_batches else logging.INFO,
+            )
+
+    def _say(self, text: str, *arguments: object, level: int = logging.WARNING) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            _logger.log(level, "%s: " + text, self._name, *arguments)
