@@ -22,7 +22,7 @@ from tombola.experiments.train.loaders import LoaderMaker
 from tombola.experiments.train.run import _own_device
 from tombola.experiments.train.shards import FileShards
 from tombola.sources import H5adError
-from tombola.training import ShardError, saved_shards
+from tombola.training import Chunk, ShardError, saved_shards
 
 
 class Broken(Exception):
@@ -141,6 +141,25 @@ def test_a_bad_file_takes_only_its_own_rows_from_validation(plates: list[Path], 
         del file["X"]
     kept = torch.cat([batch["X"] for batch in loaders.validation()])
     assert torch.equal(kept, whole[(rows < start) | (rows >= stop)])
+
+
+def test_a_mini_epoch_of_fewer_batches_than_ranks_is_padded_and_said(
+    plates: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of it is left out: each rank has a step, and all rows come."""
+    config = config_of(tmp_path, plates[0].parent, batch_size=100_000)
+    shards = FileShards(config)
+    loaders = LoaderMaker(config, shards)
+    for index in range(2):
+        ranks = []
+        for rank in range(2):
+            chunk = Chunk(0, index, index, 3, (str(plates[index]),), seed=1, rank=rank, world_size=2)
+            ranks.append([batch["row"].tolist() for batch in loaders(chunk)])
+        start, stop = shards.data.span(plates[index])
+        assert ranks[0] == ranks[1]
+        expected = np.flatnonzero(shards.data.is_train[start:stop]).tolist()
+        assert sorted(row for batch in ranks[0] for row in batch) == expected
+    assert caplog.text.count("a mini epoch has 1 batches for 2 ranks, so some come twice") == 1
 
 
 def test_names_without_files_are_errors_or_said(

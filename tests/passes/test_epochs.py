@@ -331,3 +331,20 @@ def test_the_state_at_a_position_is_that_of_an_iterator_there() -> None:
         next(batches)
     with pytest.raises(ValueError, match="an epoch of 13 batches has 13 left"):
         sampler.state_at(Position(0).advanced(1, 14))
+
+
+@pytest.mark.parametrize(("n_rows", "level"), [(20, "WARNING"), (2_004, "INFO"), (16, None)])
+def test_what_drop_leaves_out_is_said_once(
+    n_rows: int, level: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    sampler = PlanBatchSampler(Streaming(), n_rows, batch_size=4, rank=0, world_size=2)
+    for _ in range(2):
+        list(sampler)
+    said = [(record.levelname, record.message) for record in caplog.records]
+    batches = -(-n_rows // 4)
+    expected = (
+        f'PlanBatchSampler: 2 ranks share {batches} batches, of which even="drop" leaves out 1 at the end'
+    )
+    assert [name for name, _ in said] == ([level] if level else [])
+    assert all(text.startswith(expected) for _, text in said)

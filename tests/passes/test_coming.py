@@ -1,0 +1,81 @@
+"""The record of the coming pass: set, loaded, joined by workers, copied."""
+
+import os
+import pickle
+
+import pytest
+
+from tombola import Position
+from tombola.passes.coming import Coming, SharedComing
+
+
+def test_set_epoch_and_loaded_states() -> None:
+    coming = Coming()
+    assert not coming.set_epoch(4)
+    assert coming.start == Position(4)
+    coming.load(Position(2, ((1, 3),)))
+    assert coming.set_epoch(0)  # overruled
+    assert coming.start == Position(2, ((1, 3),))
+    coming.begin(coming.start)
+    assert (coming.start, coming.offset) == (Position(3), 2)
+    coming.set_epoch(1)
+    assert coming.start == Position(3)
+
+
+def test_workers_of_one_pass_join_it() -> None:
+    coming = Coming()
+    coming.load(Position(1, ((2, 5),)))
+    assert [coming.join("7 1", worker, None) for worker in (2, 0, 1)] == [Position(1, ((2, 5),))] * 3
+    assert coming.start == Position(2)
+    coming.set_epoch(9)  # while a worker is late
+    assert coming.join("7 1", 3, None) == Position(1, ((2, 5),))
+    assert coming.start == Position(9)
+    assert [coming.join("7 2", worker, None) for worker in range(4)] == [Position(9)] * 4
+    assert coming.join("7 2", 0, None) == Position(10)  # drew the same, but is a pass of its own
+    assert coming.join("8 1", 0, Position(3, ((2, 1),))) == Position(3, ((2, 1),))
+    assert coming.start == Position(4)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_forked_process_goes_its_own_way() -> None:
+    shared = SharedComing()
+    with shared.change() as coming:
+        coming.set_epoch(3)
+    pid = os.fork()
+    if pid == 0:
+        with shared.change() as coming:
+            is_right = coming.start == Position(3)
+            coming.set_epoch(8)
+        os._exit(int(not (is_right and shared.read().start == Position(8))))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert shared.read().start == Position(3)
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    shared = SharedComing()
+    with shared.change() as coming:
+        coming.load(Position(3, ((2, 1, 1),)))
+    copy = pickle.loads(pickle.dumps(shared))
+    assert copy.read() == shared.read()
+    with copy.change() as coming:
+        coming.set_epoch(1)
+        coming.begin(coming.start)
+    assert (copy.read().start, shared.read().start) == (Position(4), Position(3, ((2, 1, 1),)))
+
+
+def test_descriptors_are_given_back() -> None:
+    folder = "/proc/self/fd"
+    if not os.path.isdir(folder):  # noqa: PTH112
+        pytest.skip("no list of open files on this platform")
+    before = len(os.listdir(folder))  # noqa: PTH208
+    for _ in range(20):
+        pickle.loads(pickle.dumps(SharedComing()))
+    assert len(os.listdir(folder)) == before  # noqa: PTH208
+
+
+def test_an_error_while_it_is_changed_changes_nothing() -> None:
+    shared = SharedComing()
+    with pytest.raises(RuntimeError, match="early"), shared.change() as coming:  # noqa: PT012
+        coming.set_epoch(3)
+        raise RuntimeError("early")
+    assert shared.read().start == Position(0)
