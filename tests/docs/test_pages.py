@@ -158,6 +158,24 @@ def test_every_room_is_named() -> None:
     assert {room for room in rooms if f"`{room}`" not in text} == set()
 
 
+def test_the_table_of_rooms_is_that_of_the_test() -> None:
+    """Rooms, their order, what they may import of each other and of other packages."""
+    row = r"^\| `([\w/]+)` \|[^|]+\|([^|]*)\|([^|]*)\|$"
+    table = re.findall(row, PAGES[ARCHITECTURE], re.MULTILINE)
+    rooms = [room for room in ROOMS if room.name not in {"_version", "__init__"}]
+    assert [name for name, _, _ in table] == [room.name.replace(".", "/") for room in rooms]
+    for room, (_, allowed, packages) in zip(rooms, table, strict=True):
+        named = {name.replace("/", ".") for name in re.findall(r"`([\w/]+)`", allowed)}
+        own = {room.name.partition(".")[0]}
+        if "all above" in allowed:
+            above = {other.name.partition(".")[0] for other in rooms[: rooms.index(room)]}
+            assert "but `replay`" in allowed
+            named |= above - own
+            named -= {"replay"}
+        assert named - own == set(room.rooms.split()) - own - {"__init__"}, room.name
+        assert set(filter(None, packages.strip().split(", "))) == set(room.packages.split()), room.name
+
+
 def test_every_room_of_the_core_is_named() -> None:
     rooms = {path.name for path in (ROOT / "cpp" / "include" / "tombola").iterdir() if path.is_dir()}
     assert {room for room in rooms if f"`{room}`" not in PAGES[ARCHITECTURE]} == set()
