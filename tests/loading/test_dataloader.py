@@ -1,26 +1,20 @@
 """`tombola.DataLoader`: what it handed out is its state, whatever reads ahead, in how many processes."""
 
-import json
 import pickle
-from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
-from tombola import ArraySource, BlockShuffling, DataLoader, Loader, PlanBatchSampler
+from tests.loading.rows import N_ROWS, as_json, counted, make_loader, make_sampler, planned, rows
+from tombola import DataLoader
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
 ]
 
-N_ROWS = 50
-STRATEGY = BlockShuffling(block_size=4)
-DATA: Any = range(N_ROWS)
 KINDS = [
     ("sampler", 0, False),
     ("sampler", 2, False),
@@ -35,15 +29,6 @@ every_kind = pytest.mark.parametrize(
 )
 
 
-def make_sampler(**options: Any) -> PlanBatchSampler:
-    return PlanBatchSampler(STRATEGY, N_ROWS, batch_size=4, fetch_factor=3, **options)
-
-
-def make_loader(**options: Any) -> Loader:
-    values: npt.NDArray[np.float32] = np.arange(N_ROWS * 3, dtype=np.float32).reshape(N_ROWS, 3)
-    return Loader(ArraySource(values), STRATEGY, batch_size=4, fetch_factor=3, **options)
-
-
 def make(kind: str, workers: int = 0, persistent: bool = False, **options: Any) -> DataLoader:
     processes: dict[str, Any] = {}
     if workers:
@@ -52,24 +37,6 @@ def make(kind: str, workers: int = 0, persistent: bool = False, **options: Any) 
         sampler = make_sampler(**options)
         return DataLoader(range(N_ROWS), batch_sampler=sampler, num_workers=workers, **processes)
     return DataLoader(make_loader(prefetch=0, **options), num_workers=workers, **processes)
-
-
-def planned(epoch: int) -> list[list[int]]:
-    plan = STRATEGY.plan(N_ROWS, batch_size=4, fetch_factor=3, epoch=epoch)
-    return [plan[k].tolist() for k in range(len(plan))]
-
-
-def rows(batches: Any) -> list[list[int]]:
-    return [(batch["row"] if isinstance(batch, dict) else batch).tolist() for batch in batches]
-
-
-def counted(batches: list[list[int]]) -> Counter[tuple[int, ...]]:
-    return Counter(map(tuple, batches))
-
-
-def as_json(state: dict[str, Any]) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(json.dumps(state))
-    return loaded
 
 
 @every_kind

@@ -2,22 +2,17 @@
 
 import multiprocessing
 import pickle
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
+from tests.loading.rows import DATA, N_ROWS, counted, lazily, make_loader, make_sampler, planned
 from tombola import (
-    ArraySource,
     BalancedSeriesBatchSampler,
-    BlockShuffling,
     BucketSampler,
-    Loader,
     PlanBatchSampler,
 )
 
@@ -30,42 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning"),
 ]
 
-N_ROWS = 50
-STRATEGY = BlockShuffling(block_size=4)
-
-
-class Rows(Dataset[int]):
-    """Row i is i."""
-
-    def __len__(self) -> int:
-        return N_ROWS
-
-    def __getitem__(self, row: int) -> int:
-        return row
-
-
-def make_sampler(**options: Any) -> PlanBatchSampler:
-    return PlanBatchSampler(STRATEGY, N_ROWS, batch_size=4, fetch_factor=3, **options)
-
-
-def make_loader(**options: Any) -> Loader:
-    values: npt.NDArray[np.float32] = np.arange(N_ROWS * 3, dtype=np.float32).reshape(N_ROWS, 3)
-    return Loader(ArraySource(values), STRATEGY, batch_size=4, fetch_factor=3, **options)
-
-
-def planned(epoch: int) -> list[list[int]]:
-    plan = STRATEGY.plan(N_ROWS, batch_size=4, fetch_factor=3, epoch=epoch)
-    return [plan[k].tolist() for k in range(len(plan))]
-
-
-def rows(batches: Any) -> Iterator[list[int]]:
-    for batch in batches:
-        yield (batch["row"] if isinstance(batch, dict) else batch).tolist()
-
-
-def counted(batches: list[list[int]]) -> Counter[tuple[int, ...]]:
-    return Counter(map(tuple, batches))
-
 
 @pytest.mark.parametrize("persistent_workers", [False, True])
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -74,7 +33,7 @@ def test_the_sampler_under_a_dataloader(num_workers: int, persistent_workers: bo
         persistent_workers = False
     sampler = make_sampler()
     loader = DataLoader(
-        Rows(),
+        DATA,
         batch_sampler=sampler,
         num_workers=num_workers,
         persistent_workers=persistent_workers,
@@ -82,12 +41,12 @@ def test_the_sampler_under_a_dataloader(num_workers: int, persistent_workers: bo
     )
     assert len(loader) == 13
     for epoch in range(3):
-        assert list(rows(loader)) == planned(epoch)
+        assert list(lazily(loader)) == planned(epoch)
         assert sampler.epoch == epoch + 1
-    batches = rows(loader)
+    batches = lazily(loader)
     assert [next(batches) for _ in range(4)] == planned(3)[:4]
     sampler.set_epoch(7)
-    assert list(rows(loader)) == planned(7)
+    assert list(lazily(loader)) == planned(7)
 
 
 SERIES = [i * i % 17 for i in range(N_ROWS)]
@@ -101,17 +60,17 @@ every_drop_in = pytest.mark.parametrize("make", DROP_INS.values(), ids=DROP_INS.
 def check_drop_in(make: Callable[[], PlanBatchSampler], epochs: int, **options: Any) -> None:
     """Batches under a DataLoader are those of a bare sampler, and others in each epoch."""
     sampler, bare = make(), make()
-    loader = DataLoader(Rows(), batch_sampler=sampler, **options)
+    loader = DataLoader(DATA, batch_sampler=sampler, **options)
     delivered = []
     for epoch in range(epochs):
-        delivered.append(list(rows(loader)))
+        delivered.append(list(lazily(loader)))
         assert delivered[-1] == list(bare)
         assert len(loader) == len(delivered[-1])
         assert sampler.epoch == epoch + 1
     assert delivered[0] != delivered[1]
-    broken_off = rows(loader)
+    broken_off = lazily(loader)
     assert next(broken_off) == next(iter(bare))
-    assert list(rows(loader)) == list(bare), "a pass that is broken off starts anew"
+    assert list(lazily(loader)) == list(bare), "a pass that is broken off is an epoch"
 
 
 @every_drop_in
@@ -143,11 +102,11 @@ def test_everything_under_spawned_workers() -> None:
         "persistent_workers": True,
     }
     sampler = make_sampler()
-    from_sampler = DataLoader(Rows(), batch_sampler=sampler, **options)
+    from_sampler = DataLoader(DATA, batch_sampler=sampler, **options)
     from_loader = DataLoader(make_loader(), batch_size=None, **options)
     for epoch in range(2):
-        assert list(rows(from_sampler)) == planned(epoch)
-        assert counted(list(rows(from_loader))) == counted(planned(epoch))
+        assert list(lazily(from_sampler)) == planned(epoch)
+        assert counted(list(lazily(from_loader))) == counted(planned(epoch))
 
 
 def test_the_loader_under_a_dataloader() -> None:
@@ -155,7 +114,7 @@ def test_the_loader_under_a_dataloader() -> None:
     wrapped = DataLoader(loader, batch_size=None)
     assert len(wrapped) == 13
     for epoch in range(2):
-        assert list(rows(wrapped)) == planned(epoch)
+        assert list(lazily(wrapped)) == planned(epoch)
         assert loader.epoch == epoch + 1
 
 
@@ -172,12 +131,12 @@ def test_the_loader_in_worker_processes(num_workers: int, prefetch: int) -> None
         multiprocessing_context="fork",
     )
     for epoch in range(3):
-        delivered = list(rows(wrapped))
+        delivered = list(lazily(wrapped))
         assert counted(delivered) == counted(planned(epoch))
     for epoch in (5, 6):
         loader.set_epoch(epoch)
         fresh = DataLoader(loader, batch_size=None, num_workers=num_workers, multiprocessing_context="fork")
-        assert counted(list(rows(fresh))) == counted(planned(epoch))
+        assert counted(list(lazily(fresh))) == counted(planned(epoch))
 
 
 @pytest.mark.parametrize("even", ["drop", "pad", "none"])
@@ -186,7 +145,7 @@ def test_workers_of_ranks_share_what_their_rank_has(even: str) -> None:
     for rank in range(3):
         loader = make_loader(rank=rank, world_size=3, even=even, prefetch=0)
         wrapped = DataLoader(loader, batch_size=None, num_workers=2, multiprocessing_context="fork")
-        batches = list(rows(wrapped))
+        batches = list(lazily(wrapped))
         assert len(batches) == len(loader)
         delivered += batches
     surplus = counted(delivered) - counted(planned(0))
@@ -204,29 +163,29 @@ def test_stateful_dataloader(kind: str, num_workers: int) -> None:
         context = {"multiprocessing_context": "fork"} if num_workers else {}
         if kind == "sampler":
             return stateful.StatefulDataLoader(
-                Rows(), batch_sampler=make_sampler(), num_workers=num_workers, **context
+                DATA, batch_sampler=make_sampler(), num_workers=num_workers, **context
             )
         return stateful.StatefulDataLoader(
             make_loader(prefetch=0), batch_size=None, num_workers=num_workers, **context
         )
 
-    whole = list(rows(make()))
+    whole = list(lazily(make()))
     assert counted(whole) == counted(planned(0))
     for step in (0, 1, 6, 12, 13):
         saving = make()
-        batches = rows(saving)
+        batches = lazily(saving)
         for _ in range(step):
             next(batches)
         state = pickle.loads(pickle.dumps(saving.state_dict()))
         loading = make()
         loading.load_state_dict(state)
-        assert list(rows(loading)) == whole[step:]
-        assert counted(list(rows(loading))) == counted(planned(1))
+        assert list(lazily(loading)) == whole[step:]
+        assert counted(list(lazily(loading))) == counted(planned(1))
     finished = make()
-    list(rows(finished))
+    list(lazily(finished))
     loading = make()
     loading.load_state_dict(finished.state_dict())
-    assert counted(list(rows(loading))) == counted(planned(1))
+    assert counted(list(lazily(loading))) == counted(planned(1))
 
 
 def test_threads_before_a_fork_do_no_harm() -> None:

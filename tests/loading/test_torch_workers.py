@@ -1,53 +1,19 @@
 """Batch sampler and loader under torch's own DataLoader with worker processes: epochs, states, refusals."""
 
-import json
-from collections import Counter
 from itertools import islice
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from torch.utils.data import DataLoader as TorchDataLoader
 
-from tombola import ArraySource, BlockShuffling, Loader, PlanBatchSampler
+from tests.loading.rows import DATA, as_json, counted, make_loader, make_sampler, planned, rows
+from tombola import PlanBatchSampler
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
 ]
-
-N_ROWS = 50
-STRATEGY = BlockShuffling(block_size=4)
-DATA: Any = range(N_ROWS)
-
-
-def make_sampler(**options: Any) -> PlanBatchSampler:
-    return PlanBatchSampler(STRATEGY, N_ROWS, batch_size=4, fetch_factor=3, **options)
-
-
-def make_loader(**options: Any) -> Loader:
-    values: npt.NDArray[np.float32] = np.arange(N_ROWS * 3, dtype=np.float32).reshape(N_ROWS, 3)
-    return Loader(ArraySource(values), STRATEGY, batch_size=4, fetch_factor=3, **options)
-
-
-def planned(epoch: int) -> list[list[int]]:
-    plan = STRATEGY.plan(N_ROWS, batch_size=4, fetch_factor=3, epoch=epoch)
-    return [plan[k].tolist() for k in range(len(plan))]
-
-
-def rows(batches: Any) -> list[list[int]]:
-    return [(batch["row"] if isinstance(batch, dict) else batch).tolist() for batch in batches]
-
-
-def counted(batches: list[list[int]]) -> Counter[tuple[int, ...]]:
-    return Counter(map(tuple, batches))
-
-
-def as_json(state: dict[str, Any]) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(json.dumps(state))
-    return loaded
 
 
 @pytest.mark.parametrize("persistent", [False, True])

@@ -177,6 +177,8 @@ def pass_key(worker: Worker, passes: int) -> str:
 
 
 def _unnamed_file() -> int:
+    if hasattr(os, "memfd_create"):  # Linux: in memory, so that no folder needs to be writable
+        return os.memfd_create("tombola-pass")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
