@@ -204,6 +204,10 @@ def deliver(batches: Any) -> Iterator[Batch]:
 def test_ranks_share_an_epoch(case: Case, make: Callable[..., Any]) -> None:
     epoch = case.batches(0)
     for even, world_size in itertools.product(EVEN, (1, 2, 3, 16)):
+        if even == "drop" and len(epoch) < world_size:
+            with pytest.raises(ValueError, match=f"a batch for each of {world_size} ranks, but has"):
+                make(case, rank=0, world_size=world_size, even=even)
+            continue
         readers = [make(case, rank=rank, world_size=world_size, even=even) for rank in range(world_size)]
         shares = [list(deliver(reader)) for reader in readers]
         assert_shares(shares, Counter(epoch), epoch, even)
@@ -216,8 +220,10 @@ def test_ranks_share_an_epoch(case: Case, make: Callable[..., Any]) -> None:
 @corner
 @pytest.mark.parametrize("make", [make_sampler, make_loader], ids=["sampler", "loader"])
 def test_resume_at_every_step_under_any_world_size(case: Case, make: Callable[..., Any]) -> None:
-    epoch = case.batches(1)
+    epoch, following = case.batches(1), case.batches(2)
     for even, (before, after) in itertools.product(EVEN, WORLD_SIZES):
+        if even == "drop" and len(epoch) < after:
+            continue  # refused, as is tested above
         undisturbed = [make(case, rank=rank, world_size=before, even=even) for rank in range(before)]
         for reader in undisturbed:
             reader.set_epoch(1)
@@ -228,14 +234,19 @@ def test_resume_at_every_step_under_any_world_size(case: Case, make: Callable[..
             if step:
                 left -= Counter(batch for run in runs for batch in itertools.islice(deliver(run), 1))
             state = json.loads(json.dumps(undisturbed[0].state_dict()))
+            is_over = step == len(undisturbed[0]) or (even == "drop" and left.total() < after)
             shares = []
             for reader in resumed:
                 reader.load_state_dict(state)
-                announced = len(reader)
+                assert reader.epoch == (2 if is_over else 1)
+                announced = reader.remaining
                 shares.append(list(deliver(reader)))
                 assert announced == len(shares[-1])
-                assert reader.epoch == 2
-            assert_shares(shares, left, epoch, even)
+                assert reader.epoch == (3 if is_over else 2)
+            if is_over:
+                assert_shares(shares, Counter(following), following, even)
+            else:
+                assert_shares(shares, left, epoch, even)
 
 
 def assert_shares(shares: list[list[Batch]], left: Counter[Batch], epoch: list[Batch], even: Even) -> None:

@@ -147,8 +147,10 @@ class Epochs:
         """Return the number of batches of this rank that are left in the coming pass."""
         return self._steps(self.start)
 
-    def _steps(self, position: Position) -> int:
+    def _steps(self, position: Position, *, first_rank: bool = False) -> int:
+        """Return what this rank, or the first one, which has the most, takes from a position on."""
         rank, world_size = self.ranks()
+        rank = 0 if first_rank else rank
         if world_size > 1 and find_caller(self).dealer:
             rank, world_size = 0, 1
         schedule = self._schedule(position.epoch)
@@ -201,8 +203,8 @@ class Epochs:
         self.load(self.read(state))
 
     def load(self, position: Position) -> None:
-        """Let the coming pass start at a position; at the next epoch, if it leaves this rank nothing."""
-        if position.spans and not self._steps(position):
+        """Let the coming pass start at a position; at the next epoch, if it leaves no rank anything."""
+        if position.spans and not self._steps(position, first_rank=True):
             position = Position(position.epoch + 1)
         with self._coming.change() as coming:
             coming.load(position)
