@@ -9,6 +9,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("tombola", deadline=None, derandomize=True)  # no test fails for being slow
+settings.load_profile("tombola")
 
 DATA_VARIABLE = "TOMBOLA_TEST_DATA"
 REQUIRE_VARIABLE = "TOMBOLA_REQUIRE_DATA"
