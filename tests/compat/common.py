@@ -180,12 +180,7 @@ def torchrun(module: str, folder: Path, *arguments: str, world_size: int = 2) ->
 
 def run(*arguments: str) -> None:
     """Run Python as it runs here; what it says is shown if it fails."""
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-        "PYTHONWARNINGS": "ignore",
-    }
+    settings = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
