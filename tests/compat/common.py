@@ -27,7 +27,7 @@ from tombola import ArraySource, BlockShuffling, Bucketed, Loader, PlanBatchSamp
 from tombola.strategies import Strategy
 
 ROOT = Path(__file__).resolve().parents[2]
-N_ROWS = 60
+N_ROWS = 62
 BATCH_SIZE = 6
 
 _LENGTHS = [1 + row * row % 23 for row in range(N_ROWS)]

@@ -134,6 +134,13 @@ def child(folder: Path) -> None:
             after = [[common.rows(batch) for batch in loader] for _ in range(2)]
             whole = [seen.passes[0], seen.passes[1] + after[0], after[1]]
             common.write(folder, f"{strategy} {kind}", whole)
+    with model.join():
+        unequal = common.make_loader("blocks", "sampler", even="none")
+        seen = common.Recorder()
+        for batch in unequal:
+            model(**batch)["loss"].backward()
+            seen.see(batch)
+    common.write(folder, "unequal", seen.passes[0])
     distributed.destroy_process_group()
 
 
@@ -148,6 +155,12 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @common.every_strategy
 def test_torchrun(two_ranks: Path, strategy: str, kind: str) -> None:
     common.check_ranks(common.read(two_ranks, f"{strategy} {kind}"), strategy, kind)
+
+
+def test_unequal_steps_can_be_joined(two_ranks: Path) -> None:
+    shares = common.read(two_ranks, "unequal")
+    assert list(map(len, shares)) == [6, 5]
+    common.check_rest(shares, common.planned("blocks", 0), even="none")
 
 
 if __name__ == "__main__":

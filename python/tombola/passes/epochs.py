@@ -27,8 +27,9 @@ from .._base.checks import check_bool, check_choice, check_integer
 from .._base.workers import loader_worker
 from ..plans.plan import Plan
 from ..strategies.base import Strategy
-from .callers import Caller, find_caller, is_asked_by
+from .callers import Caller, find_caller, is_asked_by, is_counted
 from .coming import Coming, ComingPass, SharedComing, pass_key
+from .dealing import check_dealer, check_enough, check_ranks_are_free, check_whole
 from .position import Position
 from .progress import Progress
 from .ranks import distributed_ranks, given_ranks
@@ -105,7 +106,10 @@ class Epochs:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what the other process makes anew, and settle a rank that it could not find out."""
-        return {**self.__dict__, "_ranks": self._known_ranks(), "latest": None, "_plan": None, "_passes": 0}
+        ranks = self._known_ranks()
+        if ranks is not None:
+            ranks = self._dealt(find_caller(self))
+        return {**self.__dict__, "_ranks": ranks, "latest": None, "_plan": None, "_passes": 0}
 
     def ranks(self) -> tuple[int, int]:
         """Return (rank, world size)."""
@@ -134,7 +138,7 @@ class Epochs:
         """Set the epoch of the coming pass, unless that is a loaded one."""
         number = check_integer("epoch", epoch)
         with self._coming.change() as coming:
-            is_overruled = coming.set_epoch(number)
+            is_overruled = coming.set_epoch(number, is_counted=is_counted())
         self._restart()
         if is_overruled:
             self._say_once(
@@ -156,20 +160,18 @@ class Epochs:
 
     def _steps(self, position: Position) -> int:
         rank, world_size = self.ranks()
-        if world_size > 1 and find_caller(self).dealer:
-            rank, world_size = 0, 1
+        if world_size > 1:
+            caller = find_caller(self)
+            if caller.dealer:
+                check_dealer(caller, self.name, varies=self.promised_size is None)
+                rank, world_size = 0, 1
         schedule = self._schedule(position.epoch)
         self._check_enough(schedule, world_size)
         return schedule.steps(position, world_size=world_size, rank=rank, even=self.even)
 
     def _check_enough(self, schedule: Schedule, world_size: int) -> None:
-        if self.even == "drop" and 0 < schedule.n_batches < world_size:
-            batches = f"{schedule.n_batches} batch{'es' if schedule.n_batches > 1 else ''}"
-            msg = (
-                f"an epoch must have a batch for each of {world_size} ranks, but has {batches}, which "
-                'even="drop" would leave out: use a smaller batch_size, fewer ranks, or even="pad" or "none"'
-            )
-            raise ValueError(msg)
+        if self.even == "drop":
+            check_enough(schedule.n_batches, world_size)
         if schedule.n_batches == 0 and self.options["drop_last"]:
             self._say_once(
                 "empty",
@@ -260,12 +262,8 @@ class Epochs:
         start : Position or None
         """
         caller = find_caller(asked)
-        if caller.joins and self._is_shared:
-            msg = (
-                f"a DataLoader around a {self.name} must have batch_size=None, but it joins whole batches to "
-                f"larger ones: pass batch_size=None, or use tombola.DataLoader"
-            )
-            raise ValueError(msg)
+        if self._is_shared:
+            check_whole(caller, self.name)
         rank, world_size = self._dealt(caller)
         worker = loader_worker() if self._is_shared else None
         workers, number = (1, 0) if worker is None else (worker.workers, worker.number)
@@ -296,16 +294,12 @@ class Epochs:
 
     def _dealt(self, caller: Caller) -> tuple[int, int]:
         """Return rank and world size of a pass, given who asks."""
-        rank, world_size = self.ranks()
-        if world_size == 1 or not caller.dealer:
-            return rank, world_size
-        if self._ranks is not None:
-            msg = (
-                f"batches must be dealt out to ranks once, but {caller.dealer} deals out what rank={rank} "
-                f"of world_size={world_size} is to get: leave rank and world_size out, or give "
-                "rank=0, world_size=1"
-            )
-            raise RuntimeError(msg)
+        ranks = self.ranks()
+        if caller.dealer:
+            check_dealer(caller, self.name, varies=self.promised_size is None)
+        if ranks[1] == 1 or not caller.dealer:
+            return ranks
+        check_ranks_are_free(caller, self._ranks)
         self._say_once(
             "dealt",
             "%s: %s deals the batches out to ranks, so each rank's %s gives all of them",
