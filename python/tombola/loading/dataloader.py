@@ -65,21 +65,22 @@ class DataLoader(TorchDataLoader[Any]):
         if isinstance(dataset, EpochMethods) and not args:
             options.setdefault("batch_size", None)
         super().__init__(dataset, *args, **options)
-        given = self.dataset if isinstance(self.dataset, EpochMethods) else self.batch_sampler
+        reads_loader = isinstance(dataset, EpochMethods)
+        given: object = dataset if reads_loader else _unwrapped(self.batch_sampler)
         if not isinstance(given, EpochMethods):
             msg = (
                 "tombola.DataLoader needs batch_sampler=PlanBatchSampler(...), or a tombola.Loader as data, "
-                f"but has a {type(self.dataset).__name__} and batch_sampler={given!r}"
+                f"but has a {type(self.dataset).__name__} and batch_sampler={self.batch_sampler!r}"
             )
             raise TypeError(msg)
-        if given is self.dataset and self.batch_size is not None:
+        if reads_loader and self.batch_size is not None:
             msg = f"batch_size must be None with a Loader, whose batches are whole, but is {self.batch_size}"
             raise ValueError(msg)
         if not getattr(self, "in_order", True):
             msg = "in_order must be True, for what was handed out to be known, but is False"
             raise ValueError(msg)
         self._epochs: Epochs = given._epochs
-        self._reads_in_workers = given is self.dataset and self.num_workers > 0
+        self._reads_in_workers = reads_loader and self.num_workers > 0
         self._pass: _Pass | None = None
 
     @property
@@ -105,7 +106,10 @@ class DataLoader(TorchDataLoader[Any]):
     def __iter__(self) -> Any:
         """Return an iterator over one pass."""
         self._settle()
+        last = self._pass
         running = _Pass(self._epochs, self.num_workers, in_workers=self._reads_in_workers)
+        if last is not None and last.is_latest():
+            running.before.by_workers = False  # what they read was counted here
         self._pass = running
         iterator = super().__iter__()
         if self.num_workers:
@@ -113,11 +117,18 @@ class DataLoader(TorchDataLoader[Any]):
         return _HandingOut(self, running, iterator)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was handed out, as a small dict that JSON can hold."""
+        """Return what was handed out, as a small dict that JSON can hold.
+
+        Raises
+        ------
+        RuntimeError
+            If it cannot be known: a trainer made a DataLoader of its own from this one, and asks ahead.
+        """
+        self._settle()
         running = self._pass
-        if running is None or not running.is_latest() or not running.count:
-            return self._epochs.describe(self._coming())
-        return self._epochs.describe(running.position())
+        if running is None or not running.is_latest():  # whoever reads, it is not this DataLoader
+            return self._epochs.state_dict()
+        return self._epochs.describe(running.position() if running.count else self._epochs.start)
 
     def state_at(self, position: Position) -> dict[str, Any]:
         """Return the state in which `position` is consumed, for those who count themselves.
@@ -149,6 +160,11 @@ class DataLoader(TorchDataLoader[Any]):
         if self.num_workers and running is not None and not running.count and running.is_latest():
             self._epochs.rewind(running.before)
             self._pass = None
+
+
+def _unwrapped(batch_sampler: object) -> object:
+    """Return what is in Lightning's wrapper, which keeps track of the rows that it predicts for."""
+    return getattr(batch_sampler, "_batch_sampler", batch_sampler)
 
 
 class _Pass:

@@ -8,7 +8,8 @@ names against the real packages. Where they are not found, nothing is assumed.
 - torch's DataLoader with worker processes sends batches ahead, but counts what it hands out. It is told
   exactly what is consumed by that number, if nothing lies between.
 - Accelerate's `BatchSamplerShard`, `IterableDatasetShard` and `DataLoaderDispatcher` deal batches out to
-  ranks; its `DataLoaderShard` asks for one batch ahead.
+  ranks, the last one by cutting them in equal parts; its `DataLoaderShard` asks for one batch ahead.
+- Both of these say the epoch as often as they are asked for a pass, and count those that came to their end.
 - torch's fetcher for iterable data joins what it gets if its DataLoader has a batch size.
 
 O(depth of the stack) a pass.
@@ -20,14 +21,14 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-__all__ = ["Caller", "HandedOut", "find_caller", "is_asked_by"]
+__all__ = ["Caller", "HandedOut", "find_caller", "is_asked_by", "is_counted"]
 
 _DEPTH = 60
 _TORCH = "torch.utils.data.dataloader"
 _FETCH = "torch.utils.data._utils.fetch"
 _ACCELERATE = "accelerate.data_loader"
 _BORDERS = ("_worker_loop", "_bootstrap")
-"""Functions below which the stack is that of the parent process, or of nobody."""
+"""Functions below which the stack is that of the parent process, if forked, or of nobody."""
 
 _DEALERS = (
     "BatchSamplerShard._iter_with_no_split",
@@ -37,6 +38,7 @@ _DEALERS = (
     "IterableDatasetShard.__iter__",
     "IterableDatasetShard.__len__",
     "DataLoaderDispatcher._fetch_batches",
+    "DataLoaderDispatcher.__iter__",
     "DataLoaderDispatcher.__len__",
 )
 _AHEAD = ("DataLoaderShard.__iter__", "DataLoaderDispatcher.__iter__")
@@ -82,6 +84,8 @@ class Caller:
         Who asks ahead without a count that could be told; empty if nobody does.
     dealer : str
         Who deals the batches out to ranks; empty if nobody does.
+    cuts : bool
+        Whether the dealer joins batches and cuts them in equal parts, so that a remainder is lost.
     joins : bool
         Whether batches are joined to larger ones.
     """
@@ -89,16 +93,27 @@ class Caller:
     handed_out: HandedOut | None = None
     unknown: str = ""
     dealer: str = ""
+    cuts: bool = False
     joins: bool = False
 
 
 def find_caller(asked: object) -> Caller:
     """Return who asks `asked`, a batch sampler or loader, for its first batch."""
-    handed_out, unknown, dealer, joins = None, "", "", False
-    is_direct = True
-    for frame in _frames():
+    handed_out, unknown, dealer, cuts, joins = None, "", "", False, False
+    is_direct, is_own = True, True  # nothing lies between; the stack is that of this process
+    for frame in _frames(beyond=True):
         module, function = frame.f_globals.get("__name__"), frame.f_code.co_qualname
-        if module == _TORCH and function == "_BaseDataLoaderIter._next_index":
+        is_own = is_own and frame.f_code.co_name not in _BORDERS
+        if module == _ACCELERATE:
+            is_direct = False
+            if function in _DEALERS and _processes(frame) > 1:
+                dealer = f"Accelerate's {function.partition('.')[0]}"
+                cuts = function.startswith("DataLoaderDispatcher")
+            if function in _AHEAD and is_own:
+                unknown = f"Accelerate's {function.partition('.')[0]}"
+        elif not is_own:
+            continue
+        elif module == _TORCH and function == "_BaseDataLoaderIter._next_index":
             iterator = frame.f_locals["self"]
             if getattr(iterator, "_num_workers", 0) > 0:
                 if is_direct and iterator._index_sampler is asked and "_num_yielded" in vars(iterator):
@@ -107,13 +122,7 @@ def find_caller(asked: object) -> Caller:
                     unknown = "a DataLoader with worker processes, through a wrapper,"
         elif module == _FETCH and function == "_IterableDatasetFetcher.fetch":
             joins = joins or bool(getattr(frame.f_locals["self"], "auto_collation", False))
-        elif module == _ACCELERATE:
-            is_direct = False
-            if function in _DEALERS and _processes(frame) > 1:
-                dealer = f"Accelerate's {function.partition('.')[0]}"
-            elif function in _AHEAD:
-                unknown = f"Accelerate's {function.partition('.')[0]}"
-    return Caller(None if unknown else handed_out, unknown, dealer, joins)
+    return Caller(None if unknown else handed_out, unknown, dealer, cuts, joins)
 
 
 def is_asked_by(package: str) -> bool:
@@ -121,11 +130,24 @@ def is_asked_by(package: str) -> bool:
     return any(str(frame.f_globals.get("__name__")).partition(".")[0] == package for frame in _frames())
 
 
-def _frames() -> list[FrameType]:
-    """Return the frames above the caller's, from the nearest on, up to a border of the process."""
+def is_counted() -> bool:
+    """Tell whether a DataLoader of Accelerate, not its user, says the epoch: the passes it has completed."""
+    return any(
+        frame.f_globals.get("__name__") == _ACCELERATE and frame.f_code.co_qualname in _AHEAD
+        for frame in _frames()[:4]
+    )
+
+
+def _frames(*, beyond: bool = False) -> list[FrameType]:
+    """Return the frames above the caller's, from the nearest on, up to a border of the process or beyond.
+
+    A forked worker stands on the stack of who made it, which says for whom it reads.
+    """
     frames: list[FrameType] = []
     frame = sys._getframe(2).f_back
-    while frame is not None and len(frames) < _DEPTH and frame.f_code.co_name not in _BORDERS:
+    while frame is not None and len(frames) < _DEPTH:
+        if frame.f_code.co_name in _BORDERS and not beyond:
+            break
         frames.append(frame)
         frame = frame.f_back
     return frames

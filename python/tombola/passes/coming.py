@@ -1,7 +1,8 @@
 """The coming pass: where it starts, kept in this process alone or shared with worker processes.
 
 Rule. Every pass that hands out a batch moves the start to the next epoch. A loaded start wins over
-`set_epoch` for its pass; later counts of whoever calls `set_epoch` go on from there, by `offset`.
+`set_epoch` for its pass; later counts of whoever calls `set_epoch` go on from there, by `offset`. Counts of
+completed passes, which stand still where one is broken off, are behind by `lag`.
 
 A DataLoader's workers hold copies of what they read, so what they begin is not seen by their parent, nor what
 the parent sets by workers that live on. `SharedComing` keeps the record in a small file without a name, whose
@@ -39,6 +40,8 @@ class Coming:
         Whether it comes from a state and no batch was handed out since.
     offset : int
         What is added to the epochs that `set_epoch` is told.
+    lag : int or None
+        How far a count of completed passes is behind; None before the first `set_epoch`.
     by_workers : bool
         Whether worker processes began a pass since the start was last set here.
     key : str
@@ -52,14 +55,27 @@ class Coming:
     start: Position = field(default_factory=lambda: Position(0))
     is_loaded: bool = False
     offset: int = 0
+    lag: int | None = None
     by_workers: bool = False
     key: str = ""
     joined: list[int] = field(default_factory=list)
     joined_at: Position = field(default_factory=lambda: Position(0))
 
-    def set_epoch(self, epoch: int) -> bool:
-        """Let the pass start with an epoch; tells whether a loaded start of another epoch stays instead."""
+    def set_epoch(self, epoch: int, *, is_counted: bool = False) -> bool:
+        """Let the pass start with an epoch; tells whether a loaded start of another epoch stays instead.
+
+        Parameters
+        ----------
+        epoch : int
+        is_counted : bool
+            Whether that is a count of completed passes rather than anybody's wish.
+        """
         self.by_workers = False
+        if not is_counted or self.lag is None or self.is_loaded:
+            self.lag = 0
+        elif epoch + self.lag + self.offset == self.start.epoch - 1:
+            self.lag += 1  # that epoch was begun
+        epoch += self.lag
         if self.is_loaded:
             self.offset = self.start.epoch - epoch
             return self.offset != 0

@@ -26,12 +26,13 @@ from .._base.checks import check_bool, check_choice, check_integer
 from .._base.workers import loader_worker
 from ..plans.plan import Plan
 from ..strategies.base import Strategy
-from .callers import Caller, find_caller, is_asked_by
+from .callers import Caller, find_caller, is_asked_by, is_counted
 from .coming import Coming, ComingPass, SharedComing, pass_key
+from .dealing import check_dealer, check_enough, check_ranks_are_free, check_whole
 from .position import Position
 from .progress import Progress
-from .ranks import distributed_ranks, given_ranks, refuse_dealing_twice
-from .remarks import Remarks, check_enough
+from .ranks import distributed_ranks, given_ranks
+from .remarks import Remarks
 from .schedule import Even, Schedule, Share
 from .states import make_state, read_state
 
@@ -105,7 +106,10 @@ class Epochs:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what the other process makes anew, and settle a rank that it could not find out."""
-        return {**self.__dict__, "_ranks": self._known_ranks(), "latest": None, "_plan": None, "_passes": 0}
+        ranks = self._known_ranks()
+        if ranks is not None:
+            ranks = self._dealt(find_caller(self))
+        return {**self.__dict__, "_ranks": ranks, "latest": None, "_plan": None, "_passes": 0}
 
     def ranks(self) -> tuple[int, int]:
         """Return (rank, world size)."""
@@ -134,7 +138,7 @@ class Epochs:
         """Set the epoch of the coming pass, unless that is a loaded one."""
         number = check_integer("epoch", epoch)
         with self._coming.change() as coming:
-            is_overruled = coming.set_epoch(number)
+            is_overruled = coming.set_epoch(number, is_counted=is_counted())
         self._restart()
         if is_overruled:
             self._remarks.overruled(coming.start.epoch, number)
@@ -151,8 +155,11 @@ class Epochs:
         """Return what this rank, or the first one, which has the most, takes from a position on."""
         rank, world_size = self.ranks()
         rank = 0 if first_rank else rank
-        if world_size > 1 and find_caller(self).dealer:
-            rank, world_size = 0, 1
+        if world_size > 1:
+            caller = find_caller(self)
+            if caller.dealer:
+                check_dealer(caller, self.name, varies=self.promised_size is None)
+                rank, world_size = 0, 1
         schedule = self._schedule(position.epoch)
         check_enough(schedule, world_size, self.even)
         if schedule.n_batches == 0 and self.options["drop_last"]:
@@ -241,12 +248,8 @@ class Epochs:
         start : Position or None
         """
         caller = find_caller(asked)
-        if caller.joins and self._is_shared:
-            msg = (
-                f"a DataLoader around a {self.name} must have batch_size=None, but it joins whole batches to "
-                f"larger ones: pass batch_size=None, or use tombola.DataLoader"
-            )
-            raise ValueError(msg)
+        if self._is_shared:
+            check_whole(caller, self.name)
         rank, world_size = self._dealt(caller)
         worker = loader_worker() if self._is_shared else None
         workers, number = (1, 0) if worker is None else (worker.workers, worker.number)
@@ -280,10 +283,11 @@ class Epochs:
     def _dealt(self, caller: Caller) -> tuple[int, int]:
         """Return rank and world size of a pass, given who asks."""
         ranks = self.ranks()
+        if caller.dealer:
+            check_dealer(caller, self.name, varies=self.promised_size is None)
         if ranks[1] == 1 or not caller.dealer:
             return ranks
-        if self._ranks is not None:
-            refuse_dealing_twice(caller.dealer, ranks)
+        check_ranks_are_free(caller, self._ranks)
         self._remarks.dealt_out(caller.dealer)
         return 0, 1
 

@@ -1,11 +1,11 @@
 """Rank and world size: as given, or as torch.distributed says."""
 
 import sys
-from typing import NoReturn, SupportsIndex
+from typing import SupportsIndex
 
 from .._base.checks import check_integer
 
-__all__ = ["distributed_ranks", "given_ranks", "refuse_dealing_twice"]
+__all__ = ["distributed_ranks", "given_ranks"]
 
 
 def given_ranks(rank: SupportsIndex | None, world_size: SupportsIndex | None) -> tuple[int, int] | None:
@@ -32,12 +32,3 @@ def distributed_ranks() -> tuple[int, int] | None:
     if distributed is None or not (distributed.is_available() and distributed.is_initialized()):
         return None
     return int(distributed.get_rank()), int(distributed.get_world_size())
-
-
-def refuse_dealing_twice(dealer: str, ranks: tuple[int, int]) -> NoReturn:
-    """Raise RuntimeError, as ranks were given where a trainer deals batches out to ranks itself."""
-    msg = (
-        f"batches must be dealt out to ranks once, but {dealer} deals out what rank={ranks[0]} of "
-        f"world_size={ranks[1]} is to get: leave rank and world_size out, or give rank=0, world_size=1"
-    )
-    raise RuntimeError(msg)

@@ -1,23 +1,12 @@
-"""What users are told of passes: errors where nothing would come, and in the log what they may not expect."""
+"""What users are told of passes in the log, each thing once: what they may not expect."""
 
 import logging
 
-from .schedule import Even, Schedule
+from .schedule import Schedule
 
-__all__ = ["Remarks", "check_enough"]
+__all__ = ["Remarks"]
 
 _logger = logging.getLogger("tombola.passes")
-
-
-def check_enough(schedule: Schedule, world_size: int, even: Even) -> None:
-    """Raise ValueError if ``even="drop"`` would leave out all of an epoch, which has too few batches."""
-    if even == "drop" and 0 < schedule.n_batches < world_size:
-        batches = f"{schedule.n_batches} batch{'es' if schedule.n_batches > 1 else ''}"
-        msg = (
-            f"an epoch must have a batch for each of {world_size} ranks, but has {batches}, which "
-            'even="drop" would leave out: use a smaller batch_size, fewer ranks, or even="pad" or "none"'
-        )
-        raise ValueError(msg)
 
 
 class Remarks:

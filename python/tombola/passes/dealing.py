@@ -1,0 +1,49 @@
+"""What of those who ask for batches is refused: rows would come twice, or not at all, or in other batches."""
+
+from .callers import Caller
+from .schedule import Even, Schedule
+
+__all__ = ["check_dealer", "check_enough", "check_ranks_are_free", "check_whole"]
+
+
+def check_whole(caller: Caller, name: str) -> None:
+    """Raise ValueError if whole batches are joined to larger ones."""
+    if caller.joins:
+        msg = (
+            f"a DataLoader around a {name} must have batch_size=None, but it joins whole batches to "
+            f"larger ones: pass batch_size=None, or use tombola.DataLoader"
+        )
+        raise ValueError(msg)
+
+
+def check_dealer(caller: Caller, name: str, *, varies: bool) -> None:
+    """Raise ValueError if batches that vary in size are cut in equal parts, as a remainder would be lost."""
+    if caller.cuts and varies:
+        msg = (
+            f"batches must all have as many rows if {caller.dealer} joins them and cuts them in equal "
+            f"parts, but those of this {name} vary: leave the DataLoader out of what Accelerate prepares, as "
+            "tombola deals out batches itself"
+        )
+        raise ValueError(msg)
+
+
+def check_enough(schedule: Schedule, world_size: int, even: Even) -> None:
+    """Raise ValueError if ``even="drop"`` would leave out all of an epoch, which has too few batches."""
+    if even == "drop" and 0 < schedule.n_batches < world_size:
+        batches = f"{schedule.n_batches} batch{'es' if schedule.n_batches > 1 else ''}"
+        msg = (
+            f"an epoch must have a batch for each of {world_size} ranks, but has {batches}, which "
+            'even="drop" would leave out: use a smaller batch_size, fewer ranks, or even="pad" or "none"'
+        )
+        raise ValueError(msg)
+
+
+def check_ranks_are_free(caller: Caller, given: tuple[int, int] | None) -> None:
+    """Raise RuntimeError if a rank was given whose batches another one deals out."""
+    if given is not None:
+        msg = (
+            f"batches must be dealt out to ranks once, but {caller.dealer} deals out what rank={given[0]} "
+            f"of world_size={given[1]} is to get: leave rank and world_size out, or give "
+            "rank=0, world_size=1"
+        )
+        raise RuntimeError(msg)

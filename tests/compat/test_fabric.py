@@ -1,0 +1,83 @@
+"""Lightning Fabric: `setup_dataloaders`, which wraps DataLoaders and deals out rows to ranks."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+fabric_module = pytest.importorskip("lightning.fabric")
+
+from tests.compat import common  # noqa: E402
+from tombola import DataLoader  # noqa: E402
+
+pytestmark = [
+    pytest.mark.filterwarnings(common.THREADS_AND_FORKS),
+    # What it advises: more workers.
+    pytest.mark.filterwarnings("ignore:The '.*dataloader.*' does not have many workers:UserWarning"),
+]
+
+
+def train(folder: Path, strategy: str, kind: str, make: Any, **options: Any) -> list[common.Batches]:
+    """Train, keep a checkpoint within epoch 1, break off, go on with new objects."""
+    before = common.Recorder()
+    for resumed in (False, True):
+        fabric = fabric_module.Fabric(accelerator="cpu", **options)
+        fabric.launch()
+        model, _ = fabric.setup(module := common.Model(), torch.optim.SGD(module.parameters(), lr=0.1))
+        given = make(strategy, kind, even="pad")
+        loader = fabric.setup_dataloaders(given)
+        stateful = given if isinstance(given, DataLoader) else given.batch_sampler
+        seen = before if not resumed else common.Recorder()
+        if resumed:
+            content = fabric.load(folder / f"{strategy} {kind}.ckpt")
+            stateful.load_state_dict(content["loader"])
+        for epoch in range(2):
+            for step, batch in enumerate(loader):
+                fabric.backward(model(**batch)["loss"])
+                seen.see(batch)
+                if epoch == 1 and step == 2 and not resumed:
+                    fabric.save(folder / f"{strategy} {kind}.ckpt", {"loader": stateful.state_dict()})
+                    break
+            seen.turn()
+    after = seen.done()
+    return [before.passes[0], before.passes[1] + after[0], after[1]]
+
+
+MAKERS = {"tombola": common.make_loader, "torch": common.make_torch_loader}
+CASES = [("tombola", kind) for kind in common.KINDS] + [("torch", "sampler"), ("torch", "sampler, workers")]
+every_case = pytest.mark.parametrize(("cls", "kind"), CASES)
+
+
+@every_case
+@common.every_strategy
+def test_one_process(cls: str, kind: str, strategy: str, tmp_path: Path) -> None:
+    passes = train(tmp_path, strategy, kind, MAKERS[cls], devices=1)
+    common.check_epochs(passes, strategy, kind)
+
+
+def child(folder: Path) -> None:
+    """Train with two ranks."""
+    for strategy in common.STRATEGIES:
+        for cls, kind in CASES:
+            (folder / cls).mkdir(exist_ok=True)
+            passes = train(folder / cls, strategy, kind, MAKERS[cls], devices=2)
+            common.write(folder, f"{cls} {strategy} {kind}", passes)
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ranks")
+    common.torchrun("tests.compat.test_fabric", folder)
+    return folder
+
+
+@every_case
+@common.every_strategy
+def test_two_ranks(two_ranks: Path, cls: str, strategy: str, kind: str) -> None:
+    common.check_ranks(common.read(two_ranks, f"{cls} {strategy} {kind}"), strategy, kind)
+
+
+if __name__ == "__main__":
+    child(Path(sys.argv[1]))
