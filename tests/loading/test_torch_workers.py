@@ -96,7 +96,7 @@ def test_a_sampler_behind_a_wrapper_cannot_know() -> None:
     )
     assert rows(islice(loader, 3)) == planned(0)[:3]
     with pytest.raises(
-        RuntimeError, match="a DataLoader with worker processes, through a wrapper, asks this"
+        RuntimeError, match="a DataLoader with worker processes, through a wrapper, asks ahead"
     ):
         sampler.state_dict()
     assert rows(loader) == planned(1)

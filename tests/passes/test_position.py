@@ -65,12 +65,12 @@ def test_wrong_types_of_a_position_are_named() -> None:
 
 
 def test_a_begun_step_is_kept_and_merged() -> None:
-    position = Position(0).advanced(4, 2, 3)
-    assert position.spans == ((4, 2, 3),)
-    assert position.steps == 2
-    assert position.advanced(4, 0, 1) == Position(0, ((4, 3),))
-    assert position.advanced(4, 1, 2).spans == ((4, 4, 1),)
-    assert position.advanced(2, 1).spans == ((4, 2, 3), (2, 1))
+    position = Position(0).advanced(1, 2, workers=4, more=3)
+    assert position.spans == ((1, 2, 4, 3),)
+    assert position.steps == 11
+    assert position.advanced(1, 0, workers=4, more=1) == Position(0, ((1, 3, 4, 0),))
+    assert position.advanced(1, 1, workers=4, more=2).spans == ((1, 4, 4, 1),)
+    assert position.advanced(4, 1).spans == ((1, 2, 4, 3), (4, 1))  # as many readers, but not the same
     assert Position.from_dict(json.loads(json.dumps(position.to_dict()))) == position
     with pytest.raises(ValueError, match="more must be an integer >= 0 and < 4, but is 4"):
-        Position(0, ((4, 1, 4),))
+        Position(0, ((1, 1, 4, 4),))

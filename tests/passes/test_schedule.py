@@ -267,25 +267,21 @@ def test_worker_processes_go_on_from_any_batch(
     assert sorted(chain(*whole)) == list(range(n_batches))
     count = len(whole[-1]) * share // 1000  # batches of each rank
     steps, more = divmod(count, workers)
-    position = Position(0).advanced(ranks * workers, steps, more * ranks)
+    position = Position(0).advanced(ranks, steps, workers=workers, more=more)
     left = [batches[count:] for batches in whole]
     assert schedule.remaining(position) == sum(map(len, left))
     assert taken_in_turn(schedule, position, ranks, workers) == left
     for further in range(len(left[-1])):
-        again = position.advanced(ranks * workers, *_in_steps(further, ranks, workers))
+        steps, more = divmod(further, workers)
+        again = position.advanced(ranks, steps, workers=workers, more=more)
         assert taken_in_turn(schedule, again, ranks, workers) == [batches[further:] for batches in left]
     others = taken_in_turn(schedule, position, later, later_workers)
     assert sorted(chain(*others)) == sorted(chain(*left))
 
 
-def _in_steps(count: int, ranks: int, workers: int) -> tuple[int, int]:
-    steps, more = divmod(count, workers)
-    return steps, more * ranks
-
-
 def test_windows_that_are_begun_come_in_order() -> None:
     """Three readers took a batch of their windows, the first one two; two take what is left of them."""
-    position = Position(0).advanced(3, 1, 1)
+    position = Position(0).advanced(1, 1, workers=3, more=1)
     schedule = Schedule(n_batches=12, window_batches=3)
     assert [list(schedule.share(position, world_size=2, rank=rank)) for rank in range(2)] == [
         [2, 5, 8, 10],

@@ -5,7 +5,8 @@ child for ever, threads that a library counts on are not there, and open files a
 
 - `ForkLock` is a lock that a child gets open, and `ForkLock(reentrant=True)` one that its holder may take
   again;
-- `in_forked_child` names a function that a child calls before anything else runs in it;
+- `in_forked_child` names a function that a child calls before anything else runs in it, `before_fork` one
+  that a process calls before it forks;
 - `forks` counts the forks between this process and the first one, so that what was made before the last of
   them is known by an older count.
 
@@ -19,10 +20,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-__all__ = ["ForkLock", "forks", "in_forked_child"]
+__all__ = ["ForkLock", "before_fork", "forks", "in_forked_child"]
 
 _locks: "weakref.WeakSet[ForkLock]" = weakref.WeakSet()
 _renewals: list[Callable[[], object]] = []
+_preparations: list[Callable[[], object]] = []
 _forks = 0
 
 
@@ -66,6 +68,12 @@ def in_forked_child(function: Callable[[], object]) -> Callable[[], object]:
     return function
 
 
+def before_fork(function: Callable[[], object]) -> Callable[[], object]:
+    """Let this process call `function` before it forks; a decorator, for functions that last as long."""
+    _preparations.append(function)
+    return function
+
+
 def forks() -> int:
     """Return the number of forks that lead from the first process of this program's start to this one."""
     return _forks
@@ -80,5 +88,10 @@ def _forked() -> None:
         function()
 
 
+def _prepare() -> None:
+    for function in _preparations:
+        function()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(before=_prepare, after_in_child=_forked)

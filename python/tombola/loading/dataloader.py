@@ -86,17 +86,15 @@ class DataLoader(TorchDataLoader[Any]):
     @property
     def epoch(self) -> int:
         """Epoch of the coming pass."""
-        return self._coming().epoch
+        return self._epochs.epoch
 
     @property
     def remaining(self) -> int:
         """Number of batches of this rank that are left in the coming pass."""
-        self._settle()
         return self._epochs.remaining()
 
     def set_epoch(self, epoch: SupportsIndex) -> None:
         """Set the epoch of the coming pass; a loaded state stays it, and is counted from later on."""
-        self._settle()
         self._epochs.set_epoch(epoch)
 
     def __len__(self) -> int:
@@ -104,17 +102,11 @@ class DataLoader(TorchDataLoader[Any]):
         return self._epochs.steps()
 
     def __iter__(self) -> Any:
-        """Return an iterator over one pass."""
-        self._settle()
-        last = self._pass
-        running = _Pass(self._epochs, self.num_workers, in_workers=self._reads_in_workers)
-        if last is not None and last.is_latest():
-            running.before.by_workers = False  # what they read was counted here
-        self._pass = running
-        iterator = super().__iter__()
-        if self.num_workers:
-            running.bind()
-        return _HandingOut(self, running, iterator)
+        """Return an iterator over one pass, which begins with its first ``next``."""
+        return _HandingOut(self)
+
+    def _begin(self) -> Iterator[Any]:
+        return super().__iter__()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was handed out, as a small dict that JSON can hold.
@@ -122,13 +114,19 @@ class DataLoader(TorchDataLoader[Any]):
         Raises
         ------
         RuntimeError
-            If it cannot be known: a trainer made a DataLoader of its own from this one, and asks ahead.
+            If it cannot be known: a batch failed on its way, or a trainer made a DataLoader of its own from
+            this one, and asks ahead.
         """
-        self._settle()
         running = self._pass
         if running is None or not running.is_latest():  # whoever reads, it is not this DataLoader
             return self._epochs.state_dict()
-        return self._epochs.describe(running.position() if running.count else self._epochs.start)
+        if running.has_failed:
+            msg = (
+                "it must be known which batches were handed out, but reading one failed: load an earlier "
+                "state, or set the epoch"
+            )
+            raise RuntimeError(msg)
+        return self._epochs.describe(self._epochs.start if running.is_complete() else running.position())
 
     def state_at(self, position: Position) -> dict[str, Any]:
         """Return the state in which `position` is consumed, for those who count themselves.
@@ -150,17 +148,6 @@ class DataLoader(TorchDataLoader[Any]):
         """
         self._epochs.load_state_dict(state)
 
-    def _coming(self) -> Position:
-        self._settle()
-        return self._epochs.start
-
-    def _settle(self) -> None:
-        """Forget what workers began, if nothing of it was handed out."""
-        running = self._pass
-        if self.num_workers and running is not None and not running.count and running.is_latest():
-            self._epochs.rewind(running.before)
-            self._pass = None
-
 
 def _unwrapped(batch_sampler: object) -> object:
     """Return what is in Lightning's wrapper, which keeps track of the rows that it predicts for."""
@@ -174,49 +161,78 @@ class _Pass:
     begin where this process says, each a reader of its own.
     """
 
-    def __init__(self, epochs: Epochs, workers: int, *, in_workers: bool) -> None:
+    def __init__(self, epochs: Epochs, workers: int) -> None:
         self._epochs = epochs
-        self.before = epochs.coming()
         self.count = 0
-        self._generation = epochs.generation
-        self._workers = workers if in_workers else 0
-        self._start, self._total, self._world_size = Position(0), 0, 1
-        if in_workers:
-            self._start, self._total = self.before.start, epochs.remaining()
-            self._world_size = epochs.ranks()[1]
+        self.has_failed = False
+        self.generation = epochs.generation
+        self._workers = workers
+        self._start, self._world_size, self._total = epochs.start, 1, 0
+        if workers:
+            self._world_size, self._total = epochs.ranks()[1], epochs.remaining()
 
     def bind(self) -> None:
         """Take over where the pass starts that has just begun in this process."""
         progress = self._epochs.latest
         if not self._workers and progress is not None:
-            self._start, self._total, self._world_size = progress.start, progress.total, progress.readers
+            self._start, self._total = progress.start, progress.total
+            self._world_size = progress.world_size
 
     def is_latest(self) -> bool:
-        """Tell whether the coming pass was not set since."""
-        return self._generation == self._epochs.generation
+        """Tell whether the coming pass was not set since a batch was handed out."""
+        return self.generation == self._epochs.generation
+
+    def is_complete(self) -> bool:
+        """Tell whether the last batch was handed out."""
+        return self.count >= self._total
 
     def position(self) -> Position:
         """Return what was handed out."""
-        if self.count >= self._total:
-            return Position(self._start.epoch + 1)
-        steps, more = divmod(self.count, self._workers or 1)
-        return self._start.advanced(self._world_size * (self._workers or 1), steps, more * self._world_size)
+        if not self._workers:
+            return self._start.advanced(self._world_size, self.count)
+        steps, more = divmod(self.count, self._workers)
+        return self._start.advanced(self._world_size, steps, workers=self._workers, more=more)
 
 
 class _HandingOut(Iterator[Any]):
-    """Counts what torch's iterator hands out."""
+    """One pass over a DataLoader: begins with the first ``next``, and counts what torch's iterator gives."""
 
-    def __init__(self, loader: DataLoader, running: _Pass, iterator: Iterator[Any]) -> None:
-        self._loader, self._running, self._iterator = loader, running, iterator
+    def __init__(self, loader: DataLoader) -> None:
+        self._loader = loader
+        self._running: _Pass | None = None
+        self._iterator: Iterator[Any] = iter(())
 
     def __next__(self) -> Any:
-        batch = next(self._iterator)
-        running = self._running
+        running = self._running or self._begin()
+        loader = self._loader
+        if loader._pass is not running and loader.persistent_workers and loader._pass is not None:
+            msg = "workers that persist serve one pass at a time, but another one has begun since this one"
+            raise RuntimeError(msg)
+        if running.has_failed and loader._reads_in_workers:
+            msg = "a batch of this pass failed in a worker, which gives no more: begin another pass"
+            raise RuntimeError(msg)
+        try:
+            batch = next(self._iterator)
+        except StopIteration:
+            raise
+        except BaseException:
+            running.has_failed = True
+            raise
         running.count += 1
-        if running.count == 1 and not self._loader.num_workers:
+        if running.count == 1 and not loader.num_workers:
             running.bind()
-        self._loader._pass = running
+        running.generation = loader._epochs.generation
+        loader._pass = running
         return batch
+
+    def _begin(self) -> _Pass:
+        loader = self._loader
+        running = _Pass(loader._epochs, loader.num_workers if loader._reads_in_workers else 0)
+        self._iterator = loader._begin()
+        if loader.num_workers:
+            running.bind()
+        loader._pass = self._running = running
+        return running
 
     def __len__(self) -> int:
         return len(self._loader)

@@ -12,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
+from .._base.fork import forks
+
 __all__ = ["in_order"]
 
 J = TypeVar("J")
@@ -28,10 +30,14 @@ def in_order(jobs: Iterator[J], work: Callable[[J], R], *, ahead: int) -> Genera
         for job in jobs:
             yield work(job)
         return
+    made = forks()
     pool = ThreadPoolExecutor(1, thread_name_prefix="tombola-prefetch")
     try:
         pending: deque[Future[R]] = deque(pool.submit(work, job) for job in islice(jobs, ahead))
         while pending:
+            if forks() != made:
+                msg = "a pass must be read by the process that began it, but this one was forked since"
+                raise RuntimeError(msg)
             result = pending.popleft().result()
             pending.extend(pool.submit(work, job) for job in islice(jobs, 1))
             yield result

@@ -17,6 +17,7 @@ O(depth of the stack) a pass.
 
 import sys
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -55,21 +56,33 @@ class HandedOut:
 
     def __init__(self, iterator: Any) -> None:
         counters = vars(iterator)
-        self._before = int(counters["_num_yielded"])
-        self._final: int | None = None
+        self._before = _counts(counters)
+        self._final = self._before
 
         def keep(_: object) -> None:
             nonlocal counters
-            self._final = int(counters["_num_yielded"])
+            self._final = _counts(counters)
             counters = {}
 
         self._iterator = weakref.ref(iterator, keep)
 
     def count(self) -> int:
         """Return the number of batches."""
+        return self._now()[0] - self._before[0]
+
+    def has_failed(self) -> bool:
+        """Tell whether a batch came back as an error, so that it was not handed out."""
+        return self._now()[1] - self._before[1] != self.count()
+
+    def _now(self) -> tuple[int, int]:
         iterator = self._iterator()
-        total = self._final if iterator is None else iterator._num_yielded
-        return int(total or 0) - self._before
+        return self._final if iterator is None else _counts(vars(iterator))
+
+
+def _counts(counters: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many batches torch's iterator has handed out, and how many came back from its workers."""
+    yielded = int(counters["_num_yielded"])
+    return yielded, int(counters.get("_rcvd_idx", yielded))
 
 
 @dataclass(frozen=True)

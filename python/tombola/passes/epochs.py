@@ -19,7 +19,6 @@ Complexity: O(1) a batch; a state costs O(1) once the strategy has its fingerpri
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, SupportsIndex, cast, get_args
 
 from .._base.checks import check_bool, check_choice, check_integer
@@ -27,7 +26,7 @@ from .._base.workers import loader_worker
 from ..plans.plan import Plan
 from ..strategies.base import Strategy
 from .callers import Caller, find_caller, is_asked_by, is_counted
-from .coming import Coming, ComingPass, SharedComing, pass_key
+from .coming import ComingPass, SharedComing, pass_key
 from .dealing import check_dealer, check_enough, check_ranks_are_free, check_whole
 from .position import Position
 from .progress import Progress
@@ -94,6 +93,8 @@ class Epochs:
         self.n = n
         self._window_batches: int = self.options["fetch_factor"] if by_window else 1
         self._ranks = given_ranks(rank, world_size)
+        self._found: tuple[int, int] | None = None
+        """What the process knew that this is a copy from."""
         self._coming: ComingPass = SharedComing() if by_window else ComingPass()
         self.latest: Progress | None = None  # the pass that advanced last
         self.generation = 0
@@ -105,18 +106,18 @@ class Epochs:
         self.steps()  # says at once what does not fit
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what the other process makes anew, and settle a rank that it could not find out."""
+        """Leave out what the other process makes anew, and tell it a rank that it could not find out."""
         ranks = self._known_ranks()
         if ranks is not None:
             ranks = self._dealt(find_caller(self))
-        return {**self.__dict__, "_ranks": ranks, "latest": None, "_plan": None, "_passes": 0}
+        return {**self.__dict__, "_found": ranks, "latest": None, "_plan": None, "_passes": 0}
 
     def ranks(self) -> tuple[int, int]:
         """Return (rank, world size)."""
         return self._known_ranks() or (0, 1)
 
     def _known_ranks(self) -> tuple[int, int] | None:
-        return distributed_ranks() if self._ranks is None else self._ranks
+        return self._ranks or distributed_ranks() or self._found
 
     @property
     def promised_size(self) -> int | None:
@@ -194,8 +195,8 @@ class Epochs:
         if latest.unknown and not is_asked_by("torchdata"):
             msg = (
                 "the state must be asked of whoever knows which batches were handed out, but "
-                f"{latest.unknown} asks this {self.name} ahead: use tombola.DataLoader and its state_dict, "
-                "or count the batches and use state_at"
+                f"{latest.unknown}, so this {self.name} does not: use tombola.DataLoader outside of "
+                "trainers that ask ahead, or count the batches and use state_at"
             )
             raise RuntimeError(msg)
         return self.describe(latest.position())
@@ -215,17 +216,6 @@ class Epochs:
             position = Position(position.epoch + 1)
         with self._coming.change() as coming:
             coming.load(position)
-        self._restart()
-
-    def coming(self) -> Coming:
-        """Return what is known of the coming pass."""
-        return replace(self._coming.read())
-
-    def rewind(self, before: Coming) -> None:
-        """Go back to what was known before a pass of which nothing was handed out after all."""
-        with self._coming.change() as coming:
-            coming.start, coming.is_loaded, coming.offset = before.start, before.is_loaded, before.offset
-            coming.by_workers = before.by_workers
         self._restart()
 
     def describe(self, position: Position) -> dict[str, Any]:
@@ -256,7 +246,7 @@ class Epochs:
         if worker is not None:
             self._passes += 1
             with self._coming.change() as coming:
-                position = coming.join(pass_key(worker, self._passes), number, start)
+                position = coming.join(pass_key(worker, self._passes), start)
         else:
             position = self.start if start is None else start
         plan = self.plan(position.epoch)
@@ -270,7 +260,8 @@ class Epochs:
         return (
             Progress(
                 start=position,
-                readers=world_size * workers,
+                world_size=world_size,
+                workers=workers,
                 total=len(share),
                 generation=self.generation,
                 is_worker=worker is not None,
@@ -303,6 +294,10 @@ class Epochs:
             with self._coming.change() as coming:
                 coming.begin(start)
                 coming.by_workers = True
+
+    def mark(self) -> None:
+        """Note in a worker process that it hands on a batch, whatever was set since its pass began."""
+        self._coming.mark()
 
     def _restart(self) -> None:
         self.latest = None

@@ -44,6 +44,8 @@ class PassIterator(Iterator[T], Generic[T]):
                 self._epochs.latest = progress
                 if progress.steps == 1:
                     self._epochs.begun(progress)
+                if progress.is_worker:
+                    self._epochs.mark()
                 if progress.steps == progress.total:
                     self.close()
                 return batch

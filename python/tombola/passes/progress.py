@@ -9,12 +9,20 @@ __all__ = ["Progress"]
 class Progress:
     """How far one pass is. Light, so that holding it keeps neither rows nor threads of its iterator alive."""
 
-    __slots__ = ("_caller", "generation", "is_worker", "readers", "start", "steps", "total")
+    __slots__ = ("_caller", "generation", "is_worker", "start", "steps", "total", "workers", "world_size")
 
     def __init__(
-        self, *, start: Position, readers: int, total: int, generation: int, is_worker: bool, caller: Caller
+        self,
+        *,
+        start: Position,
+        world_size: int,
+        workers: int,
+        total: int,
+        generation: int,
+        is_worker: bool,
+        caller: Caller,
     ) -> None:
-        self.start, self.readers, self.total = start, readers, total
+        self.start, self.world_size, self.workers, self.total = start, world_size, workers, total
         self.generation, self.is_worker = generation, is_worker
         self.steps = 0
         """Batches that were asked for."""
@@ -22,8 +30,11 @@ class Progress:
 
     @property
     def unknown(self) -> str:
-        """Who asks ahead without a count that could be told."""
-        return self._caller.unknown
+        """Why it cannot be known what was handed out; empty if it can."""
+        if self._caller.unknown:
+            return f"{self._caller.unknown} asks ahead"
+        ahead = self._caller.handed_out
+        return "a batch failed in a worker process" if ahead is not None and ahead.has_failed() else ""
 
     @property
     def _handed_out(self) -> HandedOut | None:
@@ -37,11 +48,14 @@ class Progress:
         """Return what is consumed; the start of the next epoch, if that is all of this one."""
         if self.is_complete():
             return Position(self.start.epoch + 1)
-        return self.start.advanced(self.readers, self._consumed())
+        return self._advanced(self._consumed())
 
     def asked(self) -> Position:
         """Return what was asked for, a point of this pass even at its end."""
-        return self.start.advanced(self.readers, self.steps)
+        return self._advanced(self.steps)
+
+    def _advanced(self, steps: int) -> Position:
+        return self.start.advanced(self.world_size, steps, workers=self.workers)
 
     def _consumed(self) -> int:
         ahead = self._handed_out

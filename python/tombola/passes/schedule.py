@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from .._base.checks import check_choice, check_integer
-from .position import Position, Span
+from .position import Position, Taken
 
 __all__ = ["Even", "Schedule", "Share"]
 
@@ -29,7 +29,7 @@ Even = Literal["drop", "pad", "none"]
 """What ranks do with the last step of an epoch if it has fewer batches than ranks."""
 
 
-class _State(NamedTuple):
+class _Left(NamedTuple):
     """What is left of an epoch: ranges of batches in order, then every window from `window` on."""
 
     carry: tuple[range, ...]
@@ -109,69 +109,69 @@ class Schedule:
         check_integer("worker", worker, limit=workers)
         readers = world_size * workers
         state = self._after(position)
-        taken = more = 0
-        if position.spans and position.spans[-1][0] == readers:
+        latest = Taken(*position.spans[-1]) if position.spans else Taken(0, 0)
+        done = 0
+        if (latest.world_size, latest.workers) == (world_size, workers):
             # The same readers go on: their groups are those of the undisturbed run. The worker whose turn it
             # is comes first.
-            _, taken, more = _numbers(position.spans[-1])
             state = self._after(Position(position.epoch, position.spans[:-1]))
-        worker = (worker + more // world_size) % workers
+            worker = (worker + latest.more) % workers
+            done = latest.steps + (worker < latest.more)
         reader = worker * world_size + rank
-        taken += reader < more
         steps, over = divmod(self._left(state), readers)
         whole = over // world_size * world_size
         last = {"drop": whole, "none": over, "pad": whole + world_size if over > whole else over}[even]
-        return Share(self, state, readers, reader, taken, steps + (reader < last))
+        return Share(self, state, readers, reader, done, steps + (reader < last))
 
-    def _after(self, position: Position) -> _State:
-        state = _State((), 0)
+    def _after(self, position: Position) -> _Left:
+        state = _Left((), 0)
         for span in position.spans:
-            world_size, steps, more = _numbers(span)
-            left = self._left(state)
-            if steps * world_size + more >= left + world_size:
+            world_size, steps, workers, more = Taken(*span)
+            left, batches = self._left(state), steps * workers + more
+            if batches * world_size >= left + world_size * workers:
                 message = (
-                    f"the position holds {steps} steps of world size {world_size} where an epoch of "
+                    f"the position holds {batches} steps of world size {world_size} where an epoch of "
                     f"{self.n_batches} batches has {-(-left // world_size)} left"
                 )
                 raise ValueError(message)
-            state = self._advance(state, world_size, steps, more)
+            state = self._advance(state, world_size * workers, steps, more * world_size)
         return state
 
-    def _advance(self, state: _State, world_size: int, steps: int, more: int) -> _State:
-        """Return the state after `steps` steps of `world_size` ranks: the three phases, in closed form.
+    def _advance(self, state: _Left, readers: int, steps: int, more: int) -> _Left:
+        """Return the state after `steps` steps of so many readers: the three phases, in closed form.
 
-        The first `more` ranks have taken one batch more.
+        The first `more` readers have taken one batch more.
         """
         size = self.window_batches
         carried = _total(state.carry)
-        if steps < carried // world_size or (steps == carried // world_size and not more):
-            return _State(_without(state.carry, steps * world_size + more), state.window)
-        steps -= carried // world_size
-        tail = _without(state.carry, carried // world_size * world_size)
-        groups = self._groups(state, world_size)
+        if steps < carried // readers or (steps == carried // readers and not more):
+            return _Left(_without(state.carry, steps * readers + more), state.window)
+        steps -= carried // readers
+        tail = _without(state.carry, carried // readers * readers)
+        groups = self._groups(state, readers)
         if steps < groups * size:
             done, into = divmod(steps, size)
-            window = state.window + done * world_size
+            window = state.window + done * readers
             if not into and not more:
-                return _State(tail, window)
+                return _Left(tail, window)
             broken = (
-                range((window + rank) * size + into + (rank < more), (window + rank + 1) * size)
-                for rank in range(world_size)
+                range((window + reader) * size + into + (reader < more), (window + reader + 1) * size)
+                for reader in range(readers)
             )
-            return _State((*tail, *filter(None, broken)), window + world_size)
-        consumed = (steps - groups * size) * world_size + more
-        window = state.window + groups * world_size
+            return _Left((*tail, *filter(None, broken)), window + readers)
+        consumed = (steps - groups * size) * readers + more
+        window = state.window + groups * readers
         if consumed <= _total(tail):
-            return _State(_without(tail, consumed), window)
+            return _Left(_without(tail, consumed), window)
         batch = min(window * size + consumed - _total(tail), self.n_batches)
         window = -(-batch // size)
         touched = range(batch, min(window * size, self.n_batches))
-        return _State((touched,) if touched else (), window)
+        return _Left((touched,) if touched else (), window)
 
-    def _groups(self, state: _State, world_size: int) -> int:
+    def _groups(self, state: _Left, world_size: int) -> int:
         return max(self.n_batches // self.window_batches - state.window, 0) // world_size
 
-    def _left(self, state: _State) -> int:
+    def _left(self, state: _Left) -> int:
         return _total(state.carry) + max(self.n_batches - state.window * self.window_batches, 0)
 
 
@@ -194,7 +194,7 @@ class Share:
     )
 
     def __init__(
-        self, schedule: Schedule, state: _State, world_size: int, rank: int, start: int, stop: int
+        self, schedule: Schedule, state: _Left, world_size: int, rank: int, start: int, stop: int
     ) -> None:
         carried = _total(state.carry) // world_size * world_size
         groups = schedule._groups(state, world_size)
@@ -251,10 +251,6 @@ class Share:
         for group in range(start // size, self._group_steps // size):
             window = first + group * world_size
             yield range(window * size + max(start - group * size, 0), (window + 1) * size)
-
-
-def _numbers(span: Span) -> tuple[int, int, int]:
-    return span if len(span) == 3 else (*span, 0)
 
 
 def _strided(parts: Iterable[range], first: int, stride: int, start: int, stop: int) -> Iterator[range]:
