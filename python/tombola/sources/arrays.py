@@ -89,7 +89,7 @@ class ArraySource:
         return f"ArraySource({type(self._array).__name__}, {len(self):,} rows, columns {list(self._obs)})"
 
     @property
-    def obs(self) -> Mapping[str, npt.NDArray[Any] | Categorical]:
+    def obs(self) -> Mapping[str, Any]:
         """The columns by name."""
         return MappingProxyType(self._obs)
 

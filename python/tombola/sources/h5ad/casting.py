@@ -21,7 +21,7 @@ def may_change(stored: np.dtype[Any], asked: np.dtype[Any]) -> bool:
     if stored == asked or np.can_cast(stored, asked, "safe"):
         return False
     if asked.kind == "f" and stored.kind in "biu":
-        return bool(np.iinfo(stored).max > np.finfo(asked).max) if stored.kind in "iu" else False
+        return stored.kind in "iu" and np.iinfo(stored).max > float(np.finfo(asked).max)
     return True
 
 

@@ -183,8 +183,11 @@ class PartOfObs(ObsTable):
         return ObsColumn(unite_numbers(name, parts).astype(meaning.values.dtype, copy=False))
 
 
-class ObsView(Mapping[str, Given]):
-    """Columns of obs by name: categories or numbers, one a row."""
+class ObsView(Mapping[str, Any]):
+    """Columns of obs by name, one entry a row: arrays of numbers, or categoricals.
+
+    To type checkers they are anything: which of the two a column is, its file says.
+    """
 
     def __init__(self, table: ObsTable) -> None:
         self._table = table

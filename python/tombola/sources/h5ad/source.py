@@ -24,7 +24,7 @@ from .describe import describe_file, describe_table
 from .files import OpenFiles
 from .layout import FileLayout, read_layout
 from .matrices import check_x
-from .obs_table import CategoriesView, Given, ObsOptions, ObsTable, ObsView
+from .obs_table import CategoriesView, ObsOptions, ObsTable, ObsView
 from .selection import file_numbers
 from .sparse import CsrMatrix
 
@@ -115,7 +115,7 @@ class H5adSource:
         x: str = "X",
         obs: str | Sequence[str] = (),
         x_format: Literal["dense", "csr"] = "dense",
-        dtype: npt.DTypeLike = "float32",
+        dtype: Any = "float32",
         join: Literal["exact", "inner", "outer"] = "exact",
         vars: Sequence[str] | None = None,
         obs_join: Literal["inner", "outer"] | None = None,
@@ -211,7 +211,7 @@ class H5adSource:
         return part
 
     @property
-    def obs(self) -> Mapping[str, Given]:
+    def obs(self) -> Mapping[str, Any]:
         """Every column of obs by name, read when it is asked for."""
         return ObsView(self._table)
 
