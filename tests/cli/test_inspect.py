@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,3 +55,57 @@ def test_bad_input_is_one_line(tmp_path: Path, plate: Path) -> None:
         assert result.exit_code == 2
         assert expected in result.stderr
         assert result.stderr.count("\n") == 1
+
+
+def inspect(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["inspect", *map(str, arguments)], terminal_width=200)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_matrix_by_columns(tmp_path: Path) -> None:
+    x = sp.random(20, 5, density=0.3, format="csc", dtype=np.float32, random_state=1)
+    anndata.AnnData(x).write_h5ad(tmp_path / "csc.h5ad", compression="gzip")
+    text = inspect(tmp_path / "csc.h5ad")
+    assert "csc float32" in text
+    assert "values\n" in text[text.index("chunks:") :]
+
+
+def test_one_odd_column_is_named_and_the_rest_shown(tmp_path: Path) -> None:
+    odd = pd.array([2**60 + 1, None, 3, 4], dtype="Int64")
+    obs = pd.DataFrame({"ok": pd.Categorical(list("aabb")), "odd": odd}, index=list("wxyz"))
+    anndata.AnnData(np.ones((4, 1), np.float32), obs=obs).write_h5ad(tmp_path / "odd.h5ad")
+    text = inspect(tmp_path / "odd.h5ad")
+    for part in ("a 2, b 2", "odd", "unreadable", "block size"):
+        assert part in text
+
+
+def test_a_file_without_x(tmp_path: Path) -> None:
+    obs = pd.DataFrame({"q": [1, 2]}, index=["a", "b"])
+    ones = np.ones((2, 1), dtype=np.float32)
+    data = anndata.AnnData(None, obs=obs, var=pd.DataFrame(index=["g"]), layers={"counts": ones})
+    data.obsm["pca"] = np.ones((2, 3))
+    data.write_h5ad(tmp_path / "layers.h5ad")
+    text = inspect(tmp_path / "layers.h5ad")
+    for part in ("layers/counts; others: obsm/pca", "2 rows x 1 columns", "1 to 2", "block size"):
+        assert part in text
+    anndata.AnnData(obs=obs).write_h5ad(tmp_path / "none.h5ad")
+    text = inspect(tmp_path / "none.h5ad")
+    for part in ("2 rows; no matrix that can be read", "1 to 2"):
+        assert part in text
+    assert "block size" not in text
+
+
+def test_mudata(tmp_path: Path, plate: Path) -> None:
+    with h5py.File(tmp_path / "two.h5mu", "w") as file, h5py.File(plate) as source:
+        file.attrs["encoding-type"] = "MuData"
+        for name in ("rna", "adt"):
+            source.copy("/", file, f"mod/{name}")
+    text = inspect(tmp_path / "two.h5mu")
+    for part in (
+        "MuData, modalities adt, rna",
+        "mod/adt/X, mod/rna/X",
+        "mod/rna/X; others: mod/adt/X",
+        "a 150",
+    ):
+        assert part in text

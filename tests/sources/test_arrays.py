@@ -120,7 +120,7 @@ def test_columns() -> None:
 )
 def test_missing_text_has_no_category(column: Any) -> None:
     source = ArraySource(VALUES[:3], text=column)
-    assert source.obs["text"].tolist() == [1, -1, 0]
+    assert source.obs["text"].codes.tolist() == [1, -1, 0]
     assert source.categories["text"].tolist() == ["a", "b"]
 
 

@@ -12,6 +12,9 @@ from tombola import H5adSource
 from tombola._base.checks import check_integer
 from tombola._base.console import say, stdout_console
 from tombola.experiments.suggestion import mean_run, suggest
+from tombola.labels.categorical import Categorical
+from tombola.sources.h5ad.describe import describe_contents
+from tombola.sources.h5ad.layout import Contents, read_contents
 
 __all__ = ["inspect_files"]
 
@@ -37,13 +40,25 @@ def inspect_files(paths: Sequence[Path], *, batch_size: int = 64) -> None:
     files: list[Mapping[str, Any]] = []
     longest_runs: dict[str, float] = {}
     for path in paths:
-        source = H5adSource(path)
-        description = source.describe()
-        files += description["files"]
-        runs = {name: mean_run(source.obs[name]) for name in source.categories}
-        for name, run in runs.items():
-            longest_runs[name] = max(run, longest_runs.get(name, 0.0))
-        _print_file(console, path, description, runs)
+        contents = read_contents(path)
+        names = contents.matrices
+        shown = [name for name in names if name.endswith("/X")] if contents.modalities else names[:1]
+        if contents.modalities:
+            kind = f"MuData, modalities {', '.join(contents.modalities)}"
+            _print_heading(console, path, [("format", kind), ("matrices", ", ".join(names) or "none")])
+        elif not shown:
+            _print_contents(console, path, contents)
+        for x in shown:
+            source = H5adSource(path, x=x)
+            description = source.describe()
+            files += description["files"]
+            columns = {name: source.obs[name] for name in source.categories}
+            runs = {n: mean_run(c.codes) for n, c in columns.items() if isinstance(c, Categorical)}
+            for name, run in runs.items():
+                longest_runs[name] = max(run, longest_runs.get(name, 0.0))
+            _print_file(console, path, description, runs, names)
+    if not files:
+        return
     together = {"n_obs": sum(file["n_obs"] for file in files), "files": files}
     suggestion = suggest(together, longest_runs, batch_size=batch_size)
     console.print(f"suggested for batches of {batch_size}", style="bold")
@@ -56,12 +71,33 @@ def inspect_files(paths: Sequence[Path], *, batch_size: int = 64) -> None:
     )
 
 
-def _print_file(
-    console: Console, path: Path, description: Mapping[str, Any], runs: Mapping[str, float]
-) -> None:
+def _print_heading(console: Console, path: Path, facts: Sequence[tuple[str, str]]) -> None:
     console.print(str(path), style="bold", soft_wrap=True, markup=False)
+    say(console, (f"  {name + ':':<13} {value}" for name, value in facts))
+
+
+def _print_contents(console: Console, path: Path, contents: Contents) -> None:
+    """Print a file without a matrix that can be read."""
+    assert contents.obs is not None
+    rows = f"{contents.obs.n_obs:,} rows; no matrix that can be read"
+    _print_heading(console, path, [("shape", rows), ("written by", contents.obs.written_by)])
+    console.print(_obs_table(describe_contents(contents), {}))
+    console.print()
+
+
+def _print_file(
+    console: Console,
+    path: Path,
+    description: Mapping[str, Any],
+    runs: Mapping[str, float],
+    matrices: Sequence[str],
+) -> None:
     (file,) = description["files"]
-    say(console, (f"  {name + ':':<13} {value}" for name, value in _facts(file)))
+    facts = _facts(file)
+    if list(matrices) != ["X"]:
+        others = ", ".join(name for name in matrices if name != description["x"]) or "none"
+        facts = [("matrix", f"{description['x']}; others: {others}"), *facts]
+    _print_heading(console, path, facts)
     console.print(_obs_table(description["obs"], runs))
     console.print()
 
@@ -70,7 +106,9 @@ def _facts(file: Mapping[str, Any]) -> list[tuple[str, str]]:
     chunks = "none, values lie in one piece"
     if file["chunks"] is not None:
         shape = " x ".join(f"{size:,}" for size in file["chunks"])
-        chunks = f"{shape} values, about {file['chunk_rows']:,.1f} rows"
+        chunks = f"{shape} values"
+        if file["chunk_rows"] is not None:  # of a matrix stored by columns, chunks hold no rows
+            chunks += f", about {file['chunk_rows']:,.1f} rows"
     filters = [file["compression"] or "none", *(["shuffle filter"] if file["shuffle"] else [])]
     return [
         ("shape", f"{file['n_obs']:,} rows x {file['n_vars']:,} columns"),
@@ -91,12 +129,15 @@ def _obs_table(obs: Mapping[str, Mapping[str, Any]], runs: Mapping[str, float]) 
     for name, column in obs.items():
         classes = f"{column['n_classes']:,}" if "n_classes" in column else ""
         run = f"{runs[name]:,.1f}" if name in runs else ""
-        cells = (name, column["kind"], classes, f"{column['missing']:,}", run, _values(column))
+        missing = f"{column['missing']:,}" if "missing" in column else ""
+        cells = (name, column["kind"], classes, missing, run, _values(column))
         table.add_row(*map(escape, cells))
     return table
 
 
 def _values(column: Mapping[str, Any]) -> str:
+    if "error" in column:
+        return str(column["error"])
     if "counts" not in column:
         return "" if column["min"] is None else f"{column['min']:g} to {column['max']:g}"
     listed = [f"{name} {count:,}" for name, count in list(column["counts"].items())[:LISTED_CLASSES]]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tombola import H5adSource
 from tombola._base.types import IndexArray
+from tombola.labels.categorical import Categorical
 
 __all__ = ["Label", "label_of"]
 
@@ -46,21 +47,26 @@ def label_of(source: H5adSource, name: str) -> Label:
     KeyError
         If it is not there.
     """
-    values = source.obs[name]
-    if name in source.categories:
-        return Label(name, tuple(map(str, source.categories[name])), values)
-    return _label_of_numbers(name, values)
+    column = source.obs[name]
+    if isinstance(column, Categorical):
+        return Label(name, tuple(map(str, column.categories)), column.codes.astype(np.int64))
+    return _label_of_numbers(name, column)
 
 
 def _label_of_numbers(name: str, values: npt.NDArray[Any]) -> Label:
+    is_there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=bool)
+    if values.dtype.kind == "f" and not is_there.all() and (values[is_there] % 1 == 0).all():
+        values = np.where(is_there, values, 0).astype(np.int64)  # integers, some of them missing
     if values.dtype.kind not in "biu":
         msg = f"label column {name!r} must hold categories, text or integers, but holds {values.dtype}"
         raise ValueError(msg)
-    numbers, codes = np.unique(values, return_inverse=True)
+    numbers, places = np.unique(values[is_there], return_inverse=True)
+    codes = np.full(len(values), -1, dtype=np.int64)
+    codes[is_there] = places
     if len(numbers) > MAX_NUMBER_CLASSES:
         msg = (
             f"label column {name!r} must hold at most {MAX_NUMBER_CLASSES} distinct integers, "
             f"but holds {len(numbers)}: it looks like a measurement"
         )
         raise ValueError(msg)
-    return Label(name, tuple(map(str, numbers.tolist())), codes.astype(np.int64, copy=False))
+    return Label(name, tuple(map(str, numbers.tolist())), codes)

@@ -9,7 +9,7 @@ its objects are known by what they offer. O(n), in chunks where objects are walk
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,18 +19,31 @@ from .._base.types import CodeArray, IndexArray
 
 __all__ = [
     "EXPECTED",
+    "MISSING",
     "MISSING_TYPES",
+    "BoolArray",
+    "Missing",
     "categorical",
     "code_type",
+    "column_name",
     "compact_codes",
     "first_row",
     "in_chunks",
     "is_missing",
     "number_objects",
     "number_sorted",
+    "refuse_all_missing",
     "refuse_missing",
     "sorted_order",
+    "whole_numbers",
 ]
+
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+Missing: TypeAlias = Literal["error", "drop"]
+"""What becomes of rows that miss a label or a key: an error, or they are left out."""
+
+MISSING: tuple[Missing, ...] = ("error", "drop")
 
 EXPECTED = "integers, strings or objects that hash"
 """What keys are, in messages."""
@@ -39,6 +52,7 @@ MISSING_TYPES = ("NoneType", "NAType", "NaTType")
 """Types of the objects that stand for a missing value, by name: pandas may not be there."""
 
 _CHUNK = 2**17
+_EXACT = 2**53
 
 
 def categorical(values: Any) -> tuple[CodeArray, Any] | None:
@@ -50,6 +64,12 @@ def categorical(values: Any) -> tuple[CodeArray, Any] | None:
     if not (hasattr(found, "categories") and hasattr(found, "codes")):
         return None
     return borrowable(np.asarray(found.codes)), found.categories
+
+
+def column_name(values: Any) -> str:
+    """Return the name of a column that has one, as those of pandas and of sources do; else the empty text."""
+    name = getattr(values, "name", None)
+    return name if isinstance(name, str) else ""
 
 
 def number_objects(
@@ -135,11 +155,38 @@ def in_chunks(values: npt.NDArray[Any] | Sequence[Any]) -> Iterator[tuple[int, S
         yield start, part.tolist() if isinstance(part, np.ndarray) else part
 
 
-def refuse_missing(name: str, row: int, group: str) -> NoReturn:
-    """Raise the error for a missing key or label."""
+def refuse_missing(name: str, missing: BoolArray, group: str, column: str = "") -> NoReturn:
+    """Raise the error for missing keys or labels; it names the first row, their number and their column."""
     cure = f"drop such rows or give them a {group} of their own"
-    msg = f"{name} must not be missing, but {name}[{row}] is: {cure}"
+    msg = f"{name} must not be missing, but {name}[{first_row(missing)}] is: {cure}"
+    if column:
+        count = f"{np.count_nonzero(missing):,} of {len(missing):,} rows of {column!r} are missing"
+        msg += f'; {count}, missing="drop" leaves them out'
     raise ValueError(msg)
+
+
+def refuse_all_missing(name: str, n: int, column: str = "") -> NoReturn:
+    """Raise the error for keys or labels of which none is there."""
+    of = f" of {column!r}" if column else ""
+    msg = f'{name} must not all be missing, but all {n:,} rows{of} are: missing="drop" leaves none'
+    raise ValueError(msg)
+
+
+def whole_numbers(name: str, values: npt.NDArray[Any], missing: BoolArray) -> IndexArray:
+    """Return floats as the integers that they are, as pandas keeps integers with gaps; 0 where missing.
+
+    Raises
+    ------
+    TypeError
+        If one that is there is no whole number, or lies beyond 2**53, where floats no longer are exact.
+    """
+    there = np.where(missing, 0.0, values.astype(np.float64))
+    wrong = ~(np.abs(there) <= _EXACT) | (there != np.floor(there))
+    if wrong.any():
+        row = first_row(wrong)
+        msg = f"{name} must be {EXPECTED}, but {name}[{row}] = {values[row]}"
+        raise TypeError(msg)
+    return there.astype(np.int64)
 
 
 def is_missing(label: object) -> bool:

@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._base.checks import borrowable, check_bool, check_number, check_one_dimensional, refuse_masked
+from .._base.checks import (
+    borrowable,
+    check_bool,
+    check_choice,
+    check_number,
+    check_one_dimensional,
+    refuse_masked,
+)
 from .._base.types import FloatArray, IndexArray, WeightArray
 from .classes import factorise, label_columns
+from .numbering import MISSING, Missing
 
 __all__ = ["class_weights", "compute_balanced_weights", "weight_array"]
 
@@ -19,7 +27,7 @@ _EXACT = 2**53  # float64 holds all integers up to here
 
 
 def compute_balanced_weights(
-    *labels: Any, min_count_baseline: float = 1000, normalize: bool = True
+    *labels: Any, min_count_baseline: float = 1000, normalize: bool = True, missing: Missing = "error"
 ) -> FloatArray:
     """Return one weight a row that makes classes equally frequent, rare ones up to a limit.
 
@@ -32,7 +40,10 @@ def compute_balanced_weights(
     min_count_baseline : number
         Added to each count, so that classes much rarer than this are not blown up. 0 balances exactly.
     normalize : bool
-        Scale the weights to the sum n.
+        Scale the weights to the sum n, the number of rows that have a label.
+    missing : {"error", "drop"}
+        Whether a missing label is refused, or its row gets the weight 0; the others then have the weights
+        that they would have without it.
 
     Returns
     -------
@@ -56,12 +67,15 @@ def compute_balanced_weights(
         msg = "compute_balanced_weights needs at least one array of labels"
         raise TypeError(msg)
     check_bool("normalize", normalize)
+    check_choice("missing", missing, MISSING)
     classes = factorise(
-        labels[0] if len(labels) == 1 else [c for label in labels for c in label_columns(label)]
+        labels[0] if len(labels) == 1 else [c for label in labels for c in label_columns(label)],
+        missing=missing,
     )
-    weights = class_weights(classes.counts, min_count_baseline)
+    counts = classes.class_counts
+    weights = class_weights(counts, min_count_baseline)
     if normalize:
-        weights *= len(classes) / float(weights @ classes.counts)
+        weights *= int(counts.sum()) / float(weights @ counts)
     return weights[classes.codes]
 
 
@@ -74,8 +88,10 @@ def class_weights(counts: IndexArray, min_count_baseline: float) -> FloatArray:
     return weights
 
 
-def weight_array(name: str, values: npt.ArrayLike) -> WeightArray:
+def weight_array(name: str, values: npt.ArrayLike, *, missing: Missing = "error") -> WeightArray:
     """Return weights as a C-contiguous, aligned float32 or float64 array; one that is so is borrowed.
+
+    With ``missing="drop"`` NaN becomes 0, in a copy.
 
     Raises
     ------
@@ -89,7 +105,8 @@ def weight_array(name: str, values: npt.ArrayLike) -> WeightArray:
     check_one_dimensional(name, array)
     kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
     if kind == "f" and bits <= 64:
-        return _as_floats(array, double=bits == 64)
+        is_gap = np.isnan(array) if missing == "drop" else np.zeros(0, dtype=np.bool_)
+        return _as_floats(np.where(is_gap, 0, array) if is_gap.any() else array, double=bits == 64)
     if kind in "biu":
         if bits == 64 and array.size and max(-int(array.min()), int(array.max())) > _EXACT:
             msg = f"{name} must be floats or integers up to 2**53, but {array.dtype} holds larger ones"

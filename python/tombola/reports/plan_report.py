@@ -34,7 +34,8 @@ class PlanReport(Report):
     what reading costs) and ``rows_per_run``; ``rows_shared_with_next_epoch`` (by batch 0 and the next epoch's
     batch 0); for weighted draws ``largest_count_deviation`` (of a row, drawn against expected times); and
     with labels ``classes``: a dict of ``n_classes``, classes and entropy in bits of a batch, and shares drawn
-    and expected. Entries that cannot be told are left out.
+    and expected, by name; where labels are missing ``missing``, the share drawn of rows without one, which
+    are no class. Entries that cannot be told are left out.
 
     For series: ``series``, ``series_per_batch_min`` and ``..._mean`` (different ones),
     ``batches_over_per_series`` (that hold more rows of a series than ``per_series``),
@@ -225,8 +226,11 @@ def _class_entries(plan: Plan, sample: Sample, choice: Choice, classes: Classes)
         raise ValueError(msg)
     drawn_codes = codes[choice.positions(sample.rows) if on_subset else sample.rows]
     drawn = np.bincount(drawn_codes, minlength=n_codes) / max(1, len(drawn_codes))
-    entries: dict[str, Any] = {"n_classes": classes.n_classes, **_diversity(sample, drawn_codes, n_codes)}
-    present = np.flatnonzero(classes.counts)
+    entries: dict[str, Any] = {"n_classes": classes.n_classes}
+    if classes.has_missing:
+        entries["missing"] = float(drawn[-1])
+    entries |= _diversity(sample, drawn_codes, n_codes, classes.has_missing)
+    present = np.flatnonzero(classes.class_counts)
     expected = _expected_shares(choice, codes if on_subset or indices is None else codes[indices], n_codes)
     if expected is not None:
         deviation = np.abs(drawn - expected)
@@ -253,15 +257,19 @@ def _expected_shares(
     return mass / mass.sum() if len(codes) else None
 
 
-def _diversity(sample: Sample, codes: npt.NDArray[np.integer[Any]], n_codes: int) -> dict[str, float]:
+def _diversity(
+    sample: Sample, codes: npt.NDArray[np.integer[Any]], n_codes: int, has_missing: bool
+) -> dict[str, float]:
     """Return how many classes a batch holds, and the mean entropy of its class shares."""
     n_batches = len(sample.sizes)
     if n_batches == 0:
         return {}
     keys = np.repeat(np.arange(n_batches) * n_codes, sample.sizes) + codes
+    if has_missing:
+        keys = keys[codes != n_codes - 1]
     distinct, counts = np.unique(keys, return_counts=True)
     batch = distinct // n_codes
-    shares = counts / sample.sizes[batch]
+    shares = counts / np.bincount(batch, weights=counts, minlength=n_batches)[batch]
     entropy = np.bincount(batch, weights=shares * -np.log2(shares), minlength=n_batches)
     per_batch = np.bincount(batch, minlength=n_batches)
     return {

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.types import IndexArray
-from ..labels.numbering import categorical, is_missing, number_sorted
+from ..labels.categorical import Categorical
+from ..labels.numbering import categorical, code_type, is_missing, number_sorted
 from .base import CsrRows
 from .csr_rows import sort_rows
 from .rows import check_rows
@@ -29,14 +30,14 @@ class ArraySource:
         else with a length that an array of integers indexes. It is given as "X".
     **columns
         Further columns, each as long as `array`: numbers of any shape a row, text, or pandas categoricals.
-        Text and categoricals are given as int64 codes into `categories[name]`, -1 where missing.
+        Text and categoricals are read as int64 codes into `categories[name]`, -1 where missing.
 
     Attributes
     ----------
     obs : mapping
-        The columns by name.
+        The columns by name: numbers, or a `Categorical`.
     categories : mapping
-        Categories of the columns that hold codes.
+        Categories of the columns that have some.
     x_format : {"dense", "csr"}
         "csr" for a SciPy CSR matrix.
 
@@ -63,23 +64,19 @@ class ArraySource:
     def __init__(self, array: Any, /, **columns: Any) -> None:
         self._array = _adopt(array)
         self.x_format = "csr" if isinstance(self._array, CsrRows) else "dense"
-        obs: dict[str, npt.NDArray[Any]] = {}
-        categories: dict[str, npt.NDArray[Any]] = {}
+        obs: dict[str, npt.NDArray[Any] | Categorical] = {}
         for name, column in columns.items():
             if name in RESERVED:
                 msg = f"a column cannot be called {name!r}: a batch has its own {name!r}"
                 raise ValueError(msg)
-            obs[name], found = _column(name, column)
+            obs[name] = _column(name, column)
             if len(obs[name]) != len(self):
                 msg = (
                     f"column {name!r} must have {len(self):,} rows as the array has, but has "
                     f"{len(obs[name]):,}"
                 )
                 raise ValueError(msg)
-            if found is not None:
-                categories[name] = found
         self._obs = obs
-        self._categories = categories
         first = self._read_array(np.arange(min(len(self), 1), dtype=np.int64))
         if isinstance(first, np.ndarray) and first.dtype.kind not in "biufc":
             msg = f"the array must hold numbers, but has dtype {first.dtype}"
@@ -92,14 +89,15 @@ class ArraySource:
         return f"ArraySource({type(self._array).__name__}, {len(self):,} rows, columns {list(self._obs)})"
 
     @property
-    def obs(self) -> Mapping[str, npt.NDArray[Any]]:
+    def obs(self) -> Mapping[str, Any]:
         """The columns by name."""
         return MappingProxyType(self._obs)
 
     @property
     def categories(self) -> Mapping[str, npt.NDArray[Any]]:
-        """Categories of the columns that hold codes."""
-        return MappingProxyType(self._categories)
+        """Categories of the columns that have some."""
+        columns = self._obs.items()
+        return MappingProxyType({n: c.categories for n, c in columns if isinstance(c, Categorical)})
 
     def read(self, rows: IndexArray) -> dict[str, Any]:
         """Read the rows of one window.
@@ -123,7 +121,13 @@ class ArraySource:
             If rows are not strictly increasing, or the array gives another number of rows than asked for.
         """
         rows = check_rows(rows, len(self))
-        return {"X": self._read_array(rows), **{name: column[rows] for name, column in self._obs.items()}}
+        batch = {"X": self._read_array(rows)}
+        for name, column in self._obs.items():
+            if isinstance(column, Categorical):
+                batch[name] = column.codes[rows].astype(np.int64)
+            else:
+                batch[name] = column[rows]
+        return batch
 
     def _read_array(self, rows: IndexArray) -> Any:
         array = self._array
@@ -154,6 +158,12 @@ def _is_tensor(array: Any) -> bool:
 
 
 def _adopt(array: Any) -> Any:
+    if all(hasattr(array, name) for name in ("obs", "var", "obs_names", "X")):
+        msg = (
+            "the array must give rows as arrays, but AnnData gives AnnData: pass its X, and columns by name, "
+            "ArraySource(adata.X, drug=adata.obs['drug'])"
+        )
+        raise TypeError(msg)
     if hasattr(array, "tocsr"):
         if getattr(array, "format", None) != "csr":
             kind = type(array).__name__
@@ -175,22 +185,24 @@ def _adopt_csr(matrix: Any) -> CsrRows:
     return CsrRows(data, indices, indptr, (int(matrix.shape[0]), int(matrix.shape[1])))
 
 
-def _column(name: str, column: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
+def _column(name: str, column: Any) -> npt.NDArray[Any] | Categorical:
     if (found := categorical(column)) is not None:
-        codes, categories = found[0].astype(np.int64), np.asarray(found[1])
-        return codes, categories.astype(np.str_) if categories.dtype.kind in "OU" else categories
+        categories = np.asarray(found[1])
+        texts = categories.astype(np.str_) if categories.dtype.kind in "OU" else categories
+        return Categorical(found[0], texts, name)
     array = np.asarray(column)
     if array.ndim == 0:
         msg = f"column {name!r} must have one entry a row, but is {column!r}"
         raise ValueError(msg)
     if array.dtype.kind in "biufc":
-        return array, None
+        return array
     if isinstance(column, list | tuple):
         array = np.asarray(column, dtype=object)  # else a NaN among text would be the text "nan"
     if array.ndim == 1 and array.dtype.kind in "OUT":
-        texts = array.tolist()
-        missing = np.array([not isinstance(text, str) for text in texts], dtype=np.bool_)
+        entries = array.tolist()
+        missing = np.array([not isinstance(entry, str) for entry in entries], dtype=np.bool_)
         if all(map(is_missing, array[missing].tolist())):
-            return number_sorted(texts, missing)
+            codes, names = number_sorted(entries, missing)
+            return Categorical(codes.astype(code_type(len(names))), names, name)
     msg = f"column {name!r} must hold numbers, text or categories, but has dtype {array.dtype}"
     raise TypeError(msg)

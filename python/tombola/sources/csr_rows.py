@@ -28,7 +28,14 @@ def sort_rows(data: npt.NDArray[Any], indices: npt.NDArray[Any], indptr: IndexAr
     first[1:] = (indices[1:] != indices[:-1]) | (row_of[1:] != row_of[:-1])
     if first.all():
         return data, indices, indptr
-    summed = np.add.reduceat(data, np.flatnonzero(first), dtype=data.dtype)
+    wide = np.int64 if data.dtype.kind in "biu" and data.dtype != np.uint64 else data.dtype
+    sums = np.add.reduceat(data, np.flatnonzero(first), dtype=wide)
+    summed = sums.astype(data.dtype)
+    if wide == np.int64 and (summed != sums).any():
+        at = int(np.argmax(summed != sums))
+        row = int(row_of[first][at])
+        msg = f"values of one place add up to {sums[at]} in row {row} of the window, beyond {data.dtype}"
+        raise ValueError(msg)
     counts = np.bincount(row_of[first], minlength=n_rows)
     return summed, indices[first], _pointers(counts)
 

@@ -28,6 +28,8 @@ __all__ = ["Batching", "Strategy"]
 T = TypeVar("T")
 
 _FEW = 8
+_LATER = {"missing": "error"}
+"""Options that came later, with their defaults: fingerprints are without these, so that old states load."""
 
 
 class Batching(TypedDict):
@@ -113,14 +115,19 @@ class Strategy(ABC):
 
     def describe(self) -> dict[str, Any]:
         """Return the class and its options, in a form that JSON can hold; arrays by dtype and length."""
-        return {"strategy": type(self).__name__, **{name: _plain(value) for name, value in self._fields()}}
+        options = {name: _plain(value) for name, value in self._fields() if not _is_later(name, value)}
+        return {"strategy": type(self).__name__, **options}
 
     def fingerprint(self, n: int | None = None) -> dict[str, Any]:
         """Return what decides the rows besides batching, seed and epoch, in a form that JSON can hold.
 
         Arrays come as 64-bit hashes in hexadecimal digits, taken once. ``n`` is as in `plan`.
         """
-        scalars = {name: value for name, value in self._fields() if value is None or _is_scalar(value)}
+        scalars = {
+            name: value
+            for name, value in self._fields()
+            if (value is None or _is_scalar(value)) and not _is_later(name, value)
+        }
         return {
             "strategy": type(self).__name__,
             "plan_version": _core.PLAN_VERSION,
@@ -179,7 +186,8 @@ class Strategy(ABC):
                 raise TypeError(msg)
             return n
         if length is not None and length != len(indices):
-            subset = f"or as indices, {len(indices)}, but the length is {length}"
+            subset = "" if self.indices is None else f"or as indices, {len(indices)}, "
+            subset += f"but the length is {length}"
             if n is not None and n != length:
                 msg = f"{self._key_name} must be as long as the whole, n = {n}, {subset}"
                 raise ValueError(msg)
@@ -231,7 +239,7 @@ class Strategy(ABC):
             plan,
             sample,
             self._choice(plan.n),
-            classes=self._classes() if labels is None else factorise(labels),
+            classes=self._classes() if labels is None else factorise(labels, missing="drop"),
             entries=self._report_entries(plan, sample) if len(plan) else {},
         )
 
@@ -258,6 +266,11 @@ def _ordered(strategy: Strategy) -> list[dataclasses.Field[Any]]:
     return sorted(
         dataclasses.fields(strategy), key=lambda f: 2 if f.name == "indices" else int(f.kw_only is True)
     )
+
+
+def _is_later(name: str, value: object) -> bool:
+    """Tell whether an option came later and is at its default."""
+    return name in _LATER and value == _LATER[name]
 
 
 def _is_scalar(value: object) -> bool:

@@ -60,6 +60,9 @@ class Bucketed(KeyedStrategy):
         value where they are integers that all fit int64 or all fit uint64, or an array of times; categoricals
         by the order of their categories, all others by first appearance. Costs O(n log n) once where keys are
         integers that span more than twice the number of rows.
+    missing : {"error", "drop"}, keyword-only
+        Whether a missing key (None, NaN, -1 of a categorical) is refused, or its row left out; the latter
+        takes floats for integers with gaps.
     indices : array-like of int, optional, keyword-only
         The rows to choose among, strictly increasing. Borrowed if a C-contiguous int64 array, else copied
         once.
@@ -126,11 +129,12 @@ class Bucketed(KeyedStrategy):
         low, high = int(lengths.min()), int(lengths.max())
         if low < 0:
             row = self._row_of(lengths < 0)
-            msg = f"keys must be lengths >= 0 with max_tokens=, but keys[{row}] = {keys.name_of(row)}"
+            came = f"keys[{self._key_row(row)}] = {keys.name_of(row)}"
+            msg = f"keys must be lengths >= 0 with max_tokens=, but {came}"
             raise ValueError(msg)
         if high > self.max_tokens:
             row = self._row_of(lengths == high)
-            came = f"is {self.max_tokens}, and keys[{row}] = {high}"
+            came = f"is {self.max_tokens}, and keys[{self._key_row(row)}] = {high}"
             msg = f"max_tokens must be at least the longest row, but {came}"
             raise ValueError(msg)
 

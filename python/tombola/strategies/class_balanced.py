@@ -37,6 +37,9 @@ class ClassBalancedSampling(WeightedStrategy):
         Consecutive draws that stay together until the window mixes them.
     min_count_baseline : number, keyword-only
         Added to each count, so that very rare classes are not blown up. 0 balances exactly.
+    missing : {"error", "drop"}, keyword-only
+        Whether a missing label (None, NaN, -1 of a categorical) is refused, or its row has the weight 0, so
+        that it never comes; the latter takes floats for integers with gaps.
     total_size, replace, sampling_size, draw, indices
         As in `BlockWeightedSampling`, keyword-only.
 
@@ -76,10 +79,11 @@ class ClassBalancedSampling(WeightedStrategy):
     _key_name = "labels"
 
     def _classes(self) -> Classes:
-        return self._once("classes", lambda: factorise(self.labels))
+        return self._once("classes", lambda: factorise(self.labels, missing=self.missing))
 
     def _class_weights(self) -> npt.NDArray[np.float64]:
-        return class_weights(self._classes().counts, self.min_count_baseline)
+        """Return the weight of each code, 0 for that of rows without a label."""
+        return class_weights(self._classes().class_counts, self.min_count_baseline)
 
     def _key_length(self) -> int:
         return len(self._classes())

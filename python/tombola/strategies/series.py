@@ -52,6 +52,9 @@ class SeriesRoundRobin(KeyedStrategy):
         Rows of a series that a batch may hold; 1 with ``schedule="round_robin"``.
     shuffle : bool, keyword-only
         False: series in order of first appearance and their rows in order, every epoch alike.
+    missing : {"error", "drop"}, keyword-only
+        Whether a missing id (None, NaN, -1 of a categorical) is refused, or its row left out; the latter
+        takes floats for integers with gaps.
     indices : array-like of int, optional, keyword-only
         The rows to choose among, strictly increasing. Borrowed if a C-contiguous int64 array, else copied
         once.

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from .. import _core
 from .._base.checks import check_bool, check_choice, check_integer
 from .._base.types import WeightArray
+from ..labels.numbering import MISSING, Missing
 from ..labels.weights import weight_array
 from ..plans.plan import Plan
 from ..reports.plan_report import Sample, count_deviation
@@ -34,6 +35,7 @@ class WeightedStrategy(Strategy):
     replace: bool = field(default=True, kw_only=True)
     sampling_size: int | None = field(default=None, kw_only=True)
     draw: Draw = field(default="stratified", kw_only=True)
+    missing: Missing = field(default="error", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,6 +44,7 @@ class WeightedStrategy(Strategy):
             self._set(**{name: None if value is None else check_integer(name, value, minimum=1)})
         self._set(replace=check_bool("replace", self.replace))
         self._set(draw=check_choice("draw", self.draw, ("stratified", "iid")))
+        self._set(missing=check_choice("missing", self.missing, MISSING))
         if self._indices is not None and not self._indices.size:
             msg = "indices must not be empty for weighted draws"
             raise ValueError(msg)
@@ -101,6 +104,8 @@ class BlockWeightedSampling(WeightedStrategy):
     draw : {"stratified", "iid"}, keyword-only
         ``"stratified"``: every count is less than 2 off its expectation ``draws * weight / sum``. ``"iid"``:
         independent draws, whose counts are multinomial. Not for ``replace=False``.
+    missing : {"error", "drop"}, keyword-only
+        Whether a weight of NaN is refused, or is 0, so that its row never comes.
     indices : array-like of int, optional, keyword-only
         The rows to choose among, strictly increasing. Borrowed if a C-contiguous int64 array, else copied
         once.
@@ -132,7 +137,7 @@ class BlockWeightedSampling(WeightedStrategy):
         super().__post_init__()
         self._set(block_size=check_integer("block_size", self.block_size, minimum=1))
         if self.weights is not None:
-            self._set(weights=weight_array("weights", self.weights))
+            self._set(weights=weight_array("weights", self.weights, missing=self.missing))
             self._check_sampling_size(self._table(self._count(None)))
 
     _key_name = "weights"

@@ -211,7 +211,9 @@ def test_a_file_that_goes_away(path: Path) -> None:
     ("options", "text"),
     [
         ({"x_format": "coo"}, "x_format must be one of dense, csr, but is 'coo'"),
-        ({"join": "outer"}, "join must be one of exact, inner, but is 'outer'"),
+        ({"join": "left"}, "join must be one of exact, inner, outer, but is 'left'"),
+        ({"obs_join": "exact"}, "obs_join must be one of inner, outer, but is 'exact'"),
+        ({"unknown": "drop"}, "unknown must be one of error, missing, but is 'drop'"),
         ({"dtype": "S3"}, r"dtype must be a type of numbers, but is \|S3"),
     ],
 )

@@ -239,5 +239,5 @@ def test_any_rows_are_plain_indexing(encoded: H5adSource, rows: set[int]) -> Non
     batch = encoded.read(ids)
     assert list(batch) == ["X", "kind", "depth"]
     np.testing.assert_array_equal(dense(batch["X"]), dense(MATRICES["csr"])[ids])
-    for name in ("kind", "depth"):
-        np.testing.assert_array_equal(batch[name], encoded.obs[name][ids])
+    np.testing.assert_array_equal(batch["kind"], encoded.obs["kind"].codes[ids])
+    np.testing.assert_array_equal(batch["depth"], encoded.obs["depth"][ids])

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.sources.h5ad.h5ad_files import make_anndata, random_counts, read_anndata
+from tombola.labels.categorical import Categorical
 from tombola.sources import H5adSource
 
 N = 6
@@ -71,8 +72,11 @@ def test_columns(path: Path, name: str) -> None:
     rows = np.array([1, 2, 5])
     part = source.read(rows)[name]
     assert isinstance(part, np.ndarray)
-    assert str(source.obs[name].dtype) == str(part.dtype) == dtype
-    np.testing.assert_array_equal(source.obs[name], values)
+    column = source.obs[name]
+    whole = column.codes if isinstance(column, Categorical) else column
+    assert str(part.dtype) == dtype
+    assert whole.dtype == (np.int8 if isinstance(column, Categorical) else dtype)
+    np.testing.assert_array_equal(whole, values)
     np.testing.assert_array_equal(part, np.array(values)[rows])
     if categories is None:
         assert name not in source.categories
@@ -102,13 +106,16 @@ def test_columns_mean_what_anndata_reads(path: Path) -> None:
     source, frame = H5adSource(path), read_anndata(path).obs
     assert frame["text"].dtype == object
     for name in source.categories:
-        texts = [None if code < 0 else source.categories[name][code] for code in source.obs[name]]
-        assert texts == [None if pd.isna(value) else value for value in frame[name]]
+        column = source.obs[name]
+        assert isinstance(column, Categorical)
+        assert column.tolist() == [None if pd.isna(value) else value for value in frame[name]]
 
 
 def test_whole_columns_cannot_be_changed_by_accident(path: Path) -> None:
-    with pytest.raises(ValueError, match="read-only"):
-        H5adSource(path).obs["category"][0] = 1
+    obs = H5adSource(path).obs
+    for column in (obs["int8"], obs["category"].codes, obs["category"].categories):
+        with pytest.raises(ValueError, match="read-only"):
+            column[0] = 1
 
 
 def test_text_with_missing_values(tmp_path: Path) -> None:
@@ -118,7 +125,7 @@ def test_text_with_missing_values(tmp_path: Path) -> None:
     with anndata.settings.override(allow_write_nullable_strings=True):
         data.write_h5ad(tmp_path / "a.h5ad")
     source = H5adSource(tmp_path / "a.h5ad")
-    assert source.obs["text"].tolist() == [1, -1, 0, 1, -1, 0]
+    assert source.obs["text"].codes.tolist() == [1, -1, 0, 1, -1, 0]
     assert source.categories["text"].tolist() == ["a", "b"]
 
 

@@ -42,7 +42,7 @@ def check(source: H5adSource, found: tuple[int, npt.NDArray[Any], npt.NDArray[An
     pid, x, kind = found
     assert (pid == os.getpid()) == here
     np.testing.assert_array_equal(x, np.concatenate([EXPECTED, EXPECTED]))
-    np.testing.assert_array_equal(kind, source.obs["kind"])
+    np.testing.assert_array_equal(kind, source.obs["kind"].codes)
 
 
 @pytest.mark.parametrize("used", [False, True])

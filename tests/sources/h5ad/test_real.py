@@ -55,11 +55,14 @@ def test_every_obs_column(data_dir: Path, name: str) -> None:
         values = frame[column]
         if isinstance(values.dtype, pd.CategoricalDtype):
             assert source.categories[column].tolist() == values.cat.categories.tolist()
-            np.testing.assert_array_equal(source.obs[column], values.cat.codes)
+            codes = source.obs[column].codes
+            np.testing.assert_array_equal(codes, values.cat.codes)
+            assert codes.dtype == values.cat.codes.dtype
+            np.testing.assert_array_equal(np.asarray(batch[column]), codes)
         else:
             np.testing.assert_array_equal(source.obs[column], values)
             assert source.obs[column].dtype == values.dtype
-        np.testing.assert_array_equal(np.asarray(batch[column]), source.obs[column])
+            np.testing.assert_array_equal(np.asarray(batch[column]), source.obs[column])
 
 
 def test_two_real_files_share_no_genes(data_dir: Path) -> None:

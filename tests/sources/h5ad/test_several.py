@@ -128,11 +128,11 @@ def test_categories_are_united(tmp_path: Path) -> None:
     )
     source = H5adSource([a, b], obs=["kind", "text", "level"])
     assert source.categories["kind"].tolist() == ["z", "b", "a", "unused"]
-    assert source.obs["kind"].tolist() == [0, 1, -1, 0, 2, 1, -1, 0]
+    assert source.obs["kind"].codes.tolist() == [0, 1, -1, 0, 2, 1, -1, 0]
     assert source.categories["text"].tolist() == ["a", "k", "l", "m", "z"]
-    assert source.obs["text"].tolist() == [3, 1, 3, 4, 0, 1, 2, 4]
+    assert source.obs["text"].codes.tolist() == [3, 1, 3, 4, 0, 1, 2, 4]
     assert source.categories["level"].tolist() == [1, 2, 7]
-    assert source.obs["level"].tolist() == [1, 0, 1, 1, 2, 0, 2, 0]
+    assert source.obs["level"].codes.tolist() == [1, 0, 1, 1, 2, 0, 2, 0]
     assert np.asarray(source.read(np.array([3, 4]))["kind"]).tolist() == [0, 2]
 
 

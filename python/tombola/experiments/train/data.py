@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from tombola import H5adSource, RandomPermutation
 from tombola._base.types import IndexArray
+from tombola.labels.categorical import Categorical
 from tombola.strategies.names import TRAIN
 
 from ..labels import label_of
@@ -242,13 +243,13 @@ def _key(
     source: H5adSource, name: str, config: TrainConfig
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Return a column that a strategy goes by, and which rows have it (weights are floats)."""
-    values = source.obs[name]
-    if name in source.categories:
-        kind, is_there = "categories or text", values >= 0
+    column = source.obs[name]
+    if isinstance(column, Categorical):
+        values, kind, is_there = column.codes, "categories or text", ~column.isna()
     else:
-        kind = str(values.dtype)
+        values, kind = column, str(column.dtype)
         is_there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=bool)
-    is_numeric = name not in source.categories and values.dtype.kind in "iuf"
+    is_numeric = not isinstance(column, Categorical) and values.dtype.kind in "iuf"
     if TRAIN[config.strategy].goes_by == "weights":
         if not is_numeric:
             msg = f"obs column {name!r} must hold numbers to be the rows' weights, but holds {kind}"

@@ -1,22 +1,21 @@
-"""Making one source of several files: one set of columns, one set of categories a column.
+"""Making one matrix of several files: which columns of X there are, and where those of each file go.
 
-Files are concatenated by rows, in the order they are given. O(files * columns + rows).
+Files are concatenated by rows, in the order they are given. O(files * columns).
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from .obs import ObsColumn
 
 ColumnMap = npt.NDArray[np.int64] | None
 """For each column of a file its number in the source or -1; None where both are the same."""
 
 
-def join_variables(names: list[list[str]], paths: list[Path], join: str) -> tuple[list[str], list[ColumnMap]]:
+def join_variables(
+    names: list[list[str]], paths: list[Path], join: str, chosen: Sequence[str] | None = None
+) -> tuple[list[str], list[ColumnMap]]:
     """Agree on the columns of X.
 
     Parameters
@@ -27,7 +26,9 @@ def join_variables(names: list[list[str]], paths: list[Path], join: str) -> tupl
         The files, for error messages.
     join
         "exact": all files must have the same names in the same order. "inner": the names that all files have,
-        in the first file's order.
+        in the first file's order. "outer": the names that any file has, in the order of appearance.
+    chosen
+        The names to take instead, in their order; all files must have them, but by "outer".
 
     Returns
     -------
@@ -37,40 +38,76 @@ def join_variables(names: list[list[str]], paths: list[Path], join: str) -> tupl
     Raises
     ------
     ValueError
-        If the names differ ("exact"), or share nothing or repeat ("inner").
+        If the names differ ("exact"), or share nothing or repeat.
     """
     first = names[0]
-    if all(other == first for other in names[1:]):
+    if all(other == first for other in names[1:]) and chosen is None:
         return first, [None] * len(names)
-    if join == "exact":
+    if join == "exact" and chosen is None:
         for other, path in zip(names[1:], paths[1:], strict=True):
             if other != first:
                 raise ValueError(_difference(first, paths[0], other, path))
-    for other, path in zip(names, paths, strict=True):
-        if len(set(other)) != len(other):
-            counts: dict[str, int] = {}
-            for name in other:
-                counts[name] = counts.get(name, 0) + 1
-            repeated = next(name for name in other if counts[name] > 1)
+    option = "vars=" if chosen is not None else f"join={join!r}"
+    for at, (other, path) in enumerate(zip(names, paths, strict=True)):
+        if at == 0 or other is not first:
+            _check_distinct(other, path, option)
+    if chosen is not None:
+        kept = _chosen(chosen, names, paths, may_lack=join == "outer")
+    elif join == "outer":
+        kept = list(dict.fromkeys(name for other in _different(names) for name in other))
+    else:
+        common = set(first).intersection(*_different(names))
+        kept = [name for name in first if name in common]
+        if not kept:
             msg = (
-                f"{path}: join='inner' needs distinct var names, but {repeated!r} comes {counts[repeated]} "
-                "times"
+                f"the files share no var name, for example {paths[0]} begins with {first[:3]} and "
+                f"{paths[1]} with {names[1][:3]}"
             )
             raise ValueError(msg)
-    common = set(first).intersection(*names[1:])
-    kept = [name for name in first if name in common]
-    if not kept:
-        msg = (
-            f"the files share no var name, for example {paths[0]} begins with {first[:3]} and "
-            f"{paths[1]} with {names[1][:3]}"
-        )
-        raise ValueError(msg)
     place = {name: i for i, name in enumerate(kept)}
-    maps: list[ColumnMap] = []
-    for other in names:
-        same = other == kept
-        maps.append(None if same else np.array([place.get(name, -1) for name in other], dtype=np.int64))
-    return kept, maps
+    made: dict[int, ColumnMap] = {}
+    for other in _different(names):
+        to = None if other == kept else np.array([place.get(name, -1) for name in other], dtype=np.int64)
+        made[id(other)] = to
+    return kept, [made[id(other)] for other in names]
+
+
+def _different(names: list[list[str]]) -> list[list[str]]:
+    """Return the lists without those that are the same object as one before."""
+    return list({id(other): other for other in names}.values())
+
+
+def _check_distinct(names: list[str], path: Path, option: str) -> None:
+    if len(set(names)) != len(names):
+        counts: dict[str, int] = {}
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+        repeated = next(name for name in names if counts[name] > 1)
+        msg = f"{path}: {option} needs distinct var names, but {repeated!r} comes {counts[repeated]} times"
+        raise ValueError(msg)
+
+
+def _chosen(chosen: Sequence[str], names: list[list[str]], paths: list[Path], *, may_lack: bool) -> list[str]:
+    """Check the names that a user chooses."""
+    if isinstance(chosen, str) or not all(isinstance(name, str) for name in chosen):
+        msg = f"vars must be a sequence of var names, but is {chosen!r}"
+        raise TypeError(msg)
+    kept = list(map(str, chosen))
+    if not kept:
+        msg = "vars must name at least one column of X, but is empty"
+        raise ValueError(msg)
+    if len(set(kept)) != len(kept):
+        repeated = next(name for i, name in enumerate(kept) if name in kept[:i])
+        msg = f"vars must be distinct, but {repeated!r} comes twice"
+        raise ValueError(msg)
+    for other, path in zip(names, paths, strict=True):
+        there = frozenset(other)
+        lacking = [] if may_lack else [name for name in kept if name not in there]
+        if lacking:
+            more = f" and {len(lacking) - 1:,} more" if len(lacking) > 1 else ""
+            msg = f"{path}: no var {lacking[0]!r}{more} of vars=; join='outer' takes 0 for what a file lacks"
+            raise ValueError(msg)
+    return kept
 
 
 def _difference(first: list[str], first_path: Path, other: list[str], path: Path) -> str:
@@ -81,52 +118,3 @@ def _difference(first: list[str], first_path: Path, other: list[str], path: Path
     return (
         message + f"it has {len(other):,} instead of {len(first):,}; join='inner' keeps what all files share"
     )
-
-
-def unify(name: str, parts: list[ObsColumn], paths: list[Path]) -> ObsColumn:
-    """Concatenate one column over files.
-
-    Categories become their union, in order of first appearance; those of text stay sorted. Numbers take the
-    type that holds all of them.
-
-    Raises
-    ------
-    ValueError
-        If the column has categories in one file and numbers in another, or text and numbers as categories.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    first = parts[0]
-    for part, path in zip(parts[1:], paths[1:], strict=True):
-        kinds = [_kind(first), _kind(part)]
-        if kinds[0] != kinds[1]:
-            msg = (
-                f"obs column {name!r} must be the same kind in all files, but holds {kinds[0]} in "
-                f"{paths[0]} and {kinds[1]} in {path}"
-            )
-            raise ValueError(msg)
-    if first.categories is None:
-        return ObsColumn(np.concatenate([part.values for part in parts]))
-    seen: dict[Any, int] = {}
-    for part in parts:
-        assert part.categories is not None
-        for value in part.categories.tolist():
-            seen.setdefault(value, len(seen))
-    is_sorted = all(part.is_sorted for part in parts)
-    order = sorted(seen) if is_sorted else list(seen)
-    rank = {value: i for i, value in enumerate(order)}
-    codes = []
-    for part in parts:
-        assert part.categories is not None
-        table = np.array([*(rank[value] for value in part.categories.tolist()), -1], dtype=np.int64)
-        codes.append(table[part.values])
-    kept = np.array(
-        order, dtype=np.result_type(*(part.categories for part in parts if part.categories is not None))
-    )
-    return replace(first, values=np.concatenate(codes), categories=kept, is_sorted=is_sorted)
-
-
-def _kind(column: ObsColumn) -> str:
-    if column.categories is None:
-        return "numbers"
-    return "categories of text" if column.categories.dtype.kind == "U" else "categories of numbers"

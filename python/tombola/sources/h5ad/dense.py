@@ -5,6 +5,7 @@ pass through blocks of about `BLOCK_BYTES`, so that a window of a wide matrix is
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..._base.types import IndexArray
-from ..csr_rows import Parts, concatenate, from_dense
+from ..csr_rows import Parts, concatenate, from_dense, select_columns
+from .casting import cast_into, row_of_run
 from .elements import read_array
 from .errors import BadFileError
 from .files import OpenFiles
@@ -66,29 +68,30 @@ class DenseMatrix:
     def fill(self, rows: IndexArray, out: npt.NDArray[Any], column_map: IndexArray | None = None) -> None:
         """Read rows into `out`, C-contiguous, cast to its dtype, columns moved as `column_map` says.
 
+        Columns of `out` that none goes to become 0.
+
         Raises
         ------
         OSError
             If the file cannot be read.
+        ValueError
+            If a value does not fit the dtype of `out`.
         """
         if column_map is None:
             self._read(rows, out)
             return
         kept = np.flatnonzero(column_map >= 0)
+        if len(kept) < out.shape[1]:
+            out.fill(0)
         for lo, block in self._blocks(rows, out.dtype):
             out[lo : lo + len(block), column_map[kept]] = block[:, kept]
 
     def sparse(self, rows: IndexArray, dtype: np.dtype[Any], column_map: IndexArray | None = None) -> Parts:
-        """Give rows as CSR without the zeros."""
+        """Give rows as CSR without the zeros; columns do not ascend where `column_map` moves them."""
         parts = []
         for _, block in self._blocks(rows, dtype):
-            if column_map is None:
-                picked = block
-            else:
-                kept = np.flatnonzero(column_map >= 0)
-                picked = np.empty((len(block), len(kept)), dtype=dtype)
-                picked[:, column_map[kept]] = block[:, kept]
-            parts.append(from_dense(picked))
+            part = from_dense(block)
+            parts.append(part if column_map is None else select_columns(*part, column_map))
         return concatenate(parts)
 
     def _blocks(self, rows: IndexArray, dtype: np.dtype[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
@@ -102,8 +105,13 @@ class DenseMatrix:
     def _read(self, rows: IndexArray, out: npt.NDArray[Any]) -> None:
         target = out.reshape(-1) if self._is_vector else out
         if self._values is not None:
-            target[...] = self._values[rows]
+            where, row_of = f"{self._path}: {self.name}", partial(row_of_run, rows, rows + 1, _rows_of, 0)
+            cast_into(self._values[rows].reshape(target.shape), target, where, row_of)
             return
         reader = self._files.reader(self._path, self.name)
-        for _ in reader.read(rows, rows + 1, target, lambda start, stop: f"rows {start} to {stop - 1}"):
+        for _ in reader.read(rows, rows + 1, target, _rows_of):
             pass
+
+
+def _rows_of(start: int, stop: int) -> str:
+    return f"rows {start} to {stop - 1}"

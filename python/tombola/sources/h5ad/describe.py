@@ -5,9 +5,12 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ...labels.categorical import Categorical
+from .errors import H5adError
 from .files import open_h5
-from .layout import FileLayout
+from .layout import Contents, FileLayout
 from .obs import ObsColumn
+from .obs_table import ObsOptions, ObsTable
 from .sparse import CsrMatrix
 
 MAX_CLASSES = 1000
@@ -53,6 +56,22 @@ def describe_file(layout: FileLayout) -> dict[str, Any]:
         }
 
 
+def describe_table(table: ObsTable) -> dict[str, dict[str, Any]]:
+    """Describe all columns of obs, by name; of one that cannot be given kind "unreadable" and the error."""
+    described = {}
+    for name in table.names:
+        try:
+            described[name] = describe_obs(table.column(name))
+        except H5adError as error:
+            described[name] = {"kind": "unreadable", "error": str(error)}
+    return described
+
+
+def describe_contents(contents: Contents) -> dict[str, dict[str, Any]]:
+    """Describe the columns of obs of a file whose matrices are of no concern."""
+    return {} if contents.obs is None else describe_table(ObsTable([contents.obs], ObsOptions()))
+
+
 def describe_obs(column: ObsColumn) -> dict[str, Any]:
     """Describe one column of obs.
 
@@ -71,13 +90,14 @@ def describe_obs(column: ObsColumn) -> dict[str, Any]:
             "min": present.min().item() if len(present) else None,
             "max": present.max().item() if len(present) else None,
         }
-    counts = np.bincount(values + 1, minlength=len(column.categories) + 1)
-    order = np.argsort(-counts[1:], kind="stable")[:MAX_CLASSES]
+    codes = Categorical(values, column.categories)
+    counts = codes.counts()
+    order = np.argsort(-counts, kind="stable")[:MAX_CLASSES]
     return {
         "kind": "text" if column.is_sorted else "categories",
-        "missing": int(counts[0]),
+        "missing": codes.n_missing,
         "n_classes": len(column.categories),
-        "counts": {str(column.categories[i]): int(counts[i + 1]) for i in order.tolist()},
+        "counts": {str(column.categories[i]): int(counts[i]) for i in order.tolist()},
     }
 
 

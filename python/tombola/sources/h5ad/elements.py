@@ -4,6 +4,7 @@ Covers what anndata has written since 0.6: groups with `encoding-type`, the olde
 obs, var and obsm as one dataset with a compound dtype.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,13 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from .errors import MissingElementError, UnreadableFileError
+from ..._base.fork import ForkLock
+from .errors import BadFileError, MissingElementError, UnreadableFileError
 from .files import require_codecs
+
+_records = ForkLock()
+"""Held while records with text of any length are read: HDF5 through h5py may end the process where several
+threads do so at once."""
 
 
 def listed(names: list[str]) -> str:
@@ -55,31 +61,76 @@ def dataset(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
     return found
 
 
-def read_array(source: h5py.Dataset, where: str, field: str | None = None) -> npt.NDArray[Any]:
+def read_array(
+    source: h5py.Dataset, where: str, field: str | None = None, *, length: int | None = None
+) -> npt.NDArray[Any]:
     """Read a dataset, or one field of a compound one, as it is stored.
+
+    Parameters
+    ----------
+    source, where, field
+        The dataset, what messages call it, and the field.
+    length : int, optional
+        What its only axis must have: checked before anything is read, as a damaged file may claim any size.
 
     Raises
     ------
+    BadFileError
+        If it has not that length.
     UnreadableFileError
         If it cannot be read.
     """
+    if length is not None and source.shape != (length,):
+        msg = f"{where} must have shape ({length},) as obs has {length:,} rows, but has shape {source.shape}"
+        raise BadFileError(msg)
     require_codecs(source, where)
+    kinds = [kind for kind, _ in (source.dtype.fields or {}).values()]
     try:
-        value = source[()] if field is None else source[field]
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        with _records if any(kind.hasobject for kind in kinds) else nullcontext():
+            value = source[()] if field is None else source[field]
+    except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         msg = f"{where}: cannot read it; the file is damaged ({error})"
         raise UnreadableFileError(msg) from error
     return np.asarray(value)
 
 
 def is_text(values: npt.NDArray[Any]) -> bool:
-    """Tell whether an array from HDF5 holds text."""
+    """Tell whether an array from HDF5 holds text, or objects that should be text."""
     return values.dtype.kind in "SUO"
 
 
-def decoded(values: npt.NDArray[Any]) -> list[str]:
-    """Turn text from HDF5, bytes or str, into a list of str."""
-    return [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in values.ravel().tolist()]
+def decoded(values: npt.NDArray[Any], where: str) -> list[str]:
+    """Turn text from HDF5, bytes or str, into a list of str; numbers into their digits.
+
+    Raises
+    ------
+    BadFileError
+        If an entry is no text, or bytes are not UTF-8.
+    """
+    entries = values.ravel().tolist()
+    if values.dtype.kind == "U" or all(type(entry) is str for entry in entries):
+        return entries
+    if not is_text(values):
+        return [str(entry) for entry in entries]
+    try:
+        return [entry if isinstance(entry, str) else entry.decode() for entry in entries]
+    except (UnicodeDecodeError, AttributeError):
+        _refuse_text(entries, where)
+        raise
+
+
+def _refuse_text(entries: list[Any], where: str) -> None:
+    for row, entry in enumerate(entries):
+        if isinstance(entry, str):
+            continue
+        if not isinstance(entry, bytes):
+            msg = f"{where} must hold text or numbers, but entry {row} is of type {type(entry).__name__}"
+            raise BadFileError(msg)
+        try:
+            entry.decode()
+        except UnicodeDecodeError as error:
+            msg = f"{where} must be UTF-8 text, but entry {row} is {entry[:40]!r} ({error.reason})"
+            raise BadFileError(msg) from None
 
 
 def index_name(frame: h5py.Group | h5py.Dataset, where: str) -> str:
@@ -103,15 +154,28 @@ def index_name(frame: h5py.Group | h5py.Dataset, where: str) -> str:
 
 
 def frame_length(frame: h5py.Group | h5py.Dataset, where: str) -> int:
-    """Count the rows of a data frame without reading them."""
+    """Count the rows of a data frame without reading them.
+
+    Raises
+    ------
+    BadFileError
+        If its index has not one axis.
+    """
     if isinstance(frame, h5py.Dataset):
-        return int(frame.shape[0])
-    name = index_name(frame, where)
-    index = frame[name]
-    if isinstance(index, h5py.Group):
-        part = "codes" if encoding(index) == "categorical" else "values"
-        return int(dataset(index, part, f"{where}/{name}").shape[0])
-    return int(dataset(frame, name, where).shape[0])
+        index = frame
+    else:
+        name = index_name(frame, where)
+        index, where = frame[name], f"{where}/{name}"
+        if isinstance(index, h5py.Group):
+            part = "codes" if encoding(index) == "categorical" else "values"
+            index = dataset(index, part, where)
+        elif not isinstance(index, h5py.Dataset):
+            msg = f"{where} must be a list of row names, but is a {type(index).__name__}"
+            raise BadFileError(msg)
+    if len(index.shape or ()) != 1:
+        msg = f"{where} must be a list of row names, but has shape {index.shape}"
+        raise BadFileError(msg)
+    return int(index.shape[0])
 
 
 def written_by(file: h5py.File) -> str:

@@ -17,6 +17,10 @@ class UnreadableFileError(H5adError, OSError):
     """A file, or a part of it, cannot be read."""
 
 
+class NotAFileError(UnreadableFileError, FileNotFoundError):
+    """There is something else than a file, such as a folder."""
+
+
 class MissingElementError(H5adError, KeyError):
     """A part of a file that was asked for is not there; the message lists what is."""
 
@@ -37,6 +41,6 @@ def reading(path: Path, what: str) -> Iterator[None]:
         yield
     except (H5adError, FileNotFoundError):
         raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError) as error:
         msg = f"{path}: cannot read {what}; the file is damaged or cannot be reached ({error})"
         raise UnreadableFileError(msg) from error

@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 
 from ..._base.fork import ForkLock, forks
+from .arguments import check_is_file
 from .errors import UnreadableFileError, reading
 from .runs import RunReader
 
@@ -29,6 +30,7 @@ def open_h5(path: Path) -> h5py.File:
     OSError
         If it is not HDF5, or is truncated.
     """
+    check_is_file(path)
     if not path.is_file():
         msg = f"{path}: no such file"
         raise FileNotFoundError(msg)

@@ -6,8 +6,8 @@
 - nullable integers and booleans: as they are without missing values, else as float64 with NaN;
 - numbers and booleans: as they are.
 
-Missing categories and missing text have the code -1. Row names are text or, rarely, categories or nullable
-text. O(rows).
+Codes are as wide as they are stored, those of text as narrow as can be; -1 where a value is missing. Row
+names are text or, rarely, categories or nullable text. O(rows).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ...labels.numbering import number_sorted
+from ...labels.categorical import signed_codes
+from ...labels.numbering import code_type, number_sorted
 from .elements import attribute, dataset, decoded, encoding, index_name, is_text, listed, place, read_array
 from .errors import BadFileError, MissingElementError
 
@@ -32,7 +33,7 @@ class ObsColumn:
     Parameters
     ----------
     values
-        Numbers, or int64 codes into `categories` with -1 for missing.
+        Numbers, or signed codes into `categories` with -1 for missing.
     categories
         Text or numbers; None for a column of numbers.
     is_sorted
@@ -43,6 +44,9 @@ class ObsColumn:
     categories: npt.NDArray[Any] | None = None
     is_sorted: bool = False
 
+    def __len__(self) -> int:
+        return len(self.values)
+
 
 def column_names(obs: h5py.Group | h5py.Dataset, where: str) -> list[str]:
     """List the columns of obs, without its index, in their order."""
@@ -52,11 +56,18 @@ def column_names(obs: h5py.Group | h5py.Dataset, where: str) -> list[str]:
     order = attribute(obs, "column-order")
     if order is None:
         return sorted(name for name in obs if name not in {index, "__categories"})
-    return [name for name in decoded(np.asarray(order)) if name in obs]
+    return [name for name in decoded(np.asarray(order), f"{where}, column-order") if name in obs]
 
 
-def read_obs_column(file: h5py.File, path: Path, name: str, n_obs: int) -> ObsColumn:
+def read_obs_column(root: h5py.Group, path: Path, name: str, n_obs: int) -> ObsColumn:
     """Read one column of obs.
+
+    Parameters
+    ----------
+    root
+        The group that holds obs: the file, or a modality of a MuData file.
+    path, name, n_obs
+        The file, the column, and how many rows obs has.
 
     Raises
     ------
@@ -66,24 +77,19 @@ def read_obs_column(file: h5py.File, path: Path, name: str, n_obs: int) -> ObsCo
         If its length, its codes or its type are wrong.
     """
     where = place(path, f"obs column {name!r}")
-    obs = file["obs"]
+    obs = root["obs"]
     names = column_names(obs, place(path, "obs"))
     if name not in names:
         msg = f"{path}: obs has no column {name!r}; it has {listed(names)}"
         raise MissingElementError(msg)
     if isinstance(obs, h5py.Dataset):
-        column = _from_compound(file, obs, name, where)
-    elif isinstance(obs[name], h5py.Group):
-        column = _from_group(obs[name], where)
-    else:
-        column = _from_dataset(obs, name, where)
-    if column.values.shape != (n_obs,):
-        msg = (
-            f"{where} must have shape ({n_obs},) as obs has {n_obs:,} rows, but has shape "
-            f"{column.values.shape}"
-        )
-        raise BadFileError(msg)
-    return column
+        return _from_compound(root, obs, name, where, n_obs)
+    if isinstance(obs[name], h5py.Group):
+        return _from_group(obs[name], where, n_obs)
+    if isinstance(obs[name], h5py.Dataset):
+        return _from_dataset(obs, name, where, n_obs)
+    msg = f"{where} must be a dataset or a group, but is a {type(obs[name]).__name__}"
+    raise BadFileError(msg)
 
 
 def row_names(frame: h5py.Group | h5py.Dataset, where: str) -> list[str]:
@@ -96,61 +102,65 @@ def row_names(frame: h5py.Group | h5py.Dataset, where: str) -> list[str]:
     """
     name = index_name(frame, where)
     if isinstance(frame, h5py.Dataset):
-        return decoded(read_array(frame, where, name))
+        return decoded(read_array(frame, where, name), where)
     where = f"{where}/{name}"
     if not isinstance(frame[name], h5py.Group):
-        return decoded(read_array(dataset(frame, name, where), where))
+        return decoded(read_array(dataset(frame, name, where), where), where)
     # Text that pandas keeps as categories, or in a type that knows missing values.
     column = _from_group(frame[name], where)
     if column.categories is None:
-        return decoded(column.values)
+        return decoded(column.values, where)
     missing = np.flatnonzero(column.values < 0)
     if len(missing):
         msg = f"{where} must name every row, but row {missing[0]} has no name"
         raise BadFileError(msg)
-    return decoded(column.categories[column.values])
+    return decoded(column.categories[column.values], where)
 
 
-def _from_compound(file: h5py.File, obs: h5py.Dataset, name: str, where: str) -> ObsColumn:
-    values = read_array(obs, where, name)
+def _from_compound(root: h5py.Group, obs: h5py.Dataset, name: str, where: str, n_obs: int) -> ObsColumn:
+    values = read_array(obs, where, name, length=n_obs)
     if is_text(values):
-        return _text(values)
+        return _text(values, where)
     key = f"uns/{name}_categories"
-    if values.dtype.kind in "iu" and key in file:
-        categories = _categories(read_array(file[key], f"{where}, categories {key!r}"))
+    if values.dtype.kind in "iu" and isinstance(root.get(key), h5py.Dataset):
+        categories = _categories(read_array(root[key], f"{where}, categories {key!r}"), where)
         # The same name may belong to a column of var, whose categories need not fit.
         if len(values) == 0 or int(values.max()) < len(categories):
             return _coded(values, categories, where)
     return _numbers(values, where)
 
 
-def _from_group(group: h5py.Group, where: str) -> ObsColumn:
+def _from_group(group: h5py.Group, where: str, n_obs: int | None = None) -> ObsColumn:
     kind = encoding(group)
     if kind == "categorical":
+        codes = read_array(dataset(group, "codes", where), f"{where}, codes", length=n_obs)
         categories = group.get("categories")
         if isinstance(categories, h5py.Group):
             named = _from_group(categories, f"{where}, categories")
             values = named.values if named.categories is None else named.categories[named.values]
         else:
             values = read_array(dataset(group, "categories", where), f"{where}, categories")
-        codes = read_array(dataset(group, "codes", where), f"{where}, codes")
-        return _coded(codes, _categories(values), where)
+        return _coded(codes, _categories(values, where), where)
     if kind.startswith("nullable-"):
-        values = read_array(dataset(group, "values", where), f"{where}, values")
-        mask = read_array(dataset(group, "mask", where), f"{where}, mask").astype(np.bool_)
-        if values.shape != mask.shape:
-            msg = f"{where}: values have shape {values.shape}, but their mask has shape {mask.shape}"
+        values = read_array(dataset(group, "values", where), f"{where}, values", length=n_obs)
+        mask = read_array(dataset(group, "mask", where), f"{where}, mask")
+        if values.shape != mask.shape or mask.dtype.kind not in "biu":
+            msg = (
+                f"{where}: values have shape {values.shape}, but their mask has shape {mask.shape} and "
+                f"dtype {mask.dtype}; it must have their shape, and hold booleans"
+            )
             raise BadFileError(msg)
+        mask = mask.astype(np.bool_)
         if is_text(values):
-            return _text(values, mask)
+            return _text(values, where, mask)
         return ObsColumn(_with_missing(_numbers(values, where).values, mask, where))
     msg = f"{where} is encoded as {kind!r}, which is none of categorical, nullable, text and numbers"
     raise BadFileError(msg)
 
 
-def _from_dataset(obs: h5py.Group, name: str, where: str) -> ObsColumn:
+def _from_dataset(obs: h5py.Group, name: str, where: str, n_obs: int) -> ObsColumn:
     source = obs[name]
-    values = read_array(source, where)
+    values = read_array(source, where, length=n_obs)
     reference = source.attrs.get("categories")
     key = f"__categories/{name}"
     if isinstance(reference, h5py.Reference):
@@ -159,35 +169,51 @@ def _from_dataset(obs: h5py.Group, name: str, where: str) -> ObsColumn:
         target = obs[reference]
     else:
         target = obs.get(key)
-    if target is not None:
-        return _coded(values, _categories(read_array(target, f"{where}, categories")), where)
-    return _text(values) if is_text(values) else _numbers(values, where)
+    if isinstance(target, h5py.Dataset):
+        return _coded(values, _categories(read_array(target, f"{where}, categories"), where), where)
+    return _text(values, where) if is_text(values) else _numbers(values, where)
 
 
-def _text(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_] | None = None) -> ObsColumn:
-    codes, categories = number_sorted(decoded(values), missing)
-    return ObsColumn(codes, categories, is_sorted=True)
+def _text(values: npt.NDArray[Any], where: str, missing: npt.NDArray[np.bool_] | None = None) -> ObsColumn:
+    codes, categories = number_sorted(decoded(values, where), missing)
+    return ObsColumn(codes.astype(code_type(len(categories))), categories, is_sorted=True)
 
 
-def _categories(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    flat = values.ravel()
-    return np.array(decoded(flat), dtype=np.str_) if is_text(flat) else flat
+def _categories(values: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
+    """Return categories as text or numbers, distinct ones that are there."""
+    values = values.reshape(1) if values.ndim == 0 else values  # one category, as old versions wrote it
+    if values.ndim != 1:
+        msg = f"{where}: categories must be a list, but have shape {values.shape}"
+        raise BadFileError(msg)
+    if is_text(values):
+        values = np.array(decoded(values, f"{where}, categories"), dtype=np.str_)
+    elif values.dtype.kind not in "biuf":
+        msg = f"{where}: categories must be text or numbers, but have dtype {values.dtype}"
+        raise BadFileError(msg)
+    elif values.dtype.kind == "f" and np.isnan(values).any():
+        msg = f"{where}: a category must not be missing, but category {int(np.argmax(np.isnan(values)))} is"
+        raise BadFileError(msg)
+    seen: set[Any] = set()
+    for number, value in enumerate(values.tolist()):
+        if value in seen:
+            msg = f"{where}: categories must be distinct, but category {number}, {value!r}, came before"
+            raise BadFileError(msg)
+        seen.add(value)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _coded(codes: npt.NDArray[Any], categories: npt.NDArray[Any], where: str) -> ObsColumn:
     if codes.dtype.kind not in "iu":
         msg = f"{where}: codes must be integers, but have dtype {codes.dtype}"
         raise BadFileError(msg)
-    wide = codes.astype(np.int64)
-    wrong = np.flatnonzero((wide < -1) | (wide >= len(categories)))
-    if len(wrong):
-        row = int(wrong[0])
+    if codes.size and not -1 <= int(codes.min()) <= int(codes.max()) < len(categories):
+        row = int(np.argmax((codes < -1) | (codes >= len(categories))))
         msg = (
             f"{where}: codes must be in [-1, {len(categories)}) for {len(categories)} categories, "
-            f"but row {row} has {int(wide[row])}"
+            f"but row {row} has {int(codes[row])}"
         )
         raise BadFileError(msg)
-    return ObsColumn(wide, categories)
+    return ObsColumn(signed_codes(codes), categories)
 
 
 def _numbers(values: npt.NDArray[Any], where: str) -> ObsColumn:

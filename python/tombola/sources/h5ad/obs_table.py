@@ -1,37 +1,77 @@
-"""The obs columns of a source: read when first asked for, kept for the process."""
+"""The obs columns of a source: read when first asked for, kept for the process.
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+Rule: what a column means, its categories or its type of numbers, is that of all files of the source; a part
+of the source has the same. A part takes the rows of its files from the whole, or, in another process, reads
+its own files alone where the meaning is known. O(rows) once a column.
+"""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 import numpy.typing as npt
 
 from ..._base.fork import ForkLock
-from .concat import unify
+from ...labels.categorical import Categorical
 from .elements import listed
-from .errors import MissingElementError, reading
+from .errors import H5adError, MissingElementError, reading
 from .files import open_h5
-from .layout import FileLayout
+from .layout import ObsLayout
+from .matrices import root_of
 from .obs import ObsColumn, read_obs_column
+from .unite import Part, Unknown, conform, unite, unite_numbers, vocabulary
+
+Given = npt.NDArray[Any] | Categorical
+"""A column as it is given to users: numbers, or codes with their categories."""
+
+
+class ObsOptions(NamedTuple):
+    """How the columns of several files become one.
+
+    Parameters
+    ----------
+    join
+        "inner": columns that all files have; "outer": those that any file has, missing where one lacks them.
+    categories
+        The categories of columns, by name, where they are given.
+    unknown
+        What becomes of a value that is none of the categories given: "error" or "missing".
+    """
+
+    join: str = "inner"
+    categories: Mapping[str, Any] | None = None
+    unknown: Unknown = "error"
 
 
 class ObsTable:
-    """The columns that obs has in all files, one after the other.
+    """The columns of obs, those of all files one after the other.
 
     Parameters
     ----------
     layouts
         The files.
+    options
+        How they become one.
     """
 
-    def __init__(self, layouts: list[FileLayout]) -> None:
+    def __init__(self, layouts: Sequence[ObsLayout], options: ObsOptions) -> None:
         self._layouts = layouts
-        shared = set(layouts[0].obs_columns).intersection(*(layout.obs_columns for layout in layouts[1:]))
-        self.names = [name for name in layouts[0].obs_columns if name in shared]
+        self._options = options
+        first, *others = [layout.obs_columns for layout in layouts]
+        if options.join == "outer":
+            self.names = list(dict.fromkeys([*first, *(name for names in others for name in names)]))
+        else:
+            shared = set(first).intersection(*others)
+            self.names = [name for name in first if name in shared]
         self._columns: dict[str, ObsColumn] = {}
-        self._lock = ForkLock()
+        self._given: dict[str, Given] = {}
+        self._lock = ForkLock(reentrant=True)
+        if isinstance(options.categories, dict):
+            for name in options.categories:
+                self._check_name(name)
 
-    def __reduce__(self) -> tuple[type["ObsTable"], tuple[list[FileLayout]]]:
-        return ObsTable, (self._layouts,)
+    def __reduce__(self) -> tuple[type["ObsTable"], tuple[Any, ...]]:
+        return ObsTable, (self._layouts, self._options)
 
     def column(self, name: str) -> ObsColumn:
         """Read a column of all files, or give it as it was read before.
@@ -47,30 +87,116 @@ class ObsTable:
             column = self._columns.get(name)
             if column is None:
                 column = self._columns[name] = self._read(name)
+                column.values.flags.writeable = False
             return column
 
+    def given(self, name: str) -> Given:
+        """Give a column as users have it."""
+        column = self.column(name)
+        if column.categories is None:
+            return column.values
+        with self._lock:
+            if name not in self._given:
+                self._given[name] = Categorical(column.values, column.categories, name)
+            return self._given[name]
+
+    def part(self, numbers: Sequence[int]) -> "ObsTable":
+        """Give the rows of some files, with the meaning that columns have for all."""
+        return PartOfObs(self, numbers)
+
     def _read(self, name: str) -> ObsColumn:
-        for layout in self._layouts:
-            if name not in layout.obs_columns:
-                msg = f"{layout.path}: obs has no column {name!r}; it has {listed(layout.obs_columns)}"
-                raise MissingElementError(msg)
+        self._check_name(name)
+        parts = self._parts(name)
+        categories = self._options.categories
+        if categories is not None and name in categories:
+            return conform(name, parts, vocabulary(name, categories[name]), self._options.unknown)
+        return unite(name, parts)
+
+    def _parts(self, name: str) -> list[Part]:
         parts = []
         for layout in self._layouts:
-            with open_h5(layout.path) as file, reading(layout.path, f"obs column {name!r}"):
-                parts.append(read_obs_column(file, layout.path, name, layout.n_obs))
-        column = unify(name, parts, [layout.path for layout in self._layouts])
-        column.values.flags.writeable = False
-        return column
+            column = None
+            if name in layout.obs_columns:
+                with open_h5(layout.path) as file, reading(layout.path, f"obs column {name!r}"):
+                    column = read_obs_column(root_of(file, layout.root), layout.path, name, layout.n_obs)
+            parts.append(Part(layout.path, layout.n_obs, column))
+        return parts
+
+    def _check_name(self, name: str) -> None:
+        if name in self.names:
+            return
+        lacking = next(layout for layout in self._layouts if name not in layout.obs_columns)
+        elsewhere = any(name in layout.obs_columns for layout in self._layouts)
+        cure = "; obs_join='outer' takes it as missing there" if elsewhere else ""
+        msg = f"{lacking.path}: obs has no column {name!r}; it has {listed(lacking.obs_columns)}{cure}"
+        raise MissingElementError(msg)
 
 
-class ObsView(Mapping[str, npt.NDArray[Any]]):
-    """Columns of obs by name: codes or numbers, one a row."""
+class PartOfObs(ObsTable):
+    """The rows of some files of a table, with the categories and types of all.
+
+    Parameters
+    ----------
+    whole
+        The table of all files.
+    numbers
+        Which files, in their order.
+    meanings
+        Columns of the whole without their rows, where they are known.
+    """
+
+    def __init__(
+        self, whole: ObsTable, numbers: Sequence[int], meanings: Mapping[str, ObsColumn] | None = None
+    ) -> None:
+        super().__init__([whole._layouts[number] for number in numbers], ObsOptions("outer"))
+        self.names = whole.names
+        self._whole, self._numbers = whole, tuple(numbers)
+        self._meanings = dict(meanings or {})
+
+    def __reduce__(self) -> tuple[type["ObsTable"], tuple[Any, ...]]:
+        with self._lock:
+            known = {
+                name: ObsColumn(column.values[:0], column.categories, column.is_sorted)
+                for name, column in self._columns.items()
+            }
+        return PartOfObs, (self._whole, self._numbers, {**self._meanings, **known})
+
+    def _check_name(self, name: str) -> None:
+        self._whole._check_name(name)
+
+    def _read(self, name: str) -> ObsColumn:
+        meaning = self._meanings.get(name)
+        if meaning is not None:
+            return self._read_own(name, meaning)
+        whole = self._whole.column(name)
+        bounds = np.cumsum([0, *(layout.n_obs for layout in self._whole._layouts)])
+        pieces = [whole.values[bounds[number] : bounds[number + 1]] for number in self._numbers]
+        values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return ObsColumn(values, whole.categories, whole.is_sorted)
+
+    def _read_own(self, name: str, meaning: ObsColumn) -> ObsColumn:
+        parts = self._parts(name)
+        if meaning.categories is not None:
+            unknown = self._whole._options.unknown
+            codes = conform(name, parts, meaning.categories, unknown).values
+            return ObsColumn(codes.astype(meaning.values.dtype), meaning.categories, meaning.is_sorted)
+        return ObsColumn(unite_numbers(name, parts).astype(meaning.values.dtype, copy=False))
+
+
+class ObsView(Mapping[str, Any]):
+    """Columns of obs by name, one entry a row: arrays of numbers, or categoricals.
+
+    To type checkers they are anything: which of the two a column is, its file says.
+    """
 
     def __init__(self, table: ObsTable) -> None:
         self._table = table
 
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        return self._table.column(name).values
+    def __getitem__(self, name: str) -> Given:
+        return self._table.given(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._table.names
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table.names)
@@ -83,7 +209,7 @@ class ObsView(Mapping[str, npt.NDArray[Any]]):
 
 
 class CategoriesView(Mapping[str, npt.NDArray[Any]]):
-    """Categories of the obs columns that hold codes, by name."""
+    """Categories of the obs columns that have some, by name; columns that cannot be read are not listed."""
 
     def __init__(self, table: ObsTable) -> None:
         self._table = table
@@ -96,7 +222,12 @@ class CategoriesView(Mapping[str, npt.NDArray[Any]]):
         return categories
 
     def __contains__(self, name: object) -> bool:
-        return name in self._table.names and self._table.column(str(name)).categories is not None
+        if name not in self._table.names:
+            return False
+        try:
+            return self._table.column(str(name)).categories is not None
+        except H5adError:
+            return False
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in self._table.names if name in self)

@@ -16,6 +16,7 @@ spans a call, HDF5 becomes slower again.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import h5py
@@ -23,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..ranges import gather_ranges
+from .casting import cast_into, row_of_run
 from .errors import UnreadableFileError
 
 GAP_BYTES = 1 << 12
@@ -117,6 +119,8 @@ class RunReader:
         ------
         OSError
             If the file cannot be read there; the message names file, dataset and rows.
+        ValueError
+            If a value does not fit the dtype asked for.
         """
         some = stops > starts
         starts, stops = _merge(starts[some], stops[some], stops[some][:-1] == starts[some][1:])
@@ -133,14 +137,18 @@ class RunReader:
             else:
                 scratch = np.empty((size, *self.shape[1:]), dtype=self.dtype)
                 self._read_group(pieces, scratch, 0, size, rows_of)
-                # A value too large for the dtype asked for becomes infinite, as in every cast of NumPy's.
-                with np.errstate(over="ignore", invalid="ignore"):
-                    if gaps:
-                        where, lengths = _wanted(pieces, starts, stops)
-                        size = int(lengths.sum())
+                if gaps:
+                    where, lengths = _wanted(pieces, starts, stops)
+                    size = int(lengths.sum())
+                    if out.dtype == self.dtype:
                         gather_ranges(scratch, where, lengths, out[done : done + size])
                     else:
-                        out[done : done + size] = scratch
+                        scratch = gather_ranges(scratch, where, lengths)
+                elif out.dtype == self.dtype:
+                    out[done : done + size] = scratch
+                if out.dtype != self.dtype:
+                    row_of = partial(row_of_run, starts, stops, rows_of, done)
+                    cast_into(scratch, out[done : done + size], self._where, row_of)
             yield done, done + size
             done += size
 

@@ -5,10 +5,8 @@ Cost: a few calls of HDF5 a megabyte plus the copy of the bytes; memory: the win
 pointers of sparse files, and the obs columns in use.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,15 +17,17 @@ from ..._base.types import IndexArray
 from ..base import Column, CsrRows
 from ..csr_rows import Parts, concatenate, select_columns, sort_rows
 from ..rows import check_rows
+from .arguments import PathLike, as_paths, names_of_columns, number_type
 from .concat import join_variables
 from .dense import DenseMatrix
-from .describe import describe_file, describe_obs
+from .describe import describe_file, describe_table
 from .files import OpenFiles
-from .layout import FileLayout, check_x, read_layout
-from .obs_table import CategoriesView, ObsTable, ObsView
+from .layout import FileLayout, read_layout
+from .matrices import check_x
+from .obs_table import CategoriesView, ObsOptions, ObsTable, ObsView
+from .selection import file_numbers
 from .sparse import CsrMatrix
 
-PathLike = str | os.PathLike[str]
 RESERVED = ("X", "row")
 
 KEPT_BUFFERS = 2
@@ -43,17 +43,30 @@ class H5adSource:
     paths
         One path or several. The rows of several files follow each other in this order.
     x
-        The matrix: "X", "layers/NAME", "raw/X" or "obsm/NAME".
+        The matrix: "X", "layers/NAME", "raw/X" or "obsm/NAME"; "mod/NAME/X" and so on of a MuData file, whose
+        obs then are those of that modality.
     obs
         Columns of obs to read with each row.
     x_format
         Whether batches of X are handed out "dense" or as "csr" rows. Of sparse files a window stays CSR
         either way; of dense files a window is dense, `len(rows) * n_vars` values.
     dtype
-        X is cast to it, whatever numbers the files hold.
+        X is cast to it, a type of NumPy's or torch's. Floats round; a value that would become another one
+        is an error that names it and its row, as 300 for uint8 or 1e300 for float32.
     join
         What to do where the var names of files differ: "exact" refuses, "inner" keeps the names that all
-        files have, in the first file's order.
+        files have, in the first file's order, "outer" all names, with X 0 where a file lacks one.
+    vars
+        The columns of X to give, by name and in this order, such as another source's `var_names`. All files
+        must have them, but with ``join="outer"``.
+    obs_join
+        Which columns of obs there are: "inner" those that all files have, "outer" those that any has, missing
+        where a file lacks one. By default "outer" with ``join="outer"``, else "inner".
+    categories
+        The categories of some columns, by name and in their order: a dict, or another source's `categories`.
+        Codes then mean the same in both. By default those that the files have.
+    unknown
+        What a value is that is none of the categories given: an "error" that names it, or "missing".
 
     Attributes
     ----------
@@ -63,11 +76,12 @@ class H5adSource:
     file_bounds : ndarray of int64, shape (n_files + 1,)
         File f holds the rows from ``file_bounds[f]`` to ``file_bounds[f + 1]``.
     obs : mapping
-        Every column of obs by name, as a whole: numbers, or int64 codes into `categories[name]`, -1 where
-        missing. Text is given as codes too. The arrays are read-only.
+        Every column of obs by name, as a whole: numbers, or a `Categorical`, whose codes are as wide as they
+        are stored, -1 where missing; text is one, too. All are read-only.
     categories : mapping
-        Categories of the obs columns that hold codes. Those of several files are united, in order of
-        appearance; those of text columns are sorted.
+        Categories of the obs columns that have some. Those of several files are united, in order of
+        appearance; those of text columns are sorted. A column that is missing throughout in one file, or not
+        there, is missing there.
 
     Raises
     ------
@@ -101,26 +115,24 @@ class H5adSource:
         x: str = "X",
         obs: str | Sequence[str] = (),
         x_format: Literal["dense", "csr"] = "dense",
-        dtype: npt.DTypeLike = "float32",
-        join: Literal["exact", "inner"] = "exact",
+        dtype: Any = "float32",
+        join: Literal["exact", "inner", "outer"] = "exact",
+        vars: Sequence[str] | None = None,
+        obs_join: Literal["inner", "outer"] | None = None,
+        categories: Mapping[str, Any] | None = None,
+        unknown: Literal["error", "missing"] = "error",
     ) -> None:
-        self.paths = (Path(paths),) if isinstance(paths, str | os.PathLike) else tuple(Path(p) for p in paths)
-        if not self.paths:
-            msg = "paths must name at least one file, but is empty"
-            raise ValueError(msg)
+        self.paths = as_paths(paths)
         check_x(x)
         self.x = x
         self.x_format = _one_of("x_format", x_format, ("dense", "csr"))
-        self.join = _one_of("join", join, ("exact", "inner"))
-        self.dtype = np.dtype(dtype).newbyteorder("=")
-        if self.dtype.kind not in "biuf":
-            msg = f"dtype must be a type of numbers, but is {self.dtype}"
-            raise ValueError(msg)
-        self.columns = (obs,) if isinstance(obs, str) else tuple(obs)
-        for name in self.columns:
-            if name in RESERVED:
-                msg = f"obs column {name!r} cannot be read: a batch has its own {name!r}; rename the column"
-                raise ValueError(msg)
+        self.join = _one_of("join", join, ("exact", "inner", "outer"))
+        if obs_join is None:
+            obs_join = "outer" if join == "outer" else "inner"
+        self.obs_join = _one_of("obs_join", obs_join, ("inner", "outer"))
+        _one_of("unknown", unknown, ("error", "missing"))
+        self.dtype = number_type(dtype)
+        self.columns = names_of_columns(obs, RESERVED)
         files = OpenFiles()
         self._layouts: list[FileLayout] = []
         names: list[list[str]] = []
@@ -129,9 +141,13 @@ class H5adSource:
             self._layouts.append(layout)
             # Files that agree share one list: a thousand plates would take gigabytes otherwise.
             names.append(names[0] if names and found == names[0] else found)
-        self.var_names, self._column_maps = join_variables(names, list(self.paths), self.join)
+        self.var_names, self._column_maps = join_variables(names, list(self.paths), self.join, vars)
+        given = dict(categories) if isinstance(categories, dict) else categories
+        self._table = ObsTable(self._layouts, ObsOptions(self.obs_join, given, unknown))
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._offsets = np.cumsum([0] + [layout.n_obs for layout in self._layouts], dtype=np.int64)
-        self._table = ObsTable(self._layouts)
         self._memory = _core.BufferPool(keep=KEPT_BUFFERS, limit=KEPT_BYTES)
         for name in self.columns:
             self._table.column(name)
@@ -154,8 +170,48 @@ class H5adSource:
         """Row at which each file begins, and the number of rows."""
         return self._offsets.copy()
 
+    def files(self, *which: int | PathLike | Iterable[int | PathLike]) -> "H5adSource":
+        """Give the source of some of the files, whose codes and columns mean what they mean here.
+
+        Parameters
+        ----------
+        *which
+            Numbers or paths of files, or one sequence of them; the rows follow each other in this order.
+
+        Returns
+        -------
+        H5adSource
+            With the same `var_names`, categories and types of columns, whatever these files hold. It shares
+            open files and columns with this one, and may be pickled alone.
+
+        Raises
+        ------
+        IndexError, KeyError
+            If there is no such file.
+        ValueError
+            If one comes twice, or none is given.
+
+        Notes
+        -----
+        O(rows of these files) for columns in use.
+
+        Examples
+        --------
+        >>> source = H5adSource(["a.h5ad", "b.h5ad"], obs="drug")  # doctest: +SKIP
+        >>> train, validation = source.files("a.h5ad"), source.files("b.h5ad")  # doctest: +SKIP
+        """
+        numbers = file_numbers(self.paths, which)
+        part = object.__new__(type(self))
+        part.__dict__.update(self.__dict__)
+        part.paths = tuple(self.paths[number] for number in numbers)
+        part._layouts = [self._layouts[number] for number in numbers]
+        part._column_maps = [self._column_maps[number] for number in numbers]
+        part._table = self._table.part(numbers)
+        part._prepare()
+        return part
+
     @property
-    def obs(self) -> Mapping[str, npt.NDArray[Any]]:
+    def obs(self) -> Mapping[str, Any]:
         """Every column of obs by name, read when it is asked for."""
         return ObsView(self._table)
 
@@ -176,14 +232,15 @@ class H5adSource:
         -------
         dict
             "X": `CsrRows` if all files are sparse or `x_format` is "csr", else an array of shape (len(rows),
-            n_vars); and for each column of `obs` an array of shape (len(rows),).
+            n_vars); and for each column of `obs` an array of shape (len(rows),), numbers or int64 codes.
 
         Raises
         ------
         IndexError
             If a row is out of range.
         ValueError
-            If rows are not strictly increasing, or a file holds a column index out of range.
+            If rows are not strictly increasing, or a file holds a column index out of range or a value that
+            `dtype` does not hold.
         OSError
             If a file cannot be read there.
         """
@@ -201,7 +258,9 @@ class H5adSource:
         else:
             batch["X"] = self._read_dense(rows, parts)
         for name in self.columns:
-            batch[name] = self._table.column(name).values[rows]
+            column = self._table.column(name)
+            values = column.values[rows]
+            batch[name] = values if column.categories is None else values.astype(np.int64)
         return batch
 
     def describe(self) -> dict[str, Any]:
@@ -217,7 +276,7 @@ class H5adSource:
             "n_vars": self.n_vars,
             "x": self.x,
             "files": [describe_file(layout) for layout in self._layouts],
-            "obs": {name: describe_obs(self._table.column(name)) for name in self._table.names},
+            "obs": describe_table(self._table),
         }
 
     def _read_sparse(self, rows: IndexArray, parts: list[tuple[int, int, int, IndexArray]]) -> CsrRows:
@@ -233,20 +292,23 @@ class H5adSource:
         data = self._memory.empty(int(indptr[-1]), self.dtype)
         indices = self._memory.empty(int(indptr[-1]), np.result_type(np.int32, *index_types))
         pieces: list[Parts] = []
+        part: Parts
         as_read = True
         for k, lo, hi, local in parts:
             matrix, column_map = self._layouts[k].matrix, self._column_maps[k]
             if isinstance(matrix, DenseMatrix):
-                pieces.append(matrix.sparse(local, self.dtype, column_map))
+                part = matrix.sparse(local, self.dtype, column_map)
+                if column_map is not None and not _ascends(column_map):
+                    part = sort_rows(*part)
+                pieces.append(part)
                 as_read = False
                 continue
             at = slice(int(indptr[lo]), int(indptr[hi]))
-            part: Parts = (data[at], indices[at], indptr[lo : hi + 1] - indptr[lo])
+            part = (data[at], indices[at], indptr[lo : hi + 1] - indptr[lo])
             ordered = matrix.fill(local, part[2], part[0], part[1])
             if column_map is not None:
                 part = select_columns(*part, column_map)
-                kept = column_map[column_map >= 0]
-                ordered = ordered and bool(np.all(kept[1:] > kept[:-1]))
+                ordered = ordered and _ascends(column_map)
             if not ordered:
                 part = sort_rows(*part)
             as_read = as_read and ordered and column_map is None
@@ -266,6 +328,12 @@ class H5adSource:
             else:
                 self._read_sparse(local + self._offsets[k], [(k, 0, hi - lo, local)]).to_dense(out[lo:hi])
         return out
+
+
+def _ascends(column_map: IndexArray) -> bool:
+    """Tell whether columns keep their order."""
+    kept = column_map[column_map >= 0]
+    return bool(np.all(kept[1:] > kept[:-1]))
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ so that any row needs the whole matrix: it is turned into CSR in memory once a p
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -18,6 +19,7 @@ from ... import _core
 from ..._base.fork import ForkLock
 from ..._base.types import IndexArray
 from ..ranges import gather_ranges
+from .casting import cast_into, row_of_run
 from .elements import attribute, dataset, read_array
 from .errors import BadFileError
 from .files import OpenFiles
@@ -36,13 +38,14 @@ class _Runs(Protocol):
 
 
 class _ArrayRuns:
-    def __init__(self, values: npt.NDArray[Any]) -> None:
-        self._values = values
+    def __init__(self, values: npt.NDArray[Any], where: str) -> None:
+        self._values, self._where = values, where
 
     def read(
         self, starts: IndexArray, stops: IndexArray, out: npt.NDArray[Any], rows_of: Any
     ) -> Iterator[tuple[int, int]]:
-        gather_ranges(self._values, starts, stops - starts, out)
+        values = gather_ranges(self._values, starts, stops - starts)
+        cast_into(values, out, self._where, partial(row_of_run, starts, stops, rows_of, 0))
         if len(out):
             yield 0, len(out)
 
@@ -229,7 +232,7 @@ class CscMatrix(CsrMatrix):
         return self.shape[1]
 
     def _runs(self, part: str) -> _Runs:
-        return _ArrayRuns(self._turned()[part])
+        return _ArrayRuns(self._turned()[part], f"{self._where}/{part}")
 
     def _turned(self) -> dict[str, npt.NDArray[Any]]:
         with self._lock:

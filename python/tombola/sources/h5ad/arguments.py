@@ -1,0 +1,134 @@
+"""What users pass as files and as a type of numbers, made plain, or an error that says what to pass instead.
+
+AnnData, torch and Zarr are never imported: their objects are known by what they offer.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import NotAFileError
+
+__all__ = ["PathLike", "as_paths", "check_is_file", "names_of_columns", "number_type"]
+
+PathLike = str | os.PathLike[str]
+_LISTED = 3
+
+
+def as_paths(paths: PathLike | Iterable[PathLike]) -> tuple[Path, ...]:
+    """Return one path or several as a tuple.
+
+    Raises
+    ------
+    TypeError
+        If they are no paths; an AnnData object or an open file is named as such.
+    ValueError
+        If there are none.
+    """
+    if isinstance(paths, str | os.PathLike):
+        return (Path(paths),)
+    given = [paths] if _is_open(paths) or not isinstance(paths, Iterable) else list(paths)
+    if not given:
+        msg = "paths must name at least one file, but is empty"
+        raise ValueError(msg)
+    for path in given:
+        if not isinstance(path, str | os.PathLike):
+            msg = f"paths must be paths of h5ad files, but one is {_what_it_is(path)}"
+            raise TypeError(msg)
+    return tuple(Path(path) for path in given)  # type: ignore[arg-type]
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse folders and Zarr stores, saying what to do.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the path is one of them.
+    """
+    if path.suffix == ".zarr" or (path / ".zgroup").exists() or (path / "zarr.json").exists():
+        msg = (
+            f"{path}: no such file, but a Zarr store; anndata.read_zarr({str(path)!r}).write_h5ad(...) "
+            "makes a file that can be read"
+        )
+        raise NotAFileError(msg)
+    if path.is_dir():
+        names = sorted(each.name for each in path.glob("*.h5ad"))
+        listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+        held, cure = "no h5ad files", ""
+        if names:
+            held = f"h5ad files, {len(names):,} in number ({listed})"
+            cure = f"; sorted(Path({str(path)!r}).glob('*.h5ad')) names them"
+        msg = f"{path}: no such file, but a folder with {held} in it{cure}"
+        raise NotAFileError(msg)
+
+
+def number_type(dtype: Any) -> np.dtype[Any]:
+    """Return a type of numbers, of NumPy's or by the name of torch's.
+
+    Raises
+    ------
+    TypeError
+        If it is no type that NumPy has.
+    ValueError
+        If it is no type of numbers.
+    """
+    name = str(dtype)
+    given: npt.DTypeLike = name.removeprefix("torch.") if name.startswith("torch.") else dtype
+    try:
+        made = np.dtype(given).newbyteorder("=")
+    except TypeError:
+        cure = ""
+        if "bfloat16" in name:
+            cure = "; NumPy has no bfloat16: read float32, batch_transform can cast it"
+        msg = f"dtype must be a type of numbers, but is {dtype!r}{cure}"
+        raise TypeError(msg) from None
+    if made.kind not in "biuf":
+        msg = f"dtype must be a type of numbers, but is {made}"
+        raise ValueError(msg)
+    return made
+
+
+def _is_anndata(value: object) -> bool:
+    return all(hasattr(value, name) for name in ("obs", "var", "obs_names", "X"))
+
+
+def _is_open(value: object) -> bool:
+    """Tell whether a value is an object in place of a file, which may also be iterable."""
+    return _is_anndata(value) or hasattr(value, "read") or hasattr(value, "filename")
+
+
+def _what_it_is(value: object) -> str:
+    if _is_anndata(value):
+        path = getattr(value, "filename", None)
+        backed = f"; it is backed by {str(path)!r}, which can be passed" if path else ""
+        cure = "ArraySource(adata.X, drug=adata.obs['drug']) takes its rows from memory"
+        return f"an AnnData object: {cure}{backed}"
+    name = getattr(value, "filename", None) or getattr(value, "name", None)
+    named = f", pass its path, {name!r}" if isinstance(name, str) else ""
+    return f"of type {type(value).__name__}{named}"
+
+
+def names_of_columns(obs: str | Sequence[str], reserved: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the obs columns to read.
+
+    Raises
+    ------
+    TypeError
+        If one is no text.
+    ValueError
+        If a batch has a column of its own of that name.
+    """
+    names: tuple[object, ...] = (obs,) if isinstance(obs, str) else tuple(obs)
+    for name in names:
+        if not isinstance(name, str):
+            msg = f"obs must name columns, but one is {name!r}"
+            raise TypeError(msg)
+        if name in reserved:
+            msg = f"obs column {name!r} cannot be read: a batch has its own {name!r}; rename the column"
+            raise ValueError(msg)
+    return tuple(map(str, names))
