@@ -129,9 +129,10 @@ def open_stream(
             try:
                 at = seekable.state_at(Position(epoch, position.spans)) if state is None else state
                 seekable.load_state_dict(at)
-            except ValueError:
+            except ValueError as error:
                 if not may_be_shorter:
-                    raise
+                    msg = f"the loader of the chunk that begins at shard {chunk.start} is another: {error}"
+                    raise TrainingError(msg) from error
                 nothing: Iterator[Any] = iter(())
                 return Stream(nothing.__next__, consumed, nothing, None, 0)
         length = _length(loader)
