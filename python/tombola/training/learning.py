@@ -95,6 +95,9 @@ class Learner:
             for gradient in self._parts.gradients():
                 if gradient is not None:
                     gradient.mul_(every / learned)  # each was divided by `every`
+            if self._parts.scaler is not None and self._parts.weights():
+                # Where training goes on here it has scaled nothing yet, and its scale is not in place.
+                self._parts.scaler.scale(torch.zeros((), device=self._parts.weights()[0].device))
             self._step()
 
     def _step(self) -> None:
