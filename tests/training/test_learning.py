@@ -258,8 +258,16 @@ def test_another_accumulation_is_refused(tmp_path: Path) -> None:
         ({"autocast": torch.float64}, ValueError, r"autocast must be one of .* but is torch\.float64"),
         ({"autocast": True}, ValueError, "autocast must be one of .* but is True"),
         ({"before_step": 3}, TypeError, "before_step must be callable, but is 3"),
-        ({"on_nonfinite_loss": "skip"}, ValueError, 'on_nonfinite_loss must be "stop" or "continue", but is "skip"'),
-        ({"optimizer_options": "new"}, ValueError, 'optimizer_options must be "saved" or "given", but is "new"'),
+        (
+            {"on_nonfinite_loss": "skip"},
+            ValueError,
+            'on_nonfinite_loss must be "stop" or "continue", but is "skip"',
+        ),
+        (
+            {"optimizer_options": "new"},
+            ValueError,
+            'optimizer_options must be "saved" or "given", but is "new"',
+        ),
     ],
 )
 def test_bad_options(tmp_path: Path, options: dict[str, Any], kind: type[Exception], match: str) -> None:
