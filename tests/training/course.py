@@ -120,8 +120,10 @@ def make_trainer(
     return MiniEpochTrainer(model, range(10), lambda chunk: make_loader(kind, chunk), **settings)
 
 
-def trainer_of(folder: Path, shards: Any, make_loader: Any, **options: Any) -> MiniEpochTrainer:
-    model = make_model()
+def trainer_of(
+    folder: Path, shards: Any, make_loader: Any, *, model: nn.Module | None = None, **options: Any
+) -> MiniEpochTrainer:
+    model = make_model() if model is None else model
     settings: dict[str, Any] = {
         "optimizer": torch.optim.SGD(model.parameters(), lr=0.01),
         "loss": mean_error,

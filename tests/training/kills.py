@@ -24,6 +24,8 @@ __all__ = ["Kills", "run_to_the_end", "train_killed"]
 
 STEP_SECONDS = 0.004
 OPTIONS: dict[str, Any] = {"checkpoint_every": 2, "validate_every": 5, "num_epochs": 3}
+LEARNING: dict[Kind, dict[str, Any]] = {"loader": {"accumulate": 3, "clip_grad_norm": 1.0}}
+"""By which most files of that kind are saved within an accumulation."""
 
 
 @dataclass
@@ -49,7 +51,8 @@ def train(folder: Path, kind: Kind, has_begun: Any) -> None:
     def slowly(record: Any) -> None:
         time.sleep(STEP_SECONDS)
 
-    trainer = make_trainer(folder, kind, model=model, resume="latest", on_mini_epoch=slowly, **OPTIONS)
+    options = {**OPTIONS, **LEARNING.get(kind, {}), "on_mini_epoch": slowly}
+    trainer = make_trainer(folder, kind, model=model, resume="latest", **options)
     has_begun.set()
     torch.save(outcome(trainer, trainer.fit()), folder / "outcome")
 

@@ -131,3 +131,14 @@ def test_scheduler_by_batch_and_scaler_are_saved(tmp_path: Path, schedule: str) 
         trainer("b", loss=breaking_at(11)).fit()
     resumed = trainer("b", resume="latest")
     assert same(outcome(resumed, resumed.fit()), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_of_a_chunks_last_batch_goes_on_with_the_next_chunk(tmp_path: Path, kind: Kind) -> None:
+    """A loader whose pass is consumed would begin the next one, which is no part of the chunk."""
+    options: dict[str, Any] = {"checkpoint_every": 1, "keep_last": None, "num_epochs": 1}
+    whole = make_trainer(tmp_path, kind, **options)
+    expected = outcome(whole, whole.fit())
+    within = sorted(tmp_path.glob("*_chunk0_batch*.pt"), key=lambda path: int(path.stem.split("batch")[1]))
+    trainer = make_trainer(tmp_path, kind, resume=within[-1], **options)
+    assert same(outcome(trainer, trainer.fit()), expected)

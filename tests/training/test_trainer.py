@@ -1,5 +1,6 @@
 """Epochs and chunks, validation, stopping, shards that come, vanish or are bad, and bad input."""
 
+import errno
 import json
 import logging
 import os
@@ -42,8 +43,7 @@ def read_files(chunk: Chunk) -> Any:
     for path in chunk.shards:
         content = path.read_bytes()
         if content == b"bad":
-            msg = f"{path}: not a shard"
-            raise OSError(msg)
+            raise OSError(errno.EIO, "not a shard", str(path))
         yield rows_of(content[0])
 
 
@@ -154,11 +154,10 @@ def test_a_vanished_shard(tmp_path: Path, between: str, how: str, caplog: pytest
 def test_a_bad_shard_is_an_error_that_names_it_and_the_place(tmp_path: Path) -> None:
     paths = files(tmp_path, "abcd")
     paths[2].write_bytes(b"bad")
-    match = (
-        r"the shard .*/c\.pt cannot be read: .*not a shard \(epoch 0, chunk from shard 0 on, after \d batches"
-    )
-    with pytest.raises(ShardError, match=match):
+    match = r"the shard .*/c\.pt cannot be read: .*not a shard.* \(epoch 0, chunk from shard 0 on, after"
+    with pytest.raises(ShardError, match=match) as caught:
         trainer_of(tmp_path, paths, read_files, chunk_size=4).fit()
+    assert caught.value.shard == paths[2]
 
 
 def test_a_bad_shard_is_left_out_by_option(tmp_path: Path) -> None:
@@ -167,15 +166,6 @@ def test_a_bad_shard_is_left_out_by_option(tmp_path: Path) -> None:
     result = trainer_of(tmp_path, paths, read_files, chunk_size=4, on_bad_shard="skip").fit()
     assert result.batches == 3
     assert [(entry["shard"], entry["epoch"]) for entry in result.skipped] == [(str(paths[2]), 0)]
-
-
-def test_an_error_that_names_no_shard_is_always_raised(tmp_path: Path) -> None:
-    def make_loader(chunk: Chunk) -> Any:
-        msg = "something else"
-        raise ValueError(msg)
-
-    with pytest.raises(ShardError, match=r"something else \(the error names none of the chunk's 5 shards"):
-        trainer_of(tmp_path, range(5), make_loader, on_bad_shard="skip").fit()
 
 
 def test_no_batch_at_all_is_an_error(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def _train(config: TrainConfig, *, resume: bool, resume_from: Path | None) -> in
     def announce(data: TrainingData) -> None:
         if not is_first:
             return
-        warn(data.skipped)
+        warn([*data.skipped.values()])
         say(console, _setup(config, data))
 
     run = run_training(

@@ -10,7 +10,7 @@ May import: `_base`, `draws`, `passes` and `sources.base`; what gives batches co
 
 from .checkpoints import load_checkpoint, saved_shards
 from .chunks import Bytes, Chunk, Rows
-from .errors import CheckpointError, ShardError, TrainingError
+from .errors import CheckpointError, NonFiniteLossError, ShardError, TrainingError
 from .result import INTERRUPTED_EXIT_CODE, StopReason, TrainingResult
 from .trainer import MiniEpochTrainer
 
@@ -20,6 +20,7 @@ __all__ = [
     "CheckpointError",
     "Chunk",
     "MiniEpochTrainer",
+    "NonFiniteLossError",
     "Rows",
     "ShardError",
     "StopReason",

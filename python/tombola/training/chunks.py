@@ -18,6 +18,7 @@ import numpy as np
 from .. import _core
 from .._base.checks import check_integer
 from ..draws.permutations import permutation
+from .errors import is_no_shards
 
 __all__ = [
     "Bytes",
@@ -25,10 +26,11 @@ __all__ = [
     "ChunkSize",
     "Rows",
     "ShardOrder",
-    "StatefulShards",
+    "Stateful",
     "derived_seed",
     "list_shards",
     "order_shards",
+    "shard_name",
     "shard_sizes",
 ]
 
@@ -37,14 +39,17 @@ Shards: TypeAlias = Sequence[Any] | Callable[[], Iterable[Any]]
 
 
 @runtime_checkable
-class StatefulShards(Protocol):
-    """Shards with a state that checkpoints hold: what is listed where training goes on hangs on it."""
+class Stateful(Protocol):
+    """Shards, or a hook, with a state that checkpoints hold.
+
+    Of shards, what is listed where training goes on hangs on it.
+    """
 
     def state_dict(self) -> Mapping[str, Any]:
         """Return numbers, texts, lists and dicts."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the state; the next list is the one that it was saved under."""
+        """Take over the state; of shards the next list is the one that it was saved under."""
 
 
 def file_size(shard: Any) -> int:
@@ -202,7 +207,7 @@ def list_shards(shards: Shards) -> dict[str, Any]:
         raise TypeError(msg)
     named: dict[str, Any] = {}
     for shard in listed:
-        name = _name(shard)
+        name = shard_name(shard)
         if name in named:
             msg = f"shards must differ, but {name} comes twice"
             raise ValueError(msg)
@@ -213,7 +218,8 @@ def list_shards(shards: Shards) -> dict[str, Any]:
     return named
 
 
-def _name(shard: Any) -> str:
+def shard_name(shard: Any) -> str:
+    """Return the text of a shard: a path as it is written, other things as `str` has it."""
     if isinstance(shard, str | bytes | os.PathLike):
         return os.fsdecode(shard)
     kind: Any = type(shard)
@@ -224,7 +230,10 @@ def _name(shard: Any) -> str:
 
 
 def shard_sizes(shards: Mapping[str, Any], budget: Rows | Bytes) -> tuple[dict[str, int], dict[str, str]]:
-    """Return the size of each shard by name, and what is wrong with each whose size cannot be had."""
+    """Return the size of each shard by name, and what is wrong with each whose size cannot be had.
+
+    Faults of `size` itself, such as a NameError, are raised.
+    """
     kind = type(budget).__name__.lower()
     sizes: dict[str, int] = {}
     problems: dict[str, str] = {}
@@ -232,6 +241,8 @@ def shard_sizes(shards: Mapping[str, Any], budget: Rows | Bytes) -> tuple[dict[s
         try:
             sizes[name] = check_integer(f"its number of {kind}", budget.size(shard))
         except Exception as error:
+            if is_no_shards(error):
+                raise
             problems[name] = f"has no number of {kind} that can be had: {str(error) or repr(error)}"
     return sizes, problems
 

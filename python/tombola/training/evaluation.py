@@ -5,6 +5,7 @@ come from a stream of their own, the same at each validation, and training goes 
 validates on what it is given; losses and counts are added up, torchmetrics adds up its own.
 """
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,13 +17,15 @@ from .chunks import derived_seed
 from .course import Course, Sums
 from .errors import TrainingError
 from .options import TrainerOptions
-from .parts import unwrapped
 from .ranks import Ranks
 from .steps import Stepper
+from .wrapping import evaluated
 
-__all__ = ["Evaluator", "is_better"]
+__all__ = ["Evaluator", "is_better", "say_not_finite"]
 
 PREFIX = "validation_"
+
+_logger = logging.getLogger("tombola.training")
 _PURPOSE = 0x76616C  # "val": sets the seed of validation apart from those of chunks
 
 
@@ -31,6 +34,14 @@ def is_better(value: float, best: float | None, mode: str) -> bool:
     if math.isnan(value):
         return False
     return best is None or (value < best if mode == "min" else value > best)
+
+
+def say_not_finite(record: Mapping[str, Any]) -> None:
+    """Log which losses of a record are not finite."""
+    for name in ("train_loss", f"{PREFIX}loss"):
+        value = record.get(name)
+        if value is not None and not math.isfinite(value):
+            _logger.warning("%s is %s after %d batches", name, value, record["batches"])
 
 
 class Evaluator:
@@ -55,7 +66,7 @@ class Evaluator:
         ranks: Ranks,
         interrupted: Callable[[], bool],
     ) -> None:
-        self._model, self._stepper, self._options = unwrapped(model), stepper, options
+        self._model, self._stepper, self._options = evaluated(model), stepper, options
         self._ranks, self._interrupted = ranks, interrupted
 
     @property

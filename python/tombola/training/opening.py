@@ -1,21 +1,25 @@
 """Opening a chunk: its shards are there, its loader is made, bad shards are errors or are left out and said.
 
 Rule: a shard that is gone or cannot be read is an error that names it and the place in training; by option it
-is left out, which is logged and recorded. A loader's error is a shard's where its text names one of the
-chunk's shards, or there is one only; another error is always raised, as nothing tells what to leave out. The
-chunk without the bad shard goes on at the same number of batches.
+is left out, which is logged and recorded. Which shard a loader's error is about, the error carries; else each
+of the chunk's shards is tried alone, and where that does not tell, the error is raised (see `culprits`), as
+faults of the code always are. The chunk without the bad shard goes on at the same number of batches.
 """
 
+import contextlib
+import dataclasses
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..passes.position import Position
 from . import random_state
-from .chunks import Chunk, Shards, StatefulShards, derived_seed, list_shards, order_shards, shard_sizes
+from .chunks import Chunk, Shards, Stateful, derived_seed, list_shards, order_shards, shard_name, shard_sizes
 from .course import Course
-from .errors import ShardError
+from .culprits import bad_alone, named_by, shortened
+from .errors import ShardError, TrainingError, is_no_shards
 from .options import TrainerOptions
 from .ranks import Ranks
 from .saver import Saver
@@ -24,6 +28,15 @@ from .stream import MakeLoader, Stream, open_stream
 __all__ = ["Opener"]
 
 _logger = logging.getLogger("tombola.training")
+
+
+class _Verdict(NamedTuple):
+    """What a rank's error is about: its text, the shards by name, and where there are none, why."""
+
+    text: str
+    names: list[str] = []  # noqa: RUF012 - never changed
+    is_no_shards: bool = False
+    why: str = ""
 
 
 class Opener:
@@ -45,7 +58,7 @@ class Opener:
         self._given, self._make_loader = shards, make_loader
         self._options, self._ranks, self._saver = options, ranks, saver
         given: object = shards
-        self._stateful = given if isinstance(given, StatefulShards) else None
+        self._stateful = given if isinstance(given, Stateful) else None
         self._shards: dict[str, Any] = {}
         self._least = ranks.world_size if options.distribute == "shards" else 1
         self.chunk: Chunk | None = None
@@ -197,27 +210,79 @@ class Opener:
             self.drop_bad(error, course)
 
     def drop_bad(self, error: Exception | None, course: Course) -> None:
-        """Leave out the shards that an error, of any rank, names.
+        """Leave out the shards that an error, of any rank, is about.
 
         Raises
         ------
         ShardError
-            If that is not wanted, or the error names none.
+            If that is not wanted, or it is not known which they are.
+        TrainingError
+            If another rank's error is none of a shard; this rank's own is raised as it is.
         """
         assert course.order is not None
         names = [name for name, _ in course.order.chunk(course.chunk_start) if name not in course.dropped]
-        told = [] if error is None else [(str(error) or repr(error), list(_named(error, names)))]
-        told = [item for of_rank in self._ranks.gather(told) for item in of_rank]  # of the ranks that failed
-        bad = {name: text for text, found in told for name in found}
+        found = self._ranks.gather(None if error is None else self._verdict(error, names))
+        verdicts = [verdict for verdict in found if verdict is not None]  # of the ranks that failed
+        if error is not None and is_no_shards(error):
+            raise error
+        for verdict in verdicts:
+            if verdict.is_no_shards:
+                msg = f"the loader of another rank failed in {self._where(course)}: {verdict.text}"
+                raise TrainingError(msg) from error
+        bad = {name: verdict.text for verdict in verdicts for name in verdict.names}
         if not bad:
-            text = told[0][0] if told else "a loader failed"
-            msg = (
-                f"the loader failed in {self._where(course)}: {text} (the error names none of the chunk's "
-                f"{len(names)} shards: {', '.join(names)})"
-            )
+            text, why = (verdicts[0].text, verdicts[0].why) if verdicts else ("a loader failed", "")
+            msg = f"the loader failed in {self._where(course)}: {text} ({why}: {shortened(names)})"
             raise ShardError(msg) from error
         for name, text in bad.items():
             self._leave_out(name, f"cannot be read: {text}", self._options.on_bad_shard, course, error)
+
+    def _verdict(self, error: Exception, names: list[str]) -> "_Verdict":
+        """Find out which of the chunk's shards an error of this rank is about."""
+        if is_no_shards(error):
+            return _Verdict(f"{type(error).__name__}: {error}", is_no_shards=True)
+        text = str(error) or repr(error)
+        shards = {name: self._shards[name] for name in names}
+        found, is_wanted = named_by(error, shards), self._options.on_bad_shard == "skip"
+        if not found and len(names) == 1 and (self._ranks.is_alone or not is_wanted):
+            found = names
+        if found:
+            return _Verdict(text, found)
+        if not is_wanted:
+            why = 'the error carries none of the chunk\'s shards, and on_bad_shard="skip" tries each alone'
+            return _Verdict(text, why=why)
+        assert self.chunk is not None
+        own = {name: shard for name, shard in shards.items() if any(shard is s for s in self.chunk.shards)}
+        found = self._try_alone(error, own)
+        if len(found) == len(own) > 1:
+            return _Verdict(text, why="it is none of one shard's, as each of the chunk's fails alone")
+        return _Verdict(text, found, why="it is none of one shard's, as each of the chunk's does well alone")
+
+    def _try_alone(self, error: Exception, shards: Mapping[str, Any]) -> list[str]:
+        """Return the names of the shards that fail alone; random numbers go on as if none was tried."""
+        chunk = self.chunk
+        assert chunk is not None
+        _logger.warning("the loader failed, so each of %d shards is tried alone: %s", len(shards), error)
+
+        def read(shard: Any) -> None:
+            stream = open_stream(
+                self._make_loader,
+                dataclasses.replace(chunk, shards=(shard,), rank=0, world_size=1),
+                begin=self._saver.begin,
+                position=Position(chunk.epoch),
+            )
+            try:
+                with contextlib.suppress(StopIteration):
+                    while True:
+                        stream.fetch()
+            finally:
+                stream.close()
+
+        models = random_state.capture()
+        try:
+            return bad_alone(error, shards, read)
+        finally:
+            random_state.restore(models)
 
     def _drop_missing(self, course: Course) -> None:
         assert course.order is not None
@@ -235,39 +300,17 @@ class Opener:
         if option == "error":
             missing = "on_missing_shard" if why == "is missing" else "on_bad_shard"
             msg = f'the shard {name} {why} ({where}); {missing}="skip" leaves such shards out'
-            raise ShardError(msg) from error
+            raise ShardError(msg, shard=self._shards.get(name, name)) from error
         _logger.warning("left out the shard %s, which %s (%s)", name, why, where)
         course.dropped.append(name)
         place = {"epoch": course.epoch, "chunk_start": course.chunk_start, "batch": course.batch}
         course.skipped.append({"shard": name, "why": why, **place})
 
+    def where(self, course: Course) -> str:
+        """Return the place in training and the chunk's shards as a text."""
+        names = [shard_name(shard) for shard in self.chunk.shards] if self.chunk is not None else []
+        return f"epoch {course.epoch}, chunk from shard {course.chunk_start} on ({shortened(names)})"
+
     @staticmethod
     def _where(course: Course) -> str:
         return f"epoch {course.epoch}, chunk from shard {course.chunk_start} on, after {course.batch} batches"
-
-
-def _named(error: BaseException | None, names: list[str]) -> Iterator[str]:
-    """Yield the shards that an error, or what caused it, names in its text."""
-    if len(names) == 1:
-        yield names[0]
-        return
-    texts = []
-    while error is not None:
-        texts.append(str(error))
-        error = error.__cause__ or error.__context__
-    text = "\n".join(texts)
-    found = [name for name in names if _mentions(text, name)]
-    if not found:
-        found = [name for name in names if _mentions(text, Path(name).name)]
-    yield from found
-
-
-def _mentions(text: str, name: str) -> bool:
-    """Tell whether a text holds a name, not as a part of a longer one."""
-    at = text.find(name)
-    while at >= 0:
-        before, after = text[at - 1 : at], text[at + len(name) :][:1]
-        if not (before.isalnum() or before in ("_", "-")) and not (after.isalnum() or after in ("_", "-")):
-            return True
-        at = text.find(name, at + 1)
-    return False

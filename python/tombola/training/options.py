@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from .._base.checks import check_bool, check_choice, check_integer
 from .chunks import Bytes, ChunkSize, Rows
+from .learning import Learning
 from .stream import ResumeBy
 
 __all__ = ["Loss", "Metric", "OnMiniEpoch", "Step", "TrainerOptions", "UpdateMetrics", "Validation"]
@@ -21,6 +22,8 @@ Validation: TypeAlias = Iterable[Any] | Callable[[], Iterable[Any]]
 OnMiniEpoch: TypeAlias = Callable[[dict[str, Any]], object]
 Skippable = Literal["error", "skip"]
 OnFullDisk = Literal["stop", "continue"]
+OnNonFinite = Literal["stop", "continue"]
+Restored = Literal["saved", "given"]
 Mode = Literal["min", "max"]
 Distribute = Literal["rows", "shards"]
 Schedule = Literal["mini_epoch", "batch"]
@@ -64,6 +67,9 @@ class TrainerOptions:
     on_missing_shard: Skippable
     on_bad_shard: Skippable
     on_full_disk: OnFullDisk
+    on_nonfinite_loss: OnNonFinite
+    optimizer_options: Restored
+    learning: Learning
     distribute: Distribute
     schedule: Schedule
     device: Any
@@ -79,6 +85,7 @@ class TrainerOptions:
         check_integer("seed", self.seed)
         for name in ("num_epochs", "log_every"):
             check_integer(name, getattr(self, name), minimum=1)
+        self.learning.check()
         for name in ("validate_every", "patience", "checkpoint_every", "keep_last", "max_batches"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), minimum=1)
@@ -131,6 +138,8 @@ class TrainerOptions:
             "monitor": self.monitor,
             "mode": self.mode,
             "config": self.config_as_json(),
+            # One by default, which files of before accumulation mean, too.
+            **({} if self.learning.accumulate == 1 else {"accumulate": self.learning.accumulate}),
         }
 
 
@@ -140,6 +149,8 @@ _CHOICES: dict[str, Any] = {
     "on_missing_shard": Skippable,
     "on_bad_shard": Skippable,
     "on_full_disk": OnFullDisk,
+    "on_nonfinite_loss": OnNonFinite,
+    "optimizer_options": Restored,
     "distribute": Distribute,
     "schedule": Schedule,
     "progress": ProgressKind,

@@ -4,21 +4,19 @@ Rule: everything that differs is found before anything is loaded, and listed in 
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from .errors import CheckpointError
+from .wrapping import plain, renamed
 
-__all__ = ["Parts", "differences", "unwrapped"]
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the module inside DistributedDataParallel."""
-    return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
+__all__ = ["Parts", "differences", "plain_numbers"]
 
 
 @dataclass(frozen=True)
@@ -33,15 +31,34 @@ class Parts:
     def state(self) -> dict[str, Any]:
         """Return the states of all; tensors are not copied."""
         return {
-            "model": unwrapped(self.model).state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
-            "scaler": None if self.scaler is None else self.scaler.state_dict(),
+            "model": plain(self.model).state_dict(),
+            **{
+                name: None if part is None else plain_numbers(part.state_dict())
+                for name, part in (
+                    ("optimizer", self.optimizer),
+                    ("scheduler", self.scheduler),
+                    ("scaler", self.scaler),
+                )
+            },
         }
+
+    def weights(self) -> list[nn.Parameter]:
+        """Return what the optimizer changes, in its order."""
+        return [weight for group in self.optimizer.param_groups for weight in group["params"]]
+
+    def gradients(self) -> list[torch.Tensor | None]:
+        """Return the gradient of each weight."""
+        return [weight.grad for weight in self.weights()]
+
+    def load_gradients(self, gradients: Sequence[torch.Tensor | None]) -> None:
+        """Take gradients over."""
+        for weight, gradient in zip(self.weights(), gradients, strict=True):
+            weight.grad = None if gradient is None else gradient.to(weight.device)
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take the states over; they fit, see `differing`."""
-        unwrapped(self.model).load_state_dict(state["model"])
+        model = plain(self.model)
+        model.load_state_dict(renamed(state["model"], model.state_dict()))
         self.optimizer.load_state_dict(state["optimizer"])
         for name in ("scheduler", "scaler"):
             part = getattr(self, name)
@@ -51,7 +68,8 @@ class Parts:
     def differing(self, state: Mapping[str, Any]) -> Iterator[str]:
         """Yield a text for each thing in which a checkpoint's states do not fit these objects."""
         own = self.state()
-        yield from differences("model", _described(state["model"]), _described(own["model"]))
+        model = renamed(state["model"], own["model"])
+        yield from differences("model", _described(model), _described(own["model"]))
         saved, now = state["optimizer"]["param_groups"], own["optimizer"]["param_groups"]
         sizes = [[len(group["params"]) for group in groups] for groups in (saved, now)]
         yield from differences("optimizer: parameters in each group", *sizes)
@@ -79,6 +97,18 @@ class Parts:
                     f"the state of the {name} must be loadable by torch.load(weights_only=True), but: {error}"
                 )
                 raise CheckpointError(msg) from error
+
+
+def plain_numbers(value: Any) -> Any:
+    """Return a state with Python's numbers in place of NumPy's, which ``weights_only=True`` will not load."""
+    if isinstance(value, np.generic):
+        return value.item()
+    kind = type(value)
+    if kind is dict or kind is Counter or kind is OrderedDict:
+        return kind({plain_numbers(key): plain_numbers(part) for key, part in value.items()})
+    if kind is list or kind is tuple:
+        return kind([plain_numbers(part) for part in value])
+    return value
 
 
 def differences(name: str, saved: Any, now: Any) -> Iterator[str]:

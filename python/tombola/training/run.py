@@ -16,8 +16,9 @@ from typing import Any
 import torch
 
 from .course import Course, Sums
-from .errors import TrainingError
-from .evaluation import Evaluator
+from .errors import NonFiniteLossError, TrainingError
+from .evaluation import Evaluator, say_not_finite
+from .finite import LossWatch, complaint
 from .opening import Opener
 from .options import TrainerOptions
 from .parts import Parts
@@ -84,6 +85,12 @@ class Run:
             reason = self._to_the_end(is_new=found is None)
         except _Stop as stop:
             reason = stop.reason
+            if reason is StopReason.SIGNAL:
+                _logger.warning(
+                    'stopped by a signal after %d batches; resume="latest" goes on from %s',
+                    course.batches,
+                    self._saver.last,
+                )
         finally:
             self._board.close()
         self._saver.prune(course)
@@ -117,6 +124,9 @@ class Run:
         if course.order is not None:
             if not course.batches:
                 msg = "the loaders must give batches, but gave none in a full epoch"
+                if course.skipped:
+                    first = course.skipped[0]
+                    msg += f"; shards were left out, the first {first['shard']}, which {first['why']}"
                 raise TrainingError(msg)
             if course.epoch + 1 >= self._options.num_epochs:
                 return False
@@ -133,11 +143,15 @@ class Run:
         before = course.batch
         try:
             while stream is not None:
-                count = self._until_next_point()
-                segment = self._stepper.train(self._fetch(stream), count, course.sums)
+                count, first = self._until_next_point(), course.batch
+                watch = self._watch()
+                fetch = self._fetch(stream)
+                segment = self._stepper.train(fetch, count, course.sums, first=first, watch=watch)
                 course.seconds += self._stepper.seconds
                 course.position = course.position.advanced(self._ranks.world_size, segment.done)
                 course.batches += segment.done
+                if watch is not None:
+                    self._check_finite(watch, first)
                 if segment.end == "exhausted":
                     break
                 if segment.end == "failed":
@@ -161,9 +175,23 @@ class Run:
             _logger.warning(
                 "epoch %d, chunk from shard %d on: the loader gave no batch", course.epoch, course.chunk_start
             )
+        self._stepper.finish(course.batch)
         course.trained = True
         self._save(None)
         self._after_saving()
+
+    def _watch(self) -> LossWatch | None:
+        """Return what looks at losses; where there are several ranks, none can stop without the others."""
+        is_wanted = self._options.on_nonfinite_loss == "stop"
+        return LossWatch(stops=self._ranks.is_alone) if is_wanted else None
+
+    def _check_finite(self, watch: LossWatch, before: int) -> None:
+        """Raise NonFiniteLossError if a rank has found a loss that is not finite."""
+        if self._ranks.most(int(watch.first is not None)) == [0]:
+            return
+        first = next(found for found in self._ranks.gather(watch.first) if found is not None)
+        place = f"{self._opener.where(self.course)}, batch {before + first.place} of the chunk, from 0"
+        raise NonFiniteLossError(complaint(first, place, self._saver.last))
 
     def _until_next_point(self) -> int:
         """Return how many batches there are until something is to be done."""
@@ -249,6 +277,8 @@ class Run:
         if values is None:
             raise _Stop(StopReason.SIGNAL)
         record = self._ranks.from_first(self._record(kind, values))
+        if self._ranks.is_first:
+            say_not_finite(record)
         if is_new:
             self._evaluator.judge(record, course, self._saver.last)
         course.history.append(record)

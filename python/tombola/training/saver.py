@@ -14,10 +14,11 @@ from typing import Any
 from .._base.files import is_full_disk, write_whole
 from . import random_state
 from .checkpoints import CheckpointFolder, Place, load_checkpoint
-from .chunks import derived_seed
+from .chunks import Stateful, derived_seed
 from .course import Course
 from .errors import CheckpointError
 from .history import HistoryFile
+from .optimizer_options import Options, settle
 from .options import TrainerOptions
 from .parts import Parts, differences
 from .random_state import RandomState
@@ -36,6 +37,8 @@ class Saver:
     parts : Parts
     options : TrainerOptions
     ranks : Ranks
+    given : list of dict
+        The optimizer's options as they are given.
 
     Raises
     ------
@@ -43,8 +46,10 @@ class Saver:
         If the folder cannot be written.
     """
 
-    def __init__(self, parts: Parts, options: TrainerOptions, ranks: Ranks) -> None:
-        self._parts, self._options, self._ranks = parts, options, ranks
+    def __init__(self, parts: Parts, options: TrainerOptions, ranks: Ranks, given: Options) -> None:
+        self._parts, self._options, self._ranks, self._given = parts, options, ranks, given
+        hook: object = options.learning.before_step
+        self._hook = hook if isinstance(hook, Stateful) else None
         self._folder: CheckpointFolder | None = None
         self._history: HistoryFile | None = None
         self._rejected: list[tuple[Path, str]] = []
@@ -102,11 +107,21 @@ class Saver:
         course = Course.from_dict(state["course"], rank=ranks.rank, world_size=ranks.world_size)
         name = self._place(course).name
         self._first(lambda: self._take(path, name))
-        self._parts.load(state)
+        self._load(state)
         self._restore_random(state, course)
         self.loader_state, self.shards_state = state["loader"], state.get("shards")
         self.last = name
         return course
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        parts, options = self._parts, self._options
+        parts.load(state)
+        if state.get("gradients") is not None:
+            parts.load_gradients(state["gradients"])
+        if self._hook is not None and state.get("before_step") is not None:
+            self._hook.load_state_dict(state["before_step"])
+        is_first = self._ranks.is_first
+        self._given = settle(parts, state, self._given, options.optimizer_options, speaks=is_first)
 
     def _find(self) -> tuple[Path, dict[str, Any]] | None:
         assert self._folder is not None
@@ -197,6 +212,9 @@ class Saver:
             "options": self._options.compared(),
             "world_size": self._ranks.world_size,
             "random": states,
+            "given": self._given,
+            "gradients": self._parts.gradients() if self._is_within_a_step(course) else None,
+            "before_step": None if self._hook is None else self._hook.state_dict(),
         }
 
         def write() -> bool:
@@ -215,6 +233,9 @@ class Saver:
             self.prune(course)
         elif previous is not None:
             _logger.warning("%s stays the newest whole checkpoint", previous)
+
+    def _is_within_a_step(self, course: Course) -> bool:
+        return not course.trained and course.batch % self._options.learning.accumulate != 0
 
     def holds(self, course: Course) -> bool:
         """Tell whether there is a file of the course as it is."""

@@ -1,38 +1,48 @@
-"""SIGTERM and SIGUSR1 ask training to save and stop; handlers are put back afterwards.
+"""SIGTERM, SIGUSR1 and Ctrl-C ask training to save and stop; handlers are put back afterwards.
 
-Rule: a handler only notes the signal. Training looks at the note between batches. Notes can be taken within
-one another: all of them learn of a signal. Handlers can be set in the main thread only; elsewhere signals do
-what they did before.
+Rule: a handler only notes the signal. Training looks at the note between batches. Ctrl-C a second time raises
+KeyboardInterrupt, or does what it did before, as a loader that hangs never comes to look. Notes can be taken
+within one another: all of them learn of a signal. Handlers can be set in the main thread only; elsewhere
+signals do what they did before. SIGINT stays ignored where it was, as in jobs in the background.
+
+torchrun hands on the Ctrl-C that its processes had from the terminal: what comes at once is the same one.
 """
 
-import logging
+import os
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
 __all__ = ["SignalNote"]
 
-_logger = logging.getLogger("tombola.training")
+_SAME_SECONDS = 1.0
+"""Within these a second SIGINT under torchrun is the first one, handed on."""
 
 
 class SignalNote:
-    """Notes SIGTERM and SIGUSR1 for as long as the context lasts."""
+    """Notes SIGTERM, SIGUSR1 and SIGINT for as long as the context lasts."""
 
     def __init__(self) -> None:
         self.received: int = 0
         self._before: dict[int, Any] = {}
+        self._interrupted: float | None = None
 
     def __enter__(self) -> "SignalNote":
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGTERM", "SIGUSR1"):
+            for name in ("SIGTERM", "SIGUSR1", "SIGINT"):
                 number = getattr(signal, name, None)  # Windows has no SIGUSR1
-                if number is not None:
-                    self._before[number] = before = signal.getsignal(number)  # known before it is needed
-                    signal.signal(number, self._note)
-                    outer = getattr(before, "__self__", None)
-                    if isinstance(outer, SignalNote):
-                        self.received = self.received or outer.received
+                if number is None:
+                    continue
+                before = signal.getsignal(number)
+                if number == signal.SIGINT and before in (signal.SIG_IGN, None):
+                    continue
+                self._before[number] = before  # known before it is needed
+                signal.signal(number, self._note)
+                outer = getattr(before, "__self__", None)
+                if isinstance(outer, SignalNote):
+                    self.received = self.received or outer.received
         return self
 
     def __exit__(
@@ -42,7 +52,21 @@ class SignalNote:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.received = number
         before = self._before[number]
-        if isinstance(getattr(before, "__self__", None), SignalNote):
+        is_noted = isinstance(getattr(before, "__self__", None), SignalNote)
+        if number == signal.SIGINT and self._is_second():
+            if not callable(before):
+                raise KeyboardInterrupt
             before(number, frame)
+            return
+        self.received = number
+        if is_noted:
+            before(number, frame)
+
+    def _is_second(self) -> bool:
+        """Tell whether Ctrl-C was pressed before."""
+        now = time.monotonic()
+        if self._interrupted is None:
+            self._interrupted = now
+            return False
+        return "TORCHELASTIC_RUN_ID" not in os.environ or now - self._interrupted > _SAME_SECONDS

@@ -10,18 +10,22 @@ Overhead beyond a bare loop: 3 µs a batch, the most of it for taking the number
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from .course import Sums
+from .finite import LossWatch
+from .learning import Learner, Learning
+from .moving import to_device
 from .options import Loss, Step
 from .parts import Parts
 
 __all__ = ["FailedElsewhere", "Interrupted", "Segment", "Stepper", "to_device"]
 
-End = Literal["full", "exhausted", "interrupted", "failed"]
+End = Literal["full", "exhausted", "interrupted", "failed", "not finite"]
 
 
 class Interrupted(Exception):
@@ -54,7 +58,9 @@ class Stepper:
     device : torch.device or None
         Where batches are moved to.
     schedule_batches : bool
-        Whether the scheduler steps after each batch.
+        Whether the scheduler steps after each step of the optimizer.
+    learning : Learning
+        Accumulation, clipping and the like.
     """
 
     def __init__(
@@ -65,45 +71,81 @@ class Stepper:
         *,
         device: torch.device | None,
         schedule_batches: bool,
+        learning: Learning = Learning(),  # noqa: B008 - frozen
     ) -> None:
-        self._parts, self._loss, self._step = parts, loss, step
-        self._device = device
+        self._parts, self._device = parts, device
+        self._function: Any = loss or step
+        if learning.dtype is not None:
+            self._function = _under_autocast(self._function, parts, learning.dtype)
         self.seconds = 0.0
         self._scheduler = parts.scheduler if schedule_batches else None
+        self._is_plain = learning.is_plain
+        self._learner = Learner(parts, learning, self._scheduler)
 
     def evaluate(self, model: torch.nn.Module, batch: Any) -> tuple[Any, Any]:
         """Return the moved batch, and what loss or step give for it."""
         if self._device is not None:
             batch = to_device(batch, self._device)
-        return batch, (self._loss or self._step)(model, batch)  # type: ignore[misc]
+        return batch, self._function(model, batch)
 
-    def train(self, fetch: Callable[[], Any], count: int, sums: Sums) -> Segment:
-        """Train on up to `count` batches and add what they give to `sums`."""
+    def train(
+        self,
+        fetch: Callable[[], Any],
+        count: int,
+        sums: Sums,
+        *,
+        first: int = 0,
+        watch: LossWatch | None = None,
+    ) -> Segment:
+        """Train on up to `count` batches and add what they give to `sums`.
+
+        Parameters
+        ----------
+        fetch : callable
+            Gives a batch, or raises StopIteration.
+        count : int
+        sums : Sums
+        first : int
+            Batches of the chunk that came before.
+        watch : LossWatch, optional
+            Looks for losses that are not finite.
+        """
         start = time.perf_counter()
         outputs: list[Any] = []
-        segment = self.run(fetch, count, outputs.append)
-        self.add(outputs, sums)
+        segment = self.run(fetch, count, outputs.append, first=first, watch=watch)
+        losses = self.add(outputs, sums)
+        if watch is not None:
+            watch.look(losses)
         self.seconds = time.perf_counter() - start
         return segment
 
+    def finish(self, batches: int) -> None:
+        """Take the step that is open at the end of a chunk of so many batches, if one is."""
+        self._learner.finish(batches)
+
     def note(self, output: Any, keep: Callable[[Any], None]) -> None:
         """Keep the loss of one batch, or the numbers of a mapping, for `add`."""
-        loss = _loss_of(output)
-        if isinstance(output, Tensor):
-            keep(_kept(loss))
-        else:
-            keep({name: _kept(value) for name, value in output.items() if _is_number(value)})
+        keep(_noted(output)[1])
 
-    def add(self, outputs: list[Any], sums: Sums) -> None:
-        """Move what was kept into sums."""
-        _add(outputs, sums)
+    def add(self, outputs: list[Any], sums: Sums) -> list[float]:
+        """Move what was kept into sums, and return the losses."""
+        losses = _add(outputs, sums)
         outputs.clear()
+        return losses
 
-    def run(self, fetch: Callable[[], Any], count: int, keep: Callable[[Any], None]) -> Segment:
+    def run(
+        self,
+        fetch: Callable[[], Any],
+        count: int,
+        keep: Callable[[Any], None],
+        *,
+        first: int = 0,
+        watch: LossWatch | None = None,
+    ) -> Segment:
         """Train on up to `count` batches; `keep` takes what `note` makes of each, before its step."""
-        parts, device, scheduler = self._parts, self._device, self._scheduler
+        parts, device, scheduler, is_plain = self._parts, self._device, self._scheduler, self._is_plain
         model, optimizer, scaler = parts.model, parts.optimizer, parts.scaler
-        function: Any = self._loss or self._step
+        function, learn = self._function, self._learner.learn
         step_optimizer, zero_grad = optimizer.step, optimizer.zero_grad
         for done in range(count):
             try:
@@ -118,11 +160,20 @@ class Stepper:
                 batch = to_device(batch, device)
             output = function(model, batch)
             if isinstance(output, Tensor):
-                loss = output
-                keep(_kept(loss))
+                loss, value = output, _kept(output)
+                keep(value)
             else:
-                loss = _loss_of(output)
-                self.note(output, keep)
+                loss, kept = _noted(output)
+                value = kept["loss"]
+                keep(kept)
+            if watch is not None:
+                if isinstance(value, Tensor):
+                    watch.later(batch)
+                elif not isfinite(value) and watch.note(done, value, batch):
+                    return Segment(done, "not finite")
+            if not is_plain:
+                learn(loss, first + done)
+                continue
             zero_grad()
             if scaler is None:
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -136,17 +187,15 @@ class Stepper:
         return Segment(count, "full")
 
 
-def to_device(batch: Any, device: torch.device) -> Any:
-    """Return a batch whose tensors, in dicts, lists and tuples too, are on a device."""
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, Mapping):
-        return {name: to_device(part, device) for name, part in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(to_device(part, device) for part in batch))
-    if isinstance(batch, list | tuple):
-        return type(batch)(to_device(part, device) for part in batch)
-    return batch
+def _under_autocast(function: Any, parts: Parts, dtype: torch.dtype) -> Any:
+    device = next((weight.device for weight in parts.weights()), torch.device("cpu"))
+    autocast = torch.autocast(device.type, dtype=dtype)
+
+    def compute(model: torch.nn.Module, batch: Any) -> Any:
+        with autocast:
+            return function(model, batch)
+
+    return compute
 
 
 def _loss_of(output: Any) -> Tensor:
@@ -158,6 +207,16 @@ def _loss_of(output: Any) -> Tensor:
         msg = f'a step must give the loss as a tensor, or a mapping with the loss as "loss", but gave {came}'
         raise TypeError(msg)
     return loss
+
+
+def _noted(output: Any) -> tuple[Tensor, Any]:
+    """Return the loss, and what is kept of it: a number or a tensor, of a mapping all its numbers."""
+    loss = _loss_of(output)
+    kept = _kept(loss)
+    if isinstance(output, Tensor):
+        return loss, kept
+    numbers = {name: _kept(value) for name, value in output.items() if _is_number(value) and name != "loss"}
+    return loss, {"loss": kept, **numbers}
 
 
 def _is_number(value: Any) -> bool:
@@ -174,12 +233,17 @@ def _kept(value: Any) -> Any:
     return value.item() if value.is_cpu else value.detach()
 
 
-def _add(outputs: list[Any], sums: Sums) -> None:
+def _add(outputs: list[Any], sums: Sums) -> list[float]:
     if outputs and not isinstance(outputs[0], Mapping):
-        sums.add("loss", _numbers(outputs))
-        return
+        losses = _numbers(outputs)
+        sums.add("loss", losses)
+        return losses
+    losses = []
     for name in dict.fromkeys(name for output in outputs for name in output):
-        sums.add(name, _numbers([output[name] for output in outputs if name in output]))
+        numbers = _numbers([output[name] for output in outputs if name in output])
+        sums.add(name, numbers)
+        losses = numbers if name == "loss" else losses
+    return losses
 
 
 def _numbers(values: list[Any]) -> list[float]:

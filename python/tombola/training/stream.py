@@ -125,15 +125,18 @@ def open_stream(
         if isinstance(loader, Sequence):
             batches: Iterator[Any] = map(loader.__getitem__, range(consumed, len(loader)))
             return Stream(batches.__next__, len(loader), batches, None, 0)
+        nothing: Iterator[Any] = iter(())
         if by_seek and seekable is not None and consumed:
             try:
                 at = seekable.state_at(Position(epoch, position.spans)) if state is None else state
                 seekable.load_state_dict(at)
-            except ValueError:
+            except ValueError as error:
                 if not may_be_shorter:
-                    raise
-                nothing: Iterator[Any] = iter(())
+                    msg = f"the loader of the chunk that begins at shard {chunk.start} is another: {error}"
+                    raise TrainingError(msg) from error
                 return Stream(nothing.__next__, consumed, nothing, None, 0)
+            if seekable.epoch != epoch:  # nothing of it is left, so the coming pass is another one
+                return Stream(nothing.__next__, consumed, nothing, seekable, epoch)
         length = _length(loader)
         left = getattr(seekable, "remaining", None) if by_seek else None
         iterator = iter(loader)

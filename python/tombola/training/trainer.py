@@ -5,7 +5,6 @@ chunk is a function of (shards, seed, epoch), see `chunks`; where training is, i
 `course`; what happens between batches is said in `run`.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +13,8 @@ import torch
 from torch import nn
 
 from .chunks import ChunkSize, Shards
-from .opening import Opener
+from .learning import BeforeStep, Learning
+from .optimizer_options import given_options
 from .options import (
     Distribute,
     Loss,
@@ -22,7 +22,9 @@ from .options import (
     Mode,
     OnFullDisk,
     OnMiniEpoch,
+    OnNonFinite,
     ProgressKind,
+    Restored,
     Schedule,
     Skippable,
     Step,
@@ -30,15 +32,10 @@ from .options import (
     UpdateMetrics,
     Validation,
 )
-from .parts import Parts, unwrapped
-from .ranks import Ranks
-from .reporting import Board, NoBoard, make_board, make_console
+from .parts import Parts
 from .result import TrainingResult
-from .run import Run
-from .saver import Saver
-from .signals import SignalNote
-from .steps import Stepper
 from .stream import MakeLoader, ResumeBy
+from .wiring import train
 
 __all__ = ["MiniEpochTrainer"]
 
@@ -65,8 +62,18 @@ class MiniEpochTrainer:
         numbers are averaged over batches, too, and all of it goes to `update_metrics`.
     scheduler : optional
         Steps after each mini epoch, ReduceLROnPlateau with the monitored value; with ``schedule="batch"``
-        after each batch.
+        after each step of the optimizer.
     scaler : torch.amp.GradScaler, optional
+    autocast : {"bfloat16", "float16"}, optional
+        Loss, step and validation compute in it where ``torch.autocast`` may. Give float16 a `scaler`.
+    accumulate : int
+        Batches whose gradients are averaged before the optimizer steps; the last ones of a chunk may be
+        fewer. Counts of batches, as in `checkpoint_every`, stay those of batches.
+    clip_grad_norm : float, optional
+        The gradients' norm is cut to this before each step.
+    before_step : callable, optional
+        ``before_step(model, optimizer)`` is called before each step, with gradients that are unscaled and not
+        clipped yet. If it has ``state_dict`` and ``load_state_dict``, checkpoints hold its state.
     chunk_size : int, Rows or Bytes
         Shards of a chunk, or a budget.
     num_epochs : int
@@ -102,9 +109,15 @@ class MiniEpochTrainer:
     config : dict, optional
         What JSON can hold; saved, and compared when training goes on.
     on_missing_shard, on_bad_shard : {"error", "skip"}
-        What to do with a shard that is gone, or that a loader's error names.
+        What to do with a shard that is gone, or that a loader's error carries, see Notes.
     on_full_disk : {"stop", "continue"}
         Whether a full disk while saving is an error or a warning. Earlier files stay whole.
+    on_nonfinite_loss : {"stop", "continue"}
+        Whether a training loss that is NaN or infinite is an error, which names the batch and its rows, or
+        trained on. With float16 a loss may be infinite now and then: the scaler leaves such steps out.
+    optimizer_options : {"saved", "given"}
+        Whether learning rate, weight decay and the like are those of the checkpoint when training goes on, or
+        those that are given now. Where they differ, it is said.
     distribute : {"rows", "shards"}
         What ranks share: the rows of each chunk, dealt out by its loader, or its shards.
     schedule : {"mini_epoch", "batch"}
@@ -129,13 +142,21 @@ class MiniEpochTrainer:
         another training writes into the folder.
     ShardError
         By `fit`, if a shard is missing or cannot be read.
+    NonFiniteLossError
+        By `fit`, if a loss is not finite.
 
     Notes
     -----
     A training that is interrupted anywhere, SIGKILL included, and goes on with ``resume="latest"`` has on the
     CPU the same weights, bit for bit, and the same history but for seconds, as an undisturbed one with the
-    same options. What a file holds was consumed, never what was read ahead. SIGTERM and SIGUSR1 save and
-    stop; ``result.exit_code`` is then 75.
+    same options. What a file holds was consumed, never what was read ahead. SIGTERM, SIGUSR1 and Ctrl-C save
+    and stop; ``result.exit_code`` is then 75. Ctrl-C a second time raises KeyboardInterrupt.
+
+    By ``on_bad_shard="skip"`` that shard is left out which an error carries: `ShardError` with ``shard=``,
+    OSError with its file. Where it carries none, each shard of the chunk is read alone, by `make_loader`, and
+    those that fail as the chunk did are left out; if none or all do, the error is raised. A NameError, a
+    TypeError, an AttributeError or the like is a fault of the code and never left out. Worker processes of a
+    DataLoader hand on the text of an error only.
 
     ``resume_by="auto"`` seeks in loaders with random access in this process (`tombola.Loader`, a DataLoader
     without workers whose batch_sampler is a `tombola.PlanBatchSampler`, a list) and replays others: the
@@ -183,6 +204,10 @@ class MiniEpochTrainer:
         step: Step | None = None,
         scheduler: Any = None,
         scaler: Any = None,
+        autocast: torch.dtype | str | None = None,
+        accumulate: int = 1,
+        clip_grad_norm: float | None = None,
+        before_step: BeforeStep | None = None,
         chunk_size: ChunkSize = 20,
         num_epochs: int = 1,
         seed: int = 0,
@@ -203,6 +228,8 @@ class MiniEpochTrainer:
         on_missing_shard: Skippable = "error",
         on_bad_shard: Skippable = "error",
         on_full_disk: OnFullDisk = "stop",
+        on_nonfinite_loss: OnNonFinite = "stop",
+        optimizer_options: Restored = "saved",
         distribute: Distribute = "rows",
         schedule: Schedule = "mini_epoch",
         device: Any = None,
@@ -241,6 +268,14 @@ class MiniEpochTrainer:
             on_missing_shard=on_missing_shard,
             on_bad_shard=on_bad_shard,
             on_full_disk=on_full_disk,
+            on_nonfinite_loss=on_nonfinite_loss,
+            optimizer_options=optimizer_options,
+            learning=Learning(
+                accumulate=accumulate,
+                clip_grad_norm=clip_grad_norm,
+                autocast=autocast,
+                before_step=before_step,
+            ),
             distribute=distribute,
             schedule=schedule,
             device=None if device is None else torch.device(device),
@@ -254,65 +289,13 @@ class MiniEpochTrainer:
         self._shards, self._make_loader = shards, make_loader
         self._loss, self._step = loss, step
         self._parts = Parts(model, optimizer, scheduler, scaler)
+        self._given = given_options(optimizer)
 
     def fit(self) -> TrainingResult:
         """Train, from the beginning or from where `resume` says, until there is a reason to stop.
 
         Errors are those of the class and what the model, the loss and `on_mini_epoch` raise.
         """
-        options, parts = self.options, self._parts
-        if options.device is not None:
-            parts.model.to(options.device)
-            for metric in options.metrics.values():
-                if hasattr(metric, "to"):
-                    metric.to(options.device)
-        parts.check_loadable()
-        ranks = Ranks()
-        try:
-            if not ranks.is_alone and unwrapped(parts.model) is parts.model:
-                parts = dataclasses.replace(parts, model=nn.parallel.DistributedDataParallel(parts.model))
-            return self._fit(parts, ranks)
-        finally:
-            ranks.close()
-
-    def _fit(self, parts: Parts, ranks: Ranks) -> TrainingResult:
-        options = self.options
-        saver = Saver(parts, options, ranks)
-        try:
-            return self._run(parts, ranks, saver)
-        finally:
-            saver.close()
-
-    def _run(self, parts: Parts, ranks: Ranks, saver: Saver) -> TrainingResult:
-        options = self.options
-        opener = Opener(self._shards, self._make_loader, options, ranks, saver)
-        stepper = Stepper(
-            parts,
-            self._loss,
-            self._step,
-            device=options.device,
-            schedule_batches=options.schedule == "batch",
+        return train(
+            self._parts, self.options, self._given, self._shards, self._make_loader, self._loss or self._step
         )
-
-        def board(step: int) -> Board:
-            boards: list[Board] = []
-            folder = options.checkpoints / "tensorboard"
-            ranks.first(lambda: boards.append(make_board(options.tensorboard, folder, step)))
-            return boards[0] if boards else NoBoard()
-
-        console = make_console(options.progress if ranks.is_first else "none")
-        try:
-            with SignalNote() as note:
-                return Run(
-                    parts,
-                    options,
-                    ranks=ranks,
-                    opener=opener,
-                    stepper=stepper,
-                    saver=saver,
-                    note=note,
-                    console=console,
-                    make_board=board,
-                ).run()
-        finally:
-            console.close()

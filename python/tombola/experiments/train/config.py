@@ -116,7 +116,8 @@ _Model = Literal["linear", "mlp"]
 _Optimizer = Literal["sgd", "adam", "adamw"]
 _Schedule = Literal["constant", "cosine"]
 _Join = Literal["exact", "inner"]
-_FullDisk = Literal["stop", "continue"]
+_StopOrContinue = Literal["stop", "continue"]
+_Autocast = Literal["bfloat16"]  # float16 needs a scaler
 _ERROR_OR_SKIP = _one_of(_ErrorOrSkip)
 
 
@@ -145,6 +146,9 @@ class TrainConfig(StrictModel):
         Full passes over all files, and the seed of everything.
     model, hidden, dropout, optimizer, learning_rate, weight_decay, schedule
         The classifier and how it learns.
+    accumulate, clip_grad_norm, autocast, on_nonfinite_loss
+        Batches a step, the gradients' largest norm, the type to compute in, what to do where a loss is NaN
+        or infinite: as in the trainer.
     monitor, patience
         What is best, and after how many mini epochs without a better one to stop.
     checkpoint_every, validate_every, keep_last
@@ -197,6 +201,10 @@ class TrainConfig(StrictModel):
     learning_rate: Annotated[_Positive, Field(description="a finite number > 0")] = 1.0
     weight_decay: Annotated[_Float, Field(description="a finite number >= 0")] = 0.0
     schedule: Annotated[_Schedule, Field(description=_one_of(_Schedule))] = "constant"
+    accumulate: Annotated[_Whole, Field(description=_COUNT)] = 1
+    clip_grad_norm: Annotated[_Positive | None, Field(description="a finite number > 0")] = None
+    autocast: Annotated[_Autocast | None, Field(description=_one_of(_Autocast))] = None
+    on_nonfinite_loss: Annotated[_StopOrContinue, Field(description=_one_of(_StopOrContinue))] = "stop"
     monitor: Annotated[str, Field(description="validation_loss, validation_macro_f1_LABEL or the like")] = (
         "validation_loss"
     )
@@ -206,7 +214,7 @@ class TrainConfig(StrictModel):
     keep_last: Annotated[_Whole, Field(description=_COUNT)] = 3
     on_missing_shard: Annotated[_ErrorOrSkip, Field(description=_ERROR_OR_SKIP)] = "error"
     on_bad_shard: Annotated[_ErrorOrSkip, Field(description=_ERROR_OR_SKIP)] = "error"
-    on_full_disk: Annotated[_FullDisk, Field(description=_one_of(_FullDisk))] = "stop"
+    on_full_disk: Annotated[_StopOrContinue, Field(description=_one_of(_StopOrContinue))] = "stop"
     device: Annotated[
         str | None,
         Field(pattern=r"^(cpu|cuda|mps|xpu)(:[0-9]+)?$", description="cpu, cuda, cuda:N, mps or xpu"),

@@ -12,7 +12,7 @@ Complexity: O(rows) once; memory: 4 bytes a row and label, 8 a row and key, 2 a 
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,6 +24,7 @@ from tombola import H5adSource, RandomPermutation
 from tombola._base.types import IndexArray
 from tombola.labels.categorical import Categorical
 from tombola.strategies.names import TRAIN
+from tombola.training import ShardError
 
 from ..labels import label_of
 from .config import TrainConfig
@@ -64,7 +65,7 @@ class TrainingData:
     is_train, is_validation : ndarray of bool, shape (n_rows,)
     n_dropped : int
         Rows left out for want of a label or a key.
-    skipped : tuple of str
+    skipped : mapping of Path to str
         What is wrong with each file that was left out.
     """
 
@@ -77,7 +78,7 @@ class TrainingData:
     is_train: npt.NDArray[np.bool_]
     is_validation: npt.NDArray[np.bool_]
     n_dropped: int = 0
-    skipped: tuple[str, ...] = ()
+    skipped: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def train_paths(self) -> tuple[Path, ...]:
@@ -108,14 +109,13 @@ class TrainingData:
 
         Raises
         ------
-        ValueError
+        ShardError
             If the file is none of these.
         """
         at = self._places.get(path)
         if at is None:
-            why = [text for text in self.skipped if str(path) in text]
-            msg = why[0] if why else f"{path}: the file was not there when obs were read"
-            raise ValueError(msg)
+            msg = self.skipped.get(path, f"{path}: the file was not there when obs were read")
+            raise ShardError(msg, shard=path)
         return int(self.bounds[at]), int(self.bounds[at + 1])
 
     def train_rows(self, path: Path) -> int:
@@ -201,25 +201,26 @@ def open_training_data(
     return data
 
 
-def _readable(paths: list[Path], config: TrainConfig) -> tuple[list[Path], tuple[str, ...]]:
+def _readable(paths: list[Path], config: TrainConfig) -> tuple[list[Path], dict[Path, str]]:
     """Return the files that open, and what is wrong with the others; none is left out unless asked for."""
     if config.on_bad_shard == "error":
-        return paths, ()
-    good, problems = [], []
+        return paths, {}
+    good: list[Path] = []
+    problems: dict[Path, str] = {}
     for path in paths:
         try:
             source = H5adSource(path, x=config.x)
             for name in (*config.labels, *config.key_columns):
                 source.obs[name]
         except (ValueError, OSError, KeyError) as error:
-            problems.append(str(error))
+            problems[path] = str(error)
             _logger.warning("left out: %s", error)
         else:
             good.append(path)
     if not good:
-        msg = f"none of the {len(paths)} files can be read; the first: {problems[0]}"
+        msg = f"none of the {len(paths)} files can be read; the first: {problems[paths[0]]}"
         raise ValueError(msg)
-    return good, tuple(problems)
+    return good, problems
 
 
 def _task(source: H5adSource, name: str, known: tuple[str, ...] | None) -> Task:

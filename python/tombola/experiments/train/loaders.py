@@ -7,6 +7,7 @@ Strategies that balance or draw by weight do so within the chunk. Complexity: O(
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,10 +18,11 @@ from torch import distributed
 
 from tombola import H5adSource, Loader, Streaming
 from tombola._base.types import IndexArray
-from tombola.sources import H5adError
+from tombola.sources import Column, H5adError
 from tombola.strategies import Strategy
 from tombola.strategies.names import TRAIN, StrategyInputs
 from tombola.training import Chunk, ShardError
+from tombola.training.culprits import bad_alone, named_by
 
 from ..model import log_normalise
 from .config import TrainConfig
@@ -126,9 +128,7 @@ class LoaderMaker:
         Raises
         ------
         ShardError
-            If a file is gone.
-        OSError, H5adError
-            If one cannot be read.
+            If a file is gone or cannot be read.
         """
         left = chosen.copy()
         while left.any():
@@ -137,34 +137,43 @@ class LoaderMaker:
             if gone:
                 self._leave_out(gone, left, "is gone", self._config.on_missing_shard)
                 continue
-            local, whole = self.data.rows_of(paths, left)
             done = 0
             try:
-                loader = self._loader(
-                    paths,
-                    Streaming(indices=local),
-                    VALIDATION_BATCH,
-                    VALIDATION_WINDOW,
-                    rank=0,
-                    world_size=1,
-                )
-                for batch in loader:
+                for batch in self._each(paths, left):
                     yield batch
                     done += len(batch["row"])
-            except (OSError, H5adError) as error:
-                bad = [path for path in paths if str(path) in str(error)]
-                if self._config.on_bad_shard == "error" or not bad:
+            except (OSError, H5adError, ShardError) as error:
+                if self._config.on_bad_shard == "error":
                     raise
-                left[whole[:done]] = False
+                bad = self._bad(paths, left, error)
+                if not bad:
+                    raise
+                left[self.data.rows_of(paths, left)[1][:done]] = False
                 self._leave_out(bad, left, f"cannot be read: {error}", "skip")
             else:
                 return
+
+    def _each(self, paths: Sequence[Path], chosen: npt.NDArray[np.bool_]) -> Iterable[Batch]:
+        local, _ = self.data.rows_of(paths, chosen)
+        strategy = Streaming(indices=local)
+        return self._loader(paths, strategy, VALIDATION_BATCH, VALIDATION_WINDOW, rank=0, world_size=1)
+
+    def _bad(self, paths: Sequence[Path], chosen: npt.NDArray[np.bool_], error: Exception) -> list[Path]:
+        """Return the files that an error carries, else those that fail alone as it did."""
+        files = {str(path): path for path in paths}
+
+        def read(path: Path) -> None:
+            for _ in self._each([path], chosen):
+                pass
+
+        found = named_by(error, files) or bad_alone(error, files, read)
+        return [files[name] for name in found]
 
     def _leave_out(self, paths: Sequence[Path], left: npt.NDArray[np.bool_], why: str, option: str) -> None:
         for path in paths:
             if option == "error":
                 msg = f"{path} {why}, but some of its rows validate; on_missing_shard: skip leaves it out"
-                raise ShardError(msg)
+                raise ShardError(msg, shard=path)
             if path not in self._left_out:
                 _logger.warning("%s %s; figures are without its rows from now on", path, why)
                 self._left_out.add(path)
@@ -174,7 +183,7 @@ class LoaderMaker:
     def _loader(
         self, paths: Sequence[Path], strategy: Strategy, batch_size: int, fetch_factor: int, **options: Any
     ) -> Loader:
-        source = H5adSource(paths, x=self._config.x, join=self._config.join)
+        source = _Files(paths, x=self._config.x, join=self._config.join)
         return Loader(
             source,
             strategy,
@@ -208,3 +217,28 @@ class LoaderMaker:
             return {**batch, "targets": targets}
 
         return transform
+
+
+class _Files(H5adSource):
+    """Files whose errors carry which of them is bad."""
+
+    def __init__(self, paths: Sequence[Path], **options: Any) -> None:
+        with _naming(paths):
+            super().__init__(paths, **options)
+
+    def read(self, rows: IndexArray) -> dict[str, Column]:
+        with _naming(self.paths):
+            return super().read(rows)
+
+
+@contextmanager
+def _naming(paths: Sequence[Path]) -> Iterator[None]:
+    """Raise ShardError for an H5adError, whose message begins with the path."""
+    try:
+        yield
+    except H5adError as error:
+        text = str(error)
+        bad = [path for path in paths if text.startswith(f"{path}:") or text == str(path)]
+        if not bad:
+            raise
+        raise ShardError(text, shards=bad) from error

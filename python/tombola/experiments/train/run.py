@@ -43,10 +43,14 @@ FREE_ON_RESUME = {
     "on_missing_shard",
     "on_bad_shard",
     "on_full_disk",
+    "on_nonfinite_loss",
     "device",
     "tensorboard",
 }
-"""Keys that may change when training goes on; with the others the batches would."""
+"""Keys that may change when training goes on; with the others the batches or the steps would."""
+
+LATER = ("accumulate", "clip_grad_norm", "autocast")
+"""Keys that checkpoints of before them lack: what they are by default is not saved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,13 @@ def config_values(config: TrainConfig) -> dict[str, Any]:
         values[key] = [str(Path(name).expanduser().absolute()) for name in values[key]]
     values["output"] = str(config.output.absolute())
     return values
+
+
+def _compared(config: TrainConfig) -> dict[str, Any]:
+    """Return what must be the same when training goes on."""
+    values: dict[str, Any] = config.model_dump(mode="json", exclude=FREE_ON_RESUME)
+    fields = TrainConfig.model_fields
+    return {key: value for key, value in values.items() if key not in LATER or value != fields[key].default}
 
 
 def run_training(
@@ -137,7 +148,7 @@ def run_training(
             loaders,
             optimizer=optimizer,
             step=classifier_step,
-            scheduler=make_scheduler(config, optimizer, config.epochs * -(-shards.epoch_batches // n_ranks)),
+            scheduler=make_scheduler(config, optimizer, _steps(config, shards, n_ranks)),
             schedule="batch",
             chunk_size=_chunk_size(config, shards),
             num_epochs=config.epochs,
@@ -153,10 +164,14 @@ def run_training(
             checkpoint_every=config.checkpoint_every,
             keep_last=config.keep_last,
             resume=_where(resume),
-            config=config.model_dump(mode="json", exclude=FREE_ON_RESUME),
+            config=_compared(config),
             on_missing_shard=config.on_missing_shard,
             on_bad_shard=config.on_bad_shard,
             on_full_disk=config.on_full_disk,
+            on_nonfinite_loss=config.on_nonfinite_loss,
+            accumulate=config.accumulate,
+            clip_grad_norm=config.clip_grad_norm,
+            autocast=config.autocast,
             device=_own_device(config.device),
             tensorboard=config.tensorboard,
             progress=progress,
@@ -170,6 +185,11 @@ def run_training(
         return TrainingRun(result=result, data=shards.data, curve=None)
     plot_curve(curve, result.history, list(data.n_classes), title=f"{config.strategy}, {config.model} model")
     return TrainingRun(result=result, data=shards.data, curve=curve)
+
+
+def _steps(config: TrainConfig, shards: FileShards, n_ranks: int) -> int:
+    """Return about how many steps the optimizer takes in all."""
+    return config.epochs * -(-shards.epoch_batches // (n_ranks * config.accumulate))
 
 
 def _own_device(device: str | None) -> str | None:

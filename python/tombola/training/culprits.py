@@ -1,0 +1,109 @@
+"""Which shard an error is about: what the error carries says it, else each shard is tried alone.
+
+Rule: texts are not searched for names, as "shape [4, 2]" is about no shard 4. An error carries its shard by
+the attributes ``shard`` and ``shards`` (`ShardError`) or, where shards are files or folders, ``filename``
+(OSError) and ``path``; what caused it counts, too. Faults of the code are no shard's. A shard that is tried
+alone is bad if it fails as the chunk did: with the same kind of error, raised by the same line.
+
+Complexity: shards that are tried alone are read once, to their end or to where they fail.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .chunks import shard_name
+
+__all__ = ["bad_alone", "named_by", "shortened"]
+
+
+def named_by(error: BaseException | None, shards: Mapping[str, Any]) -> list[str]:
+    """Return the names of those shards that an error, or else what caused it, carries.
+
+    Parameters
+    ----------
+    error : exception or None
+    shards : mapping
+        Name to shard.
+    """
+    while error is not None:
+        values, files = list(_carried(error)), list(_files(error))
+        found = [
+            name
+            for name, shard in shards.items()
+            if any(_names(value, name, shard) for value in values)
+            or any(_is_within(file, shard) for file in files)
+        ]
+        if found:
+            return found
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return []
+
+
+def bad_alone(error: BaseException, shards: Mapping[str, Any], read: Callable[[Any], object]) -> list[str]:
+    """Return the names of those shards that fail as `error` did when each is read alone.
+
+    Parameters
+    ----------
+    error : exception
+    shards : mapping
+        Name to shard.
+    read : callable
+        Reads one shard to its end.
+    """
+    found = []
+    for name, shard in shards.items():
+        try:
+            read(shard)
+        except Exception as raised:
+            if _kind(raised) == _kind(error):
+                found.append(name)
+    return found
+
+
+def shortened(names: Sequence[str], most: int = 10) -> str:
+    """Return the first of some names as a text, and how many there are beyond them."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _kind(error: BaseException) -> tuple[object, ...]:
+    """Return the type of an error and the line that raised it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return (type(error), *(() if trace is None else (trace.tb_frame.f_code, trace.tb_lineno)))
+
+
+def _carried(error: BaseException) -> Iterator[Any]:
+    several = getattr(error, "shards", ())
+    if isinstance(several, list | tuple | set | frozenset):
+        yield from several
+    one = getattr(error, "shard", None)
+    if one is not None:
+        yield one
+
+
+def _files(error: BaseException) -> Iterator[Path]:
+    for attribute in ("filename", "filename2", "path"):
+        file = getattr(error, attribute, None)
+        if isinstance(file, str | bytes | os.PathLike):
+            yield Path(os.fsdecode(file))
+
+
+def _names(value: Any, name: str, shard: Any) -> bool:
+    if isinstance(value, str | bytes | os.PathLike) and _is_within(Path(os.fsdecode(value)), shard):
+        return True
+    try:
+        return shard_name(value) == name
+    except TypeError:  # it has no text
+        return False
+
+
+def _is_within(file: Path, shard: Any) -> bool:
+    """Tell whether a file is a shard, or lies in the folder that the shard is."""
+    if not isinstance(shard, str | bytes | os.PathLike):
+        return False
+    own, file = Path(os.fsdecode(shard)).absolute(), file.absolute()
+    return own == file or own in file.parents
