@@ -24,9 +24,9 @@ void SumTree::find(std::size_t count, u64* targets, u64* slots, mass_t* masses) 
     std::fill_n(slots, count, 0);
     for (std::size_t l = levels_.size(); l-- > 0;) {
         const void* const below = l > 0 ? static_cast<const void*>(levels_[l - 1].data()) : weights_.data();
-        kernels().descend(levels_[l].data(), below, count, targets, slots);
+        kernels().descend(levels_[l].data(), below, entries_[l] - 1, count, targets, slots);
     }
-    kernels().find_slots(weights_.data(), scale(), count, targets, slots, masses);
+    kernels().find_slots(weights_.data(), scale(), size_ - 1, count, targets, slots, masses);
 }
 
 void SumTree::draw(u64 seed, u64 step, Draws draws, std::span<index_t> out, std::span<mass_t> masses) const {
