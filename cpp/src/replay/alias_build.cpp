@@ -59,7 +59,8 @@ class Shares {
             }
             before_[c + 1] = sum;
         });
-        // Weights that the caller changed since the table was made may have any sum: no more than was known then counts.
+        // Weights that the caller changed since the table was made may have any sum: no more than was known then
+        // counts.
         for (std::size_t c = 0; c < chunks_; ++c) {
             before_[c + 1] = std::min(before_[c] + std::min(before_[c + 1], table.total()), table.total());
         }
