@@ -20,6 +20,12 @@ void check_signals() {
     }
 }
 
+// Torch gives a worker of a DataLoader one thread, and there are as many workers as the user has processors to spare.
+int limit_threads() {
+    const py::gil_scoped_acquire gil;
+    return py::module_::import("tombola._base.workers").attr("most_threads")().cast<int>();
+}
+
 u64 hash_array(const py::array& array) {
     if ((array.flags() & py::array::c_style) == 0) {
         throw std::invalid_argument("the array must be contiguous");
@@ -54,6 +60,7 @@ void check_increasing(const py::array& array, std::optional<index_t> n) {
 
 void register_runtime(py::module_& m) {
     set_interrupt_check(check_signals);
+    set_thread_limit(limit_threads);
     m.def("set_num_threads", &set_num_threads, py::arg("n"));
     m.def("get_num_threads", &get_num_threads);
     m.def("instruction_set", [] { return std::string(kernels().name); });

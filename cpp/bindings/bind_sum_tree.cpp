@@ -1,30 +1,92 @@
 // The sum tree behind a lock: draws run side by side, an update waits for them and they for it.
+//
+// No Python code runs under the lock, so whatever a signal handler does with a tree, it waits for nothing that its own
+// thread holds. Many draws are made in slices, and signals are looked for between them; where the tree was changed
+// meanwhile, all are made anew in one go: they are always those of one tree.
+//
+// A child that is forked while another thread changes a tree has a tree that is half changed, and a lock that is open
+// (per_process.hpp). It is told so, until it sets all weights.
+#include <atomic>
 #include <mutex>
 #include <shared_mutex>
 
 #include "arrays.hpp"
 #include "register.hpp"
+#include "tombola/base/parallel.hpp"
 #include "tombola/base/per_process.hpp"
 #include "tombola/replay/sum_tree.hpp"
 
 namespace tombola::bindings {
 namespace {
 
-using Mutex = PerProcess<std::shared_mutex>;
+constexpr std::size_t draws_a_slice = std::size_t{1} << 20U;  // some 50 ms
 
-// The interpreter is let go of first: whoever holds the lock may wait for it.
-template <typename Body>
-auto reading(const Mutex& mutex, Body body) {
-    const py::gil_scoped_release release;
-    const std::shared_lock lock(mutex.get());
-    return body();
-}
-template <typename Body>
-void writing(const Mutex& mutex, Body body) {
-    const py::gil_scoped_release release;
-    const std::unique_lock lock(mutex.get());
-    body();
-}
+class LockedSumTree {
+  public:
+    explicit LockedSumTree(u64 n) : tree_(n) {}
+
+    u64 size() const noexcept { return tree_.size(); }
+
+    // body(tree, number of changes so far)
+    template <typename Body>
+    auto read(Body body) const {
+        const py::gil_scoped_release release;  // first: whoever holds the lock may wait for the interpreter
+        const WithoutHooks quiet;
+        const std::shared_lock lock(mutex_.get());
+        check();
+        return body(tree_, changes_);
+    }
+    template <typename Body>
+    void change(Body body) {
+        const py::gil_scoped_release release;
+        const WithoutHooks quiet;
+        const std::unique_lock lock(mutex_.get());
+        check();
+        const Mark mark(*this);
+        body(tree_);
+    }
+    // A change that sets all there is
+    template <typename Body>
+    void renew(Body body) {
+        const py::gil_scoped_release release;
+        const WithoutHooks quiet;
+        const std::unique_lock lock(mutex_.get());
+        const bool was_half_changed = changing_;
+        Mark mark(*this);
+        try {
+            body(tree_);
+        } catch (...) {
+            mark.keep = was_half_changed;  // wrong input: nothing has changed
+            throw;
+        }
+    }
+
+  private:
+    SumTree tree_;
+    PerProcess<std::shared_mutex> mutex_;
+    std::atomic<bool> changing_{false};  // seen by whoever holds the lock, it is what a parent's thread left
+    u64 changes_ = 0;
+
+    struct Mark {
+        explicit Mark(LockedSumTree& owner_) : owner(owner_) {
+            owner.changing_ = true;
+            ++owner.changes_;
+        }
+        ~Mark() { owner.changing_ = keep; }
+        Mark(const Mark&) = delete;
+        Mark& operator=(const Mark&) = delete;
+        LockedSumTree& owner;
+        bool keep = false;
+    };
+
+    void check() const {
+        if (changing_) {
+            throw std::runtime_error(
+                "another thread was changing the sum tree when this process was forked: fill it, or load a state, "
+                "before using it here");
+        }
+    }
+};
 
 class PySumTree {
   public:
@@ -32,36 +94,36 @@ class PySumTree {
 
     index_t n() const { return static_cast<index_t>(tree_.size()); }
     u64 positive() const {
-        return reading(mutex_, [&] { return tree_.positive(); });
+        return tree_.read([](const SumTree& tree, u64) { return tree.positive(); });
     }
     // The sum of the masses, and the exponent of their scale
     std::pair<mass_t, int> scaled_total() const {
-        return reading(mutex_, [&] { return std::pair{tree_.total(), tree_.fit().exponent}; });
+        return tree_.read([](const SumTree& tree, u64) { return std::pair{tree.total(), tree.fit().exponent}; });
     }
 
     void fill(const py::array& weights) {
         if (holds<float>(weights)) {
-            writing(mutex_, [this, span = borrow<float>(weights, "weights")] { tree_.fill(span); });
+            tree_.renew([span = borrow<float>(weights, "weights")](SumTree& tree) { tree.fill(span); });
         } else {
-            writing(mutex_, [this, span = borrow<double>(weights, "weights")] { tree_.fill(span); });
+            tree_.renew([span = borrow<double>(weights, "weights")](SumTree& tree) { tree.fill(span); });
         }
     }
     void update(const py::array& slots, const py::array& weights) {
         const std::span<const index_t> at = borrow<index_t>(slots, "slots");
         const std::span<const double> values = borrow<double>(weights, "weights");
-        writing(mutex_, [&] { tree_.update(at, values); });
+        tree_.change([&](SumTree& tree) { tree.update(at, values); });
     }
     py::array_t<double> weights() const {
         py::array_t<double> out(static_cast<py::ssize_t>(n()));
         double* const to = out.mutable_data();
-        reading(mutex_, [&] { std::copy(tree_.weights().begin(), tree_.weights().end(), to); });
+        tree_.read([to](const SumTree& tree, u64) { return std::ranges::copy(tree.weights(), to).out; });
         return out;
     }
     py::array_t<double> get(const py::array& slots) const {
         const std::span<const index_t> at = borrow<index_t>(slots, "slots");
         py::array_t<double> out(static_cast<py::ssize_t>(at.size()));
         const std::span<double> values(out.mutable_data(), at.size());
-        reading(mutex_, [&] { tree_.get(at, values); });
+        tree_.read([&](const SumTree& tree, u64) { tree.get(at, values); });
         return out;
     }
     // Masses over the total
@@ -69,10 +131,10 @@ class PySumTree {
         const std::span<const index_t> at = borrow<index_t>(slots, "slots");
         py::array_t<double> out(static_cast<py::ssize_t>(at.size()));
         double* const to = out.mutable_data();
-        reading(mutex_, [&] {
+        tree_.read([&](const SumTree& tree, u64) {
             std::vector<mass_t> masses(at.size());
-            tree_.masses(at, masses);
-            divide(masses, tree_.total(), to);
+            tree.masses(at, masses);
+            divide(masses, tree.total(), to);
         });
         return out;
     }
@@ -82,37 +144,37 @@ class PySumTree {
         py::array_t<index_t> out = new_indices(size);
         py::array_t<double> probabilities(static_cast<py::ssize_t>(size));
         const std::span<index_t> slots = span_of(out);
-        double* const to = probabilities.mutable_data();
-        const u64 positive = reading(mutex_, [&] {
-            std::vector<mass_t> masses(slots.size());
-            if (replace) {
-                tree_.draw(seed, step, stratified ? SumTree::Draws::stratified : SumTree::Draws::independent, slots,
-                           masses);
-            } else {
-                tree_.draw_distinct(seed, step, slots, masses);
-            }
-            divide(masses, tree_.total(), to);
-            return tree_.positive();
-        });
+        const std::span<double> p(probabilities.mutable_data(), slots.size());
+        u64 positive = 0;
+        if (replace) {
+            positive = draw_in_slices(seed, step, stratified ? SumTree::Draws::stratified : SumTree::Draws::independent,
+                                      slots, p);
+        } else {
+            positive = tree_.read([&](const SumTree& tree, u64) {
+                std::vector<mass_t> masses(slots.size());
+                tree.draw_distinct(seed, step, slots, masses);
+                divide(masses, tree.total(), p.data());
+                return tree.positive();
+            });
+        }
         return py::make_tuple(out, probabilities, positive);
     }
     py::tuple state() const {
         py::array_t<double> out(static_cast<py::ssize_t>(n()));
         double* const to = out.mutable_data();
-        const SumTree::Fit fit = reading(mutex_, [&] {
-            std::copy(tree_.weights().begin(), tree_.weights().end(), to);
-            return tree_.fit();
+        const SumTree::Fit fit = tree_.read([to](const SumTree& tree, u64) {
+            std::ranges::copy(tree.weights(), to);
+            return tree.fit();
         });
         return py::make_tuple(out, fit.chosen, fit.exponent, fit.low);
     }
     void restore(const py::array& weights, bool chosen, int exponent, mass_t low) {
         const std::span<const double> values = borrow<double>(weights, "weights");
-        writing(mutex_, [&] { tree_.restore(values, {.chosen = chosen, .exponent = exponent, .low = low}); });
+        tree_.renew([&](SumTree& tree) { tree.restore(values, {.chosen = chosen, .exponent = exponent, .low = low}); });
     }
 
   private:
-    SumTree tree_;
-    Mutex mutex_;
+    LockedSumTree tree_;
 
     static u64 checked(index_t n) {
         require_at_least("n", n, 1);
@@ -121,6 +183,41 @@ class PySumTree {
     static void divide(std::span<const mass_t> masses, mass_t total, double* out) {
         const double by = static_cast<double>(total);
         std::transform(masses.begin(), masses.end(), out, [by](mass_t m) { return static_cast<double>(m) / by; });
+    }
+
+    u64 draw_in_slices(u64 seed, u64 step, SumTree::Draws draws, std::span<index_t> slots,
+                       std::span<double> probabilities) const {
+        std::vector<mass_t> masses(std::min(slots.size(), draws_a_slice));
+        u64 changes = 0;
+        u64 positive = 0;
+        const auto slice = [&](std::size_t first, std::size_t count) {
+            return tree_.read([&](const SumTree& tree, u64 changes_now) {
+                if (first == 0) {
+                    changes = changes_now;
+                    positive = tree.positive();
+                } else if (changes != changes_now) {
+                    return false;
+                }
+                tree.draw_part(seed, step, draws, first, slots.size(), slots.subspan(first, count),
+                               std::span(masses).first(count));
+                divide(std::span(masses).first(count), tree.total(), probabilities.data() + first);
+                return true;
+            });
+        };
+        std::size_t done = 0;
+        do {
+            const std::size_t count = std::min(slots.size() - done, draws_a_slice);
+            if (!slice(done, count)) {
+                masses.resize(slots.size());
+                slice(0, slots.size());
+                return positive;
+            }
+            done += count;
+            if (done < slots.size()) {
+                check_interrupt();
+            }
+        } while (done < slots.size());
+        return positive;
     }
 };
 

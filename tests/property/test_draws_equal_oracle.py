@@ -137,6 +137,43 @@ def test_sum_tree(n: int, seed: int, updates: list[list[tuple[float, float]]]) -
     check_tree(restored, expected, 20, seed)
 
 
+MANY = 20_000
+
+
+@given(
+    counts=st.lists(
+        st.one_of(
+            st.integers(1, MANY - 1),
+            st.sampled_from([2047, 2048, 4095, 4096, 8191, 8192, 8193, 16383, 16384, 16385]),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    calls=st.sampled_from([1, 1, 2, 5]),
+    share=st.sampled_from([1.0, 1.0, 0.5, 0.75]) | st.floats(0.2, 1.0),
+    seed=st.integers(0, 2**63 - 1),
+)
+@settings(search, max_examples=40)
+def test_sum_tree_near_the_limit(counts: list[int], calls: int, share: float, seed: int) -> None:
+    """Small weights, then ones near the largest mass: 2^11 of them reach the limit, 2^13 of them 2^64."""
+    tree, expected = _core.SumTree(MANY), oracle.SumTree(MANY)
+    small = np.zeros(MANY)
+    small[0] = 1.0
+    tree.fill(small)
+    expected.fill(small)
+    for count in counts:
+        weight = share * 2.0 ** (51 - (expected.exponent or 0))
+        for slots in np.array_split(np.arange(1, count + 1), calls):
+            tree.update(slots, np.full(len(slots), weight))
+            expected.update(slots, np.full(len(slots), weight))
+            assert tree.scaled_total == (sum(expected.masses), expected.exponent)
+            assert tree.scaled_total[0] < 2**62
+    check_tree(tree, expected, 20, seed)
+    restored = _core.SumTree(MANY)
+    restored.restore(*tree.state())
+    check_tree(restored, expected, 20, seed)
+
+
 @pytest.mark.parametrize("kind", WEIGHT_KINDS)
 @pytest.mark.parametrize("n", [1, 8, 9, 64, 65, 513])
 def test_filled_sum_tree(kind: WeightKind, n: int) -> None:

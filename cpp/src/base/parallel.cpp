@@ -13,29 +13,21 @@
 #include <thread>
 #include <vector>
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
+#include "tombola/base/per_process.hpp"
+#include "tombola/base/processors.hpp"
 
 namespace tombola {
 namespace {
 
 constexpr auto interrupt_interval = std::chrono::milliseconds(20);
 
-int processors() {
-#if defined(__linux__)
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-        return std::max(1, CPU_COUNT(&set));
-    }
-#endif
-    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
+constexpr auto limit_interval = std::chrono::seconds(1);
 
-int initial_threads() {
+// What TOMBOLA_NUM_THREADS says, 0 for nothing
+int threads_of_environment() {
     const char* text = std::getenv("TOMBOLA_NUM_THREADS");
     if (text == nullptr || *text == '\0') {
-        return processors();
+        return 0;
     }
     int value = 0;
     const char* end = text + std::strlen(text);
@@ -47,11 +39,45 @@ int initial_threads() {
     return value;
 }
 
-std::atomic<int> thread_setting{0};  // 0: not asked for yet
+std::atomic<int> thread_setting{0};  // what the program or the environment says; 0: nothing
+std::atomic<bool> environment_read{false};
 
 std::function<void()>& interrupt_check() {
     static std::function<void()> check;
     return check;
+}
+std::function<int()>& thread_limit() {
+    static std::function<int()> limit;
+    return limit;
+}
+
+thread_local int without_hooks = 0;
+
+// What a process uses where nobody says a number. Threads may look at the same time: then the hook is asked twice.
+struct DefaultThreads {
+    std::atomic<int> threads{0};
+    std::atomic<bool> limited{false};
+    std::atomic<std::chrono::steady_clock::rep> asked{0};
+};
+
+int default_threads() {
+    static const auto& defaults = *new PerProcess<DefaultThreads>;  // threads may ask while the process ends
+    DefaultThreads& mine = defaults.get();
+    if (mine.threads == 0) {
+        mine.threads = processors();
+    }
+    if (without_hooks == 0 && !mine.limited && thread_limit()) {
+        const auto now = std::chrono::steady_clock::now().time_since_epoch();
+        const auto asked = std::chrono::steady_clock::duration(mine.asked);
+        if (asked.count() == 0 || now - asked >= limit_interval) {
+            mine.asked = now.count();
+            if (const int limit = thread_limit()(); limit > 0) {
+                mine.threads = std::min(limit, mine.threads.load());
+                mine.limited = true;
+            }
+        }
+    }
+    return mine.threads;
 }
 
 // What the threads of one call share.
@@ -91,15 +117,13 @@ struct Loop {
 }  // namespace
 
 int get_num_threads() {
-    int threads = thread_setting.load();
-    if (threads == 0) {
-        const int initial = initial_threads();
-        // Where another thread set a number meanwhile, that one holds.
-        if (thread_setting.compare_exchange_strong(threads, initial)) {
-            threads = initial;
-        }
+    if (thread_setting == 0 && !environment_read) {
+        int nothing = 0;  // where another thread set a number meanwhile, that one holds
+        thread_setting.compare_exchange_strong(nothing, threads_of_environment());
+        environment_read = true;
     }
-    return threads;
+    const int said = thread_setting;
+    return said != 0 ? said : default_threads();
 }
 
 void set_num_threads(int threads) {
@@ -109,14 +133,37 @@ void set_num_threads(int threads) {
     thread_setting = threads;
 }
 
+void set_thread_limit(std::function<int()> limit) { thread_limit() = std::move(limit); }
+
 void set_interrupt_check(std::function<void()> check) { interrupt_check() = std::move(check); }
+
+void check_interrupt() {
+    thread_local auto last_check = std::chrono::steady_clock::now();  // a row of short loops asks as well
+    if (without_hooks > 0) {
+        return;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_check >= interrupt_interval) {
+        last_check = now;
+        if (interrupt_check()) {
+            interrupt_check()();
+        }
+    }
+}
+
+WithoutHooks::WithoutHooks() {
+    get_num_threads();
+    ++without_hooks;
+}
+
+WithoutHooks::~WithoutHooks() { --without_hooks; }
 
 void parallel_for(index_t tasks, const std::function<void(index_t)>& body, int threads) {
     if (tasks <= 0) {
         return;
     }
     if (threads == 0) {
-        threads = get_num_threads();
+        threads = tasks > 1 ? get_num_threads() : 1;
     }
     Loop loop{.body = body, .tasks = tasks, .mutex = {}, .error = {}};
     std::vector<std::thread> helpers;
@@ -129,16 +176,7 @@ void parallel_for(index_t tasks, const std::function<void(index_t)>& body, int t
     } catch (const std::exception&) {
         // The system gives no more threads, or memory for them: those that started, and this one, do the work.
     }
-    thread_local auto last_check = std::chrono::steady_clock::now();  // a row of short loops asks as well
-    loop.work([] {
-        const auto now = std::chrono::steady_clock::now();
-        if (now - last_check >= interrupt_interval) {
-            last_check = now;
-            if (interrupt_check()) {
-                interrupt_check()();
-            }
-        }
-    });
+    loop.work(check_interrupt);
     for (std::thread& helper : helpers) {
         helper.join();
     }

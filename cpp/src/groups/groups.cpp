@@ -11,6 +11,7 @@
 
 #include "tombola/base/hash.hpp"
 #include "tombola/base/parallel.hpp"
+#include "tombola/base/scratch.hpp"
 #include "tombola/groups/radix_partition.hpp"
 
 namespace tombola {
@@ -123,6 +124,7 @@ u64 group_dense(Parts<Index, Low>& parts, std::size_t p, CodeOf code_of) {
         }
         from = stop;
     }
+    keep_little(bounds);
     return groups;
 }
 

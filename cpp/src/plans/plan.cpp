@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "tombola/base/buffer.hpp"
 #include "tombola/base/parallel.hpp"
+#include "tombola/base/scratch.hpp"
 #include "tombola/kernels/kernels.hpp"
 #include "tombola/random/shuffle.hpp"
 
@@ -20,13 +23,28 @@ constexpr u64 rows_a_task = u64{1} << 17U;  // less than this is not worth a thr
 // Work space that a thread keeps between calls. It is taken away while in use: an order that asks the interrupt hook
 // may come back here by way of a signal handler.
 struct Scratch {
-    std::vector<index_t> rows;
+    std::optional<Buffer<index_t>> rows;
     std::vector<u16> table;
+
+    index_t* make_rows(std::size_t size) {
+        if (!rows || rows->size() < size) {
+            rows.reset();  // first: both need not be there at a time
+            rows.emplace(size);
+        }
+        return rows->data();
+    }
 };
 
 Scratch& kept_scratch() {
     thread_local Scratch space;
     return space;
+}
+
+void keep(Scratch space) {
+    if (space.rows && space.rows->size() * sizeof(index_t) > most_kept_bytes) {
+        space.rows.reset();
+    }
+    kept_scratch() = std::move(space);
 }
 
 }  // namespace
@@ -115,29 +133,29 @@ void WindowedPlan::fill_window(u64 window, u64 first, std::size_t count, index_t
     const std::size_t size = static_cast<std::size_t>(std::min(window_, order_->size() - start));
     Scratch space = std::exchange(kept_scratch(), {});
     if (size < exact_window_below) {
-        space.rows.resize(size);
+        index_t* const rows = space.make_rows(size);
         space.table.resize(size);
-        fill_positions(start, size, space.rows.data());
+        fill_positions(start, size, rows);
         const Stream stream{window_key_, window};
         const std::span<u16> table(space.table);
         if (count == size) {
             std::iota(table.begin(), table.end(), u16{0});
-            shuffle(stream, table, [rows = space.rows.data(), out](std::size_t i, u16 at) { out[i] = rows[at]; });
+            shuffle(stream, table, [rows, out](std::size_t i, u16 at) { out[i] = rows[at]; });
         } else {
             shuffled_iota(stream, table);
-            kernels().gather(space.rows.data(), table.data() + first, count, out);
+            kernels().gather(rows, table.data() + first, count, out);
         }
-        kept_scratch() = std::move(space);
+        keep(std::move(space));
         return;
     }
     const Bijection table(size, derive_key(window_key_, window, Purpose::window_large), 0);
-    space.rows.resize(size);
-    fill_positions(start, size, space.rows.data());
+    index_t* const rows = space.make_rows(size);
+    fill_positions(start, size, rows);
     table.fill(first, count, reinterpret_cast<u64*>(out));
     for (std::size_t i = 0; i < count; ++i) {
-        out[i] = space.rows[static_cast<std::size_t>(out[i])];
+        out[i] = rows[static_cast<std::size_t>(out[i])];
     }
-    kept_scratch() = std::move(space);
+    keep(std::move(space));
 }
 
 }  // namespace tombola

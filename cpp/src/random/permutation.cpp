@@ -10,6 +10,7 @@
 
 #include "tombola/base/line_scatter.hpp"
 #include "tombola/base/parallel.hpp"
+#include "tombola/base/scratch.hpp"
 #include "tombola/kernels/kernels.hpp"
 #include "tombola/random/philox.hpp"
 #include "tombola/random/shuffle.hpp"
@@ -119,6 +120,7 @@ void shuffle_out_of_upper_half(const Layout& layout, u64 key, std::span<index_t>
             }
         }
         std::copy(bucket.begin(), bucket.end(), out.begin() + static_cast<std::ptrdiff_t>(start));
+        keep_little(bucket);
     });
 }
 

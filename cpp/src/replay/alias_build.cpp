@@ -59,7 +59,11 @@ class Shares {
             }
             before_[c + 1] = sum;
         });
-        accumulate(before_);
+        // Weights that the caller changed since the table was made may have any sum: no more than was known then
+        // counts.
+        for (std::size_t c = 0; c < chunks_; ++c) {
+            before_[c + 1] = std::min(before_[c] + std::min(before_[c + 1], table.total()), table.total());
+        }
     }
 
     std::size_t chunks() const noexcept { return chunks_; }
@@ -130,6 +134,7 @@ class Rows {
 
     u64 key() const noexcept { return keys_[at_]; }
     u32 row() const noexcept { return rows_[at_]; }
+    bool at_end() const noexcept { return count_ == 0; }
     // Of a light row: what it lacks
     u64 lack() const noexcept { return keys_[at_ + 1] - keys_[at_]; }
     void advance() {
@@ -191,7 +196,7 @@ void merge(const Shares& shares, const Fronts& fronts, u64 start, u64 stop, Alia
         const u64 lack = light.key();
         const u64 excess = heavy.key();
         if (lack <= excess) {
-            if (lack >= stop) {
+            if (lack >= stop || light.at_end()) {  // there is one in front of `stop`, unless weights changed meanwhile
                 return;
             }
             columns[light.row()] = {.cut = static_cast<u32>(full - light.lack()), .alias = heavy.row()};

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@
 namespace tombola {
 namespace {
 
+__extension__ using i128 = __int128;
 __extension__ using u128 = unsigned __int128;
 
 constexpr int largest_exponent = 1000;
@@ -77,6 +79,28 @@ std::array<u64, SumTree::fan_out> sum_masses(const double* weights, std::size_t 
         sums[i / SumTree::fan_out] += masses[i];
     }
     return sums;
+}
+
+// Whether a scale gives masses that a tree can have
+bool can_hold(std::span<const double> weights, const SumTree::Fit& fit) {
+    if (!fit.chosen) {
+        return std::ranges::all_of(weights, [](double w) { return w == 0.0; });
+    }
+    if (fit.exponent < -largest_exponent || fit.exponent > largest_exponent) {
+        return false;
+    }
+    const double by = std::ldexp(1.0, fit.exponent);
+    u128 total = 0;
+    std::array<mass_t, 64> masses;
+    for (std::size_t first = 0; first < weights.size(); first += masses.size()) {
+        const std::span<const double> part = weights.subspan(first, std::min(masses.size(), weights.size() - first));
+        if (*std::ranges::max_element(part) * by > largest_mass) {
+            return false;
+        }
+        kernels().quantise_f64(part.data(), part.size(), by, masses.data());
+        total = std::accumulate(masses.begin(), masses.begin() + static_cast<std::ptrdiff_t>(part.size()), total);
+    }
+    return total < total_limit;
 }
 
 std::size_t blocks_of(std::size_t n) { return (n + SumTree::fan_out - 1) / SumTree::fan_out; }
@@ -171,16 +195,9 @@ void SumTree::fill(std::span<const double> weights) {
 }
 
 void SumTree::restore(std::span<const double> weights, const Fit& fit) {
-    const double most =
-        fit.chosen ? std::ldexp(largest_mass, -std::clamp(fit.exponent, -largest_exponent, largest_exponent)) : 0.0;
-    double sum = 0;
-    for (const double w : weights) {
-        sum += w;
-        if (w > most) {
-            throw std::invalid_argument("the state of a sum tree holds a scale that is not of its weights");
-        }
-    }
-    if (fit.chosen && (std::abs(fit.exponent) > largest_exponent || sum * std::ldexp(1.0, fit.exponent) >= 0x1p62)) {
+    require_as_many("slots", static_cast<std::size_t>(size_), weights.size());
+    check_weights(weights);
+    if (!can_hold(weights, fit)) {
         throw std::invalid_argument("the state of a sum tree holds a scale that is not of its weights");
     }
     fill_with(weights);
@@ -214,7 +231,7 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
     double largest_given = 0;
     std::vector<u64> entries(count);
     std::vector<u64> deltas(count);
-    u64 change = 0;  // modulo 2^64
+    i128 change = 0;  // of a call that brings in much: a sum of 64 bits would wrap, and seem to fit
     for (std::size_t i = 0; i < count; ++i) {
         __builtin_prefetch(&weights_[static_cast<std::size_t>(slots[std::min(i + ahead, count - 1)])], 1);
         __builtin_prefetch(&levels_[0][static_cast<std::size_t>(slots[std::min(i + ahead, count - 1)]) / fan_out], 1);
@@ -230,7 +247,7 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
         weight = weights[i];
         entries[i] = static_cast<u64>(slots[i]) / fan_out;
         deltas[i] = masses[1] - masses[0];
-        change += deltas[i];
+        change += static_cast<i128>(masses[1]) - static_cast<i128>(masses[0]);
     }
     // A weight given may be of a slot that a later one overwrites: the rule asks for all that were given.
     const bool fits = whole_ && fit_.chosen && largest_given * by <= largest_mass && total() + change < total_limit;
@@ -246,7 +263,7 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
             entry /= fan_out;
         }
     }
-    total_ += change;
+    total_ = static_cast<mass_t>(total_ + change);
     if (positive_ > 0 && static_cast<mass_t>(static_cast<u128>(total()) * size_ / positive_) < fit_.low) {
         choose_fit();
     }

@@ -24,15 +24,15 @@ void SumTree::find(std::size_t count, u64* targets, u64* slots, mass_t* masses) 
     std::fill_n(slots, count, 0);
     for (std::size_t l = levels_.size(); l-- > 0;) {
         const void* const below = l > 0 ? static_cast<const void*>(levels_[l - 1].data()) : weights_.data();
-        kernels().descend(levels_[l].data(), below, count, targets, slots);
+        kernels().descend(levels_[l].data(), below, entries_[l] - 1, count, targets, slots);
     }
-    kernels().find_slots(weights_.data(), scale(), count, targets, slots, masses);
+    kernels().find_slots(weights_.data(), scale(), size_ - 1, count, targets, slots, masses);
 }
 
-void SumTree::draw(u64 seed, u64 step, Draws draws, std::span<index_t> out, std::span<mass_t> masses) const {
+void SumTree::draw_part(u64 seed, u64 step, Draws draws, u64 first, u64 all, std::span<index_t> out,
+                        std::span<mass_t> masses) const {
     check_whole();
-    const mass_t all = total();
-    if (all == 0 && !out.empty()) {
+    if (total() == 0 && !out.empty()) {
         throw std::invalid_argument("at least one weight must be > 0 to draw, but all " + std::to_string(size_) +
                                     " are 0");
     }
@@ -48,13 +48,13 @@ void SumTree::draw(u64 seed, u64 step, Draws draws, std::span<index_t> out, std:
         const std::size_t stop = std::min(out.size(), start + draws_a_task);
         for (std::size_t at = start; at < stop; at += draws_at_once) {
             const std::size_t count = std::min(draws_at_once, stop - at);
-            const std::span<const u64> u = words.fill(key, at, count);
+            const std::span<const u64> u = words.fill(key, first + at, count);
             for (std::size_t i = 0; i < count; ++i) {
                 u64 low = 0;
-                u64 width = all;
+                u64 width = total();
                 if (stratified) {
-                    low = static_cast<u64>(static_cast<u128>(all) * (at + i) / out.size());
-                    width = static_cast<u64>(static_cast<u128>(all) * (at + i + 1) / out.size()) - low;
+                    low = static_cast<u64>(static_cast<u128>(total()) * (first + at + i) / all);
+                    width = static_cast<u64>(static_cast<u128>(total()) * (first + at + i + 1) / all) - low;
                 }
                 targets[i] = low + multiply_high(u[i], width);
             }

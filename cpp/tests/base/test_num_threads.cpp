@@ -1,5 +1,5 @@
-// TOMBOLA_NUM_THREADS: what it may be, and that it is read once. Each case is a process of its own, since the number is
-// kept.
+// How many threads there are: what TOMBOLA_NUM_THREADS may be, that it is read once, and the default. Each case is a
+// process of its own, since the number is kept.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -7,6 +7,7 @@
 
 #include "check.hpp"
 #include "tombola/base/parallel.hpp"
+#include "tombola/base/processors.hpp"
 
 using namespace tombola;
 
@@ -73,7 +74,52 @@ TEST(without_it_there_is_a_thread_for_each_processor_allowed) {
                 unsetenv("TOMBOLA_NUM_THREADS");
             }
             const int threads = get_num_threads();
-            return threads >= 1 && threads <= sysconf(_SC_NPROCESSORS_CONF);
+            return threads >= 1 && threads <= sysconf(_SC_NPROCESSORS_CONF) && threads == processors();
         }));
     }
+}
+
+TEST(a_limit_holds_where_nobody_says_a_number) {
+    unsetenv("TOMBOLA_NUM_THREADS");
+    int asked = 0;
+    set_thread_limit([&] {
+        ++asked;
+        return 1;
+    });
+    CHECK(in_child([&] {
+        const bool limited = get_num_threads() == 1 && get_num_threads() == 1 && asked == 1;
+        // Each process asks for itself, and a number that is said needs no question.
+        return limited && in_child([&] { return get_num_threads() == 1 && asked == 2; }) && in_child([&] {
+                   set_num_threads(3);
+                   return get_num_threads() == 3 && asked == 1;
+               });
+    }));
+    CHECK(in_child([&] {
+        set_variable("5");
+        return get_num_threads() == 5 && asked == 0;
+    }));
+    set_thread_limit({});
+}
+
+TEST(without_a_limit_the_question_is_put_again_after_a_while) {
+    unsetenv("TOMBOLA_NUM_THREADS");
+    CHECK(in_child([] {
+        int asked = 0;
+        set_thread_limit([&] { return ++asked < 2 ? 0 : 1; });
+        bool good = get_num_threads() == processors() && get_num_threads() == processors() && asked == 1;
+        {
+            const WithoutHooks quiet;
+            usleep(1'100'000);
+            good = good && get_num_threads() == processors() && asked == 1;
+        }
+        return good && get_num_threads() == 1 && asked == 2;
+    }));
+}
+
+TEST(a_limit_above_the_processors_changes_nothing) {
+    unsetenv("TOMBOLA_NUM_THREADS");
+    CHECK(in_child([] {
+        set_thread_limit([] { return 100'000; });
+        return get_num_threads() == processors();
+    }));
 }

@@ -194,6 +194,26 @@ TEST(the_interrupt_hook_stops_a_loop_from_the_calling_thread) {
     CHECK(each_once(1000, 4));  // without a hook
 }
 
+TEST(hooks_are_left_out_where_a_lock_is_held) {
+    std::atomic<int> asked{0};
+    set_interrupt_check([&] { ++asked; });
+    const auto slow = [](index_t) { std::this_thread::sleep_for(std::chrono::milliseconds(5)); };
+    {
+        const WithoutHooks quiet;
+        const WithoutHooks more;
+        parallel_for(10, slow, 1);
+        check_interrupt();
+    }
+    CHECK_EQ(asked.load(), 0);
+    check_interrupt();
+    CHECK_EQ(asked.load(), 1);
+    check_interrupt();  // too soon
+    CHECK_EQ(asked.load(), 1);
+    parallel_for(10, slow, 2);
+    CHECK(asked > 1);
+    set_interrupt_check({});
+}
+
 TEST(the_number_of_threads_is_at_least_one) {
     CHECK_THROWS_WITH(std::invalid_argument, "must be an integer >= 1, but is 0", set_num_threads(0));
     CHECK_THROWS_WITH(std::invalid_argument, "must be an integer >= 1, but is -4", set_num_threads(-4));

@@ -145,6 +145,24 @@ TEST(changed_values_stay_in_range) {
     });
 }
 
+// Sums of masses that no weights had would wrap, and a merge by them might not end.
+TEST(alias_tables_of_weights_that_changed_since_are_made) {
+    constexpr std::size_t n = 20'011;
+    for (const double change : {infinity, nan_value, 0.0, 1e-300, 1e300}) {
+        for (const std::size_t changed : {std::size_t{1}, n / 3, n}) {
+            std::vector<double> weights(n, 1.0);
+            weights[5] = 1e4;
+            const WeightTable table(make_value_source(std::span<const double>(weights), {}));
+            for (std::size_t i = 0; i < changed; ++i) {
+                weights[n - 1 - i] = change;
+            }
+            std::vector<index_t> drawn(5000, -1);
+            AliasTable(table).draw(1, 0, 0, drawn);
+            CHECK(in_range(drawn, n));
+        }
+    }
+}
+
 TEST(changed_codes_stay_in_range) {
     const std::vector<index_t> indices = every_second();
     with_each_instruction_set([&](const std::string&) {

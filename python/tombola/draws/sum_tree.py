@@ -49,8 +49,11 @@ class SumTree:
     all weights, in O(n). A probability p is at most ``(1 + n_positive * p) / total`` off, ``total`` the sum
     of masses.
 
-    Threads may draw side by side; an update waits for draws and draws wait for it. The same weights, history
-    of scales, seed and step give the same draws on every platform and for every thread count.
+    Threads may draw side by side; an update waits for draws and draws wait for it. A signal handler may use
+    the tree: it runs before or after a change, and where it changes a tree that is being drawn from, the draw
+    is made anew. A process that is forked while another thread changes the tree gets a RuntimeError from it,
+    until it fills it or loads a state. The same weights, history of scales, seed and step give the same draws
+    on every platform and for every thread count.
 
     Examples
     --------

@@ -142,10 +142,10 @@ struct Kernels {
     void (*locate[6])(const MassArray& array, const Granules& table, const RunGroups& groups, std::size_t length,
                       index_t* out);
     // One level of a sum tree (sum_tree.hpp) for many targets: from a node and a target in it to a child and the target
-    // in that. `below`: where the children lie, 64 bytes each; they are prefetched.
-    void (*descend)(const u64* nodes, const void* below, std::size_t count, u64* targets, u64* positions);
-    // From a block of 8 weights to the slot, what is left of the target there, and the slot's mass.
-    void (*find_slots)(const double* weights, double scale, std::size_t count, u64* targets, u64* positions,
+    // in that, `last` at most. `below`: where the children lie, 64 bytes each; they are prefetched.
+    void (*descend)(const u64* nodes, const void* below, u64 last, std::size_t count, u64* targets, u64* positions);
+    // From a block of 8 weights to the slot, `last` at most, what is left of the target there, and the slot's mass.
+    void (*find_slots)(const double* weights, double scale, u64 last, std::size_t count, u64* targets, u64* positions,
                        mass_t* masses);
     // Adds deltas (modulo 2^64) to the sums behind entries of the level, inside their nodes.
     void (*add_deltas)(u64* nodes, std::size_t count, const u64* entries, const u64* deltas);

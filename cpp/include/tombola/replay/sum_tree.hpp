@@ -66,7 +66,12 @@ class SumTree {
     // Slots in proportion to their mass, and the mass of each (where `masses` is not empty). Draw t takes word64 t of
     // the stream of (seed, step), u: its target is u * total / 2^64, or for stratified draws lo + u * (hi - lo) / 2^64
     // with lo = floor(t * total / draws), hi the next draw's lo. std::invalid_argument where all weights are 0.
-    void draw(u64 seed, u64 step, Draws draws, std::span<index_t> out, std::span<mass_t> masses) const;
+    void draw(u64 seed, u64 step, Draws draws, std::span<index_t> out, std::span<mass_t> masses) const {
+        draw_part(seed, step, draws, 0, out.size(), out, masses);
+    }
+    // Of `all` such draws those from `first` on, as many as `out` has room for
+    void draw_part(u64 seed, u64 step, Draws draws, u64 first, u64 all, std::span<index_t> out,
+                   std::span<mass_t> masses) const;
     // No slot twice: each is drawn in proportion to mass among those that have not come yet (successive sampling).
     // std::invalid_argument for more than positive() slots.
     void draw_distinct(u64 seed, u64 step, std::span<index_t> out, std::span<mass_t> masses) const;
