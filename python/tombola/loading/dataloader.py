@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, SupportsIndex
 
 from torch.utils.data import DataLoader as TorchDataLoader
+from torch.utils.data.distributed import DistributedSampler
 
+from ..passes.callers import is_asked_ahead
 from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs
 from ..passes.position import Position
@@ -82,6 +84,8 @@ class DataLoader(TorchDataLoader[Any]):
         self._epochs: Epochs = given._epochs
         self._reads_in_workers = reads_loader and self.num_workers > 0
         self._pass: _Pass | None = None
+        if not reads_loader:
+            vars(self)["sampler"] = _Dealt(given)  # torch guards the attribute, but does not use it here
 
     @property
     def epoch(self) -> int:
@@ -152,6 +156,22 @@ class DataLoader(TorchDataLoader[Any]):
             self._pass = None
 
 
+class _Dealt(DistributedSampler[Any]):
+    """Says that rows are dealt out to ranks already: trainers put in a sampler of theirs where none does."""
+
+    def __init__(self, given: EpochMethods) -> None:
+        self._given = given
+
+    def set_epoch(self, epoch: int) -> None:
+        self._given.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return self._given.plan().n_rows
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._given.plan().indices().tolist())
+
+
 def _unwrapped(batch_sampler: object) -> object:
     """Return what is in Lightning's wrapper, which keeps track of the rows that it predicts for."""
     return getattr(batch_sampler, "_batch_sampler", batch_sampler)
@@ -168,6 +188,8 @@ class _Pass:
         self._epochs = epochs
         self.before = epochs.coming()
         self.count = 0
+        self.ahead = 0
+        """Batches among them that a trainer holds back."""
         self._generation = epochs.generation
         self._workers = workers if in_workers else 0
         self._start, self._total, self._world_size = Position(0), 0, 1
@@ -187,9 +209,10 @@ class _Pass:
 
     def position(self) -> Position:
         """Return what was handed out."""
-        if self.count >= self._total:
+        consumed = self.count - self.ahead
+        if consumed >= self._total:
             return Position(self._start.epoch + 1)
-        steps, more = divmod(self.count, self._workers or 1)
+        steps, more = divmod(consumed, self._workers or 1)
         return self._start.advanced(self._world_size * (self._workers or 1), steps, more * self._world_size)
 
 
@@ -200,9 +223,15 @@ class _HandingOut(Iterator[Any]):
         self._loader, self._running, self._iterator = loader, running, iterator
 
     def __next__(self) -> Any:
-        batch = next(self._iterator)
         running = self._running
+        try:
+            batch = next(self._iterator)
+        except StopIteration:
+            running.ahead = 0
+            raise
         running.count += 1
+        if running.count == 1:
+            running.ahead = int(is_asked_ahead())
         if running.count == 1 and not self._loader.num_workers:
             running.bind()
         self._loader._pass = running

@@ -88,6 +88,11 @@ class Coming:
         """Let the pass go on from a position."""
         self.start, self.is_loaded, self.offset, self.by_workers = start, True, 0, False
 
+    def rewind(self, before: "Coming") -> None:
+        """Go back to what was known before a pass of which nothing was handed out after all."""
+        self.start, self.is_loaded = before.start, before.is_loaded
+        self.offset, self.lag, self.by_workers = before.offset, before.lag, before.by_workers
+
     def begin(self, start: Position) -> None:
         """Note that a pass from `start` has handed out a batch."""
         self.start, self.is_loaded, self.by_workers = Position(start.epoch + 1), False, False

@@ -29,7 +29,7 @@ from ..plans.plan import Plan
 from ..strategies.base import Strategy
 from .callers import Caller, find_caller, is_asked_by, is_counted
 from .coming import Coming, ComingPass, SharedComing, pass_key
-from .dealing import check_dealer, check_enough, check_ranks_are_free, check_whole
+from .dealing import check_dealer, check_enough, check_ranks_are_free, check_whole, named_start
 from .position import Position
 from .progress import Progress
 from .ranks import distributed_ranks, given_ranks
@@ -37,7 +37,6 @@ from .schedule import Even, Schedule, Share
 from .states import make_state, read_state
 
 __all__ = ["Epochs"]
-
 
 _logger = logging.getLogger("tombola.passes")
 
@@ -238,8 +237,7 @@ class Epochs:
     def rewind(self, before: Coming) -> None:
         """Go back to what was known before a pass of which nothing was handed out after all."""
         with self._coming.change() as coming:
-            coming.start, coming.is_loaded, coming.offset = before.start, before.is_loaded, before.offset
-            coming.by_workers = before.by_workers
+            coming.rewind(before)
         self._restart()
 
     def describe(self, position: Position) -> dict[str, Any]:
@@ -264,6 +262,7 @@ class Epochs:
         caller = find_caller(asked)
         if self._is_shared:
             check_whole(caller, self.name)
+        start = named_start(caller, self.coming(), start)
         rank, world_size = self._dealt(caller)
         worker = loader_worker() if self._is_shared else None
         workers, number = (1, 0) if worker is None else (worker.workers, worker.number)
