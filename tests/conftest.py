@@ -1,8 +1,8 @@
 """Fixtures and rules for all tests.
 
 Tests on real data ask for the fixture `data_dir`. They skip where TOMBOLA_TEST_DATA is not set; with
-TOMBOLA_REQUIRE_DATA=1, as in CI, every skip that names that variable counts as a failure. Tests in `compat` skip
-where a trainer is not installed; with TOMBOLA_REQUIRE_COMPAT=1 that counts as a failure.
+TOMBOLA_REQUIRE_DATA=1, as in CI, every skip that names that variable counts as a failure. Tests in `compat`
+skip where a trainer is not installed; with TOMBOLA_REQUIRE_COMPAT=1 that counts as a failure.
 """
 
 import os
