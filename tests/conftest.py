@@ -1,7 +1,8 @@
 """Fixtures and rules for all tests.
 
 Tests on real data ask for the fixture `data_dir`. They skip where TOMBOLA_TEST_DATA is not set; with
-TOMBOLA_REQUIRE_DATA=1, as in CI, every skip that names that variable counts as a failure.
+TOMBOLA_REQUIRE_DATA=1, as in CI, every skip that names that variable counts as a failure. Tests in `compat`
+skip where a trainer is not installed; with TOMBOLA_REQUIRE_COMPAT=1 that counts as a failure.
 """
 
 import os
@@ -15,7 +16,8 @@ settings.register_profile("tombola", deadline=None, derandomize=True)  # no test
 settings.load_profile("tombola")
 
 DATA_VARIABLE = "TOMBOLA_TEST_DATA"
-REQUIRE_VARIABLE = "TOMBOLA_REQUIRE_DATA"
+REQUIRED = {"TOMBOLA_REQUIRE_DATA": DATA_VARIABLE, "TOMBOLA_REQUIRE_COMPAT": "could not import"}
+"""Variables that forbid skips, and what these skips say."""
 
 
 @pytest.fixture(scope="session")
@@ -30,24 +32,27 @@ def data_dir() -> Path:
     return path
 
 
-def _data_may_not_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """Turn a skip for want of data into a failure where data are required."""
-    if report.skipped and os.environ.get(REQUIRE_VARIABLE) == "1" and DATA_VARIABLE in str(report.longrepr):
-        report.outcome = "failed"
-        report.longrepr = f"skipped, but {REQUIRE_VARIABLE}=1: {report.longrepr}"
+def _may_not_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip for want of data or trainers into a failure where they are required."""
+    if not report.skipped:
+        return
+    for variable, said in REQUIRED.items():
+        if os.environ.get(variable) == "1" and said in str(report.longrepr):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, but {variable}=1: {report.longrepr}"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Apply the rule about data to each phase of each test."""
+    """Apply the rule about skips to each phase of each test."""
     report = yield
-    _data_may_not_skip(report)
+    _may_not_skip(report)
     return report
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Apply the rule about data to modules that skip as a whole."""
+    """Apply the rule about skips to modules that skip as a whole."""
     report = yield
-    _data_may_not_skip(report)
+    _may_not_skip(report)
     return report

@@ -1,4 +1,4 @@
-"""The rule about real data: a skip for want of them is a failure where they are required."""
+"""The rule about real data and trainers: a skip for want of them is a failure where they are required."""
 
 import os
 import subprocess
@@ -24,6 +24,12 @@ def test_other():
 """
 
 
+TRAINER = """
+import pytest
+pytest.importorskip("no_such_trainer")
+"""
+
+
 @pytest.mark.parametrize(
     ("data", "require", "outcome"),
     [
@@ -34,27 +40,23 @@ def test_other():
     ],
 )
 def test_data_may_not_skip(tmp_path: Path, data: str | None, require: str | None, outcome: str) -> None:
-    (tmp_path / "conftest.py").write_bytes((Path(__file__).parent / "conftest.py").read_bytes())
-    (tmp_path / "test_it.py").write_text(TESTS, encoding="utf-8")
     wanted = {"TOMBOLA_TEST_DATA": data, "TOMBOLA_REQUIRE_DATA": require}
+    assert outcome in run(tmp_path, TESTS, wanted)
+
+
+@pytest.mark.parametrize(("require", "outcome"), [(None, "1 skipped"), ("1", "1 error")])
+def test_trainers_may_not_skip(tmp_path: Path, require: str | None, outcome: str) -> None:
+    assert outcome in run(tmp_path, TRAINER, {"TOMBOLA_REQUIRE_COMPAT": require})
+
+
+def run(folder: Path, tests: str, wanted: dict[str, str | None]) -> str:
+    """Run these tests under the rule and return the last line of what pytest says."""
+    (folder / "conftest.py").write_bytes((Path(__file__).parent / "conftest.py").read_bytes())
+    (folder / "test_it.py").write_text(tests, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if name not in wanted}
     environment |= {name: value for name, value in wanted.items() if value is not None}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder)]
     result = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--rootdir",
-            str(tmp_path),
-            "test_it.py",
-        ],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+        [*command, "test_it.py"], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    assert outcome in result.stdout.splitlines()[-1]
+    return result.stdout.splitlines()[-1]

@@ -41,8 +41,18 @@ KINDS = ("sampler", "sampler, workers", "loader", "loader, workers")
 
 Batches = list[list[int]]
 
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
+CASES = (
+    ("blocks", "sampler"),
+    ("blocks", "loader, workers"),
+    ("tokens", "sampler, workers"),
+    ("tokens", "loader"),
+    ("series", "sampler, workers"),
+    ("series", "loader, workers"),
+)
+"""Pairs of a strategy and a kind, each of which comes at least once."""
+
 every_kind = pytest.mark.parametrize("kind", KINDS)
+every_case = pytest.mark.parametrize(("strategy", "kind"), CASES)
 
 THREADS_AND_FORKS = "ignore:This process .* is multi-threaded:DeprecationWarning"
 """Python 3.12 and later warn of any fork in a process that has threads; torch's DataLoader forks."""

@@ -103,8 +103,7 @@ every_way = pytest.mark.parametrize("way", WAYS)
 
 
 @every_way
-@common.every_kind
-@common.every_strategy
+@common.every_case
 def test_resume(way: str, strategy: str, kind: str, tmp_path: Path) -> None:
     common.check_epochs(WAYS[way](tmp_path, strategy, kind), strategy, kind)
 
@@ -138,23 +137,23 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "split_batches on": {"split_batches": True},
 }
 VARY = ("tokens", "series")
+SAMPLER_CASES = [(strategy, kind) for strategy, kind in common.CASES if kind.startswith("sampler")]
 
 
 def child(folder: Path) -> None:
     """Train with two ranks."""
-    for strategy in common.STRATEGIES:
-        for kind in common.KINDS:
-            common.write(folder, f"beside {strategy} {kind}", train_beside(folder, strategy, kind))
-            for name, options in OPTIONS.items():
-                try:
-                    loader = prepare(strategy, kind, **options)
-                    seen: Any = [len(loader), passes_of(loader, 2)]
-                except (TypeError, ValueError) as error:
-                    seen = str(error)
-                common.write(folder, f"{name} {strategy} {kind}", seen)
-            if kind.startswith("sampler"):
-                for way in ("skip", "stateful"):
-                    common.write(folder, f"{way} {strategy} {kind}", WAYS[way](folder, strategy, kind))
+    for strategy, kind in common.CASES:
+        common.write(folder, f"beside {strategy} {kind}", train_beside(folder, strategy, kind))
+        for name, options in OPTIONS.items():
+            try:
+                loader = prepare(strategy, kind, **options)
+                seen: Any = [len(loader), passes_of(loader, 2)]
+            except (TypeError, ValueError) as error:
+                seen = str(error)
+            common.write(folder, f"{name} {strategy} {kind}", seen)
+        if (strategy, kind) in SAMPLER_CASES:
+            for way in ("skip", "stateful"):
+                common.write(folder, f"{way} {strategy} {kind}", WAYS[way](folder, strategy, kind))
 
 
 @pytest.fixture(scope="module")
@@ -164,15 +163,13 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@common.every_kind
-@common.every_strategy
+@common.every_case
 def test_two_ranks_beside_a_prepared_model(two_ranks: Path, strategy: str, kind: str) -> None:
     common.check_ranks(common.read(two_ranks, f"beside {strategy} {kind}"), strategy, kind)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-@common.every_kind
-@common.every_strategy
+@common.every_case
 def test_two_ranks_with_a_prepared_dataloader(two_ranks: Path, strategy: str, kind: str, name: str) -> None:
     """Every row comes, and as many more as Accelerate's filling up takes; or the reason why not is said."""
     ranks = common.read(two_ranks, f"{name} {strategy} {kind}")
@@ -200,8 +197,7 @@ def test_two_ranks_with_a_prepared_dataloader(two_ranks: Path, strategy: str, ki
 
 
 @pytest.mark.parametrize("way", ["skip", "stateful"])
-@pytest.mark.parametrize("kind", ["sampler", "sampler, workers"])
-@common.every_strategy
+@pytest.mark.parametrize(("strategy", "kind"), SAMPLER_CASES)
 def test_two_ranks_resume_a_prepared_dataloader(two_ranks: Path, strategy: str, kind: str, way: str) -> None:
     ranks = common.read(two_ranks, f"{way} {strategy} {kind}")
     for epoch in range(3):

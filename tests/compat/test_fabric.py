@@ -46,12 +46,13 @@ def train(folder: Path, strategy: str, kind: str, make: Any, **options: Any) -> 
 
 
 MAKERS = {"tombola": common.make_loader, "torch": common.make_torch_loader}
-CASES = [("tombola", kind) for kind in common.KINDS] + [("torch", "sampler"), ("torch", "sampler, workers")]
-every_case = pytest.mark.parametrize(("cls", "kind"), CASES)
+CASES = [("tombola", *case) for case in common.CASES] + [
+    ("torch", *case) for case in common.CASES if case[1].startswith("sampler")
+]
+every_case = pytest.mark.parametrize(("cls", "strategy", "kind"), CASES)
 
 
 @every_case
-@common.every_strategy
 def test_one_process(cls: str, kind: str, strategy: str, tmp_path: Path) -> None:
     passes = train(tmp_path, strategy, kind, MAKERS[cls], devices=1)
     common.check_epochs(passes, strategy, kind)
@@ -59,11 +60,10 @@ def test_one_process(cls: str, kind: str, strategy: str, tmp_path: Path) -> None
 
 def child(folder: Path) -> None:
     """Train with two ranks."""
-    for strategy in common.STRATEGIES:
-        for cls, kind in CASES:
-            (folder / cls).mkdir(exist_ok=True)
-            passes = train(folder / cls, strategy, kind, MAKERS[cls], devices=2)
-            common.write(folder, f"{cls} {strategy} {kind}", passes)
+    for cls, strategy, kind in CASES:
+        (folder / cls).mkdir(exist_ok=True)
+        passes = train(folder / cls, strategy, kind, MAKERS[cls], devices=2)
+        common.write(folder, f"{cls} {strategy} {kind}", passes)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,6 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @every_case
-@common.every_strategy
 def test_two_ranks(two_ranks: Path, cls: str, strategy: str, kind: str) -> None:
     common.check_ranks(common.read(two_ranks, f"{cls} {strategy} {kind}"), strategy, kind)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from torch.utils.data import DataLoader as TorchDataLoader
+from torch.utils.data.distributed import DistributedSampler
 
 from tombola import BlockShuffling, DataLoader, PlanBatchSampler
 
@@ -67,3 +68,33 @@ def test_a_state_is_right_where_another_dataloader_reads_the_sampler() -> None:
     own = iter(given)
     next(own)
     assert given.state_dict()["position"] == {"epoch": 1, "spans": [[1, 1]]}
+
+
+def test_trainers_see_that_rows_are_dealt_out() -> None:
+    """They ask for this class before they put in a sampler of their own."""
+    loader = DataLoader(range(50), batch_sampler=make_sampler())
+    assert isinstance(loader.sampler, DistributedSampler)
+    assert sorted(loader.sampler) == list(range(50))
+    assert len(loader.sampler) == 50
+    loader.sampler.set_epoch(3)
+    assert loader.epoch == 3
+    assert rows(loader) == [batch.tolist() for batch in make_sampler().plan(3)[:]]
+
+
+def test_a_batch_that_a_trainer_holds_back_is_not_consumed() -> None:
+    """Ray's DataLoader is known by its name on the stack."""
+    program = """
+class _WrappedDataLoader:
+    def _prefetch_next_batch(self, batches):
+        return next(batches, None)
+"""
+    namespace: dict[str, Any] = {"__name__": "ray.train.torch.train_loop_utils"}
+    exec(program, namespace)
+    wrapper = namespace["_WrappedDataLoader"]()
+    loader = DataLoader(range(50), batch_sampler=make_sampler())
+    batches = iter(loader)
+    wrapper._prefetch_next_batch(batches)
+    for step in range(len(loader)):
+        assert loader.state_dict()["position"]["spans"] == ([[1, step]] if step else [])
+        wrapper._prefetch_next_batch(batches)
+    assert loader.state_dict()["position"] == {"epoch": 1, "spans": []}

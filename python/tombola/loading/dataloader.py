@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, SupportsIndex
 
 from torch.utils.data import DataLoader as TorchDataLoader
+from torch.utils.data.distributed import DistributedSampler
 
+from ..passes.callers import is_asked_ahead
 from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs
 from ..passes.position import Position
@@ -82,6 +84,8 @@ class DataLoader(TorchDataLoader[Any]):
         self._epochs: Epochs = given._epochs
         self._reads_in_workers = reads_loader and self.num_workers > 0
         self._pass: _Pass | None = None
+        if not reads_loader:
+            vars(self)["sampler"] = _Dealt(given)  # torch guards the attribute, but does not use it here
 
     @property
     def epoch(self) -> int:
@@ -149,6 +153,22 @@ class DataLoader(TorchDataLoader[Any]):
         self._epochs.load_state_dict(state)
 
 
+class _Dealt(DistributedSampler[Any]):
+    """Says that rows are dealt out to ranks already: trainers put in a sampler of theirs where none does."""
+
+    def __init__(self, given: EpochMethods) -> None:
+        self._given = given
+
+    def set_epoch(self, epoch: int) -> None:
+        self._given.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return self._given.plan().n_rows
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._given.plan().indices().tolist())
+
+
 def _unwrapped(batch_sampler: object) -> object:
     """Return what is in Lightning's wrapper, which keeps track of the rows that it predicts for."""
     return getattr(batch_sampler, "_batch_sampler", batch_sampler)
@@ -164,6 +184,8 @@ class _Pass:
     def __init__(self, epochs: Epochs, workers: int) -> None:
         self._epochs = epochs
         self.count = 0
+        self.ahead = 0
+        """Batches among them that a trainer holds back."""
         self.has_failed = False
         self.generation = epochs.generation
         self._workers = workers
@@ -184,13 +206,14 @@ class _Pass:
 
     def is_complete(self) -> bool:
         """Tell whether the last batch was handed out."""
-        return self.count >= self._total
+        return self.count - self.ahead >= self._total
 
     def position(self) -> Position:
         """Return what was handed out."""
+        consumed = self.count - self.ahead
         if not self._workers:
-            return self._start.advanced(self._world_size, self.count)
-        steps, more = divmod(self.count, self._workers)
+            return self._start.advanced(self._world_size, consumed)
+        steps, more = divmod(consumed, self._workers)
         return self._start.advanced(self._world_size, steps, workers=self._workers, more=more)
 
 
@@ -214,11 +237,14 @@ class _HandingOut(Iterator[Any]):
         try:
             batch = next(self._iterator)
         except StopIteration:
+            running.ahead = 0
             raise
         except BaseException:
             running.has_failed = True
             raise
         running.count += 1
+        if running.count == 1:
+            running.ahead = int(is_asked_ahead())
         if running.count == 1 and not loader.num_workers:
             running.bind()
         running.generation = loader._epochs.generation

@@ -10,6 +10,9 @@ names against the real packages. Where they are not found, nothing is assumed.
 - Accelerate's `BatchSamplerShard`, `IterableDatasetShard` and `DataLoaderDispatcher` deal batches out to
   ranks, the last one by cutting them in equal parts; its `DataLoaderShard` asks for one batch ahead.
 - Both of these say the epoch as often as they are asked for a pass, and count those that came to their end.
+- Accelerate's `SkipBatchSampler` and `SkipDataLoader` leave out the first batches, for transformers' Trainer
+  too when it resumes; the epoch that this one says does not always get through them.
+- Ray Train's prepared DataLoader asks a DataLoader for one batch ahead, until there is none.
 - torch's fetcher for iterable data joins what it gets if its DataLoader has a batch size.
 
 O(depth of the stack) a pass.
@@ -22,12 +25,14 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-__all__ = ["Caller", "HandedOut", "find_caller", "is_asked_by", "is_counted"]
+__all__ = ["Caller", "HandedOut", "find_caller", "is_asked_ahead", "is_asked_by", "is_counted"]
 
 _DEPTH = 60
 _TORCH = "torch.utils.data.dataloader"
 _FETCH = "torch.utils.data._utils.fetch"
 _ACCELERATE = "accelerate.data_loader"
+_RAY = "ray.train.torch.train_loop_utils"
+_TRANSFORMERS = "transformers.trainer"
 _BORDERS = ("_worker_loop", "_bootstrap")
 """Functions below which the stack is that of the parent process, if forked, or of nobody."""
 
@@ -42,6 +47,7 @@ _DEALERS = (
     "DataLoaderDispatcher.__iter__",
     "DataLoaderDispatcher.__len__",
 )
+_SKIPPERS = ("SkipBatchSampler.__iter__", "SkipDataLoader.__iter__")
 _AHEAD = ("DataLoaderShard.__iter__", "DataLoaderDispatcher.__iter__")
 
 
@@ -101,6 +107,10 @@ class Caller:
         Whether the dealer joins batches and cuts them in equal parts, so that a remainder is lost.
     joins : bool
         Whether batches are joined to larger ones.
+    skipper : str
+        Who leaves out the first batches; empty if nobody does.
+    epoch : int or None
+        The epoch of a trainer that resumes with a skipper.
     """
 
     handed_out: HandedOut | None = None
@@ -108,11 +118,15 @@ class Caller:
     dealer: str = ""
     cuts: bool = False
     joins: bool = False
+    skipper: str = ""
+    epoch: int | None = None
 
 
 def find_caller(asked: object) -> Caller:
     """Return who asks `asked`, a batch sampler or loader, for its first batch."""
-    handed_out, unknown, dealer, cuts, joins = None, "", "", False, False
+    handed_out, unknown, dealer, skipper = None, "", "", ""
+    cuts = joins = False
+    epoch: int | None = None
     is_direct, is_own = True, True  # nothing lies between; the stack is that of this process
     for frame in _frames(beyond=True):
         module, function = frame.f_globals.get("__name__"), frame.f_code.co_qualname
@@ -122,8 +136,12 @@ def find_caller(asked: object) -> Caller:
             if function in _DEALERS and _processes(frame) > 1:
                 dealer = f"Accelerate's {function.partition('.')[0]}"
                 cuts = function.startswith("DataLoaderDispatcher")
+            elif function in _SKIPPERS:
+                skipper = f"Accelerate's {function.partition('.')[0]}"
             if function in _AHEAD and is_own:
                 unknown = f"Accelerate's {function.partition('.')[0]}"
+        elif module == _TRANSFORMERS and function == "Trainer._run_epoch" and skipper:
+            epoch = frame.f_locals.get("epoch")
         elif not is_own:
             continue
         elif module == _TORCH and function == "_BaseDataLoaderIter._next_index":
@@ -135,12 +153,21 @@ def find_caller(asked: object) -> Caller:
                     unknown = "a DataLoader with worker processes, through a wrapper,"
         elif module == _FETCH and function == "_IterableDatasetFetcher.fetch":
             joins = joins or bool(getattr(frame.f_locals["self"], "auto_collation", False))
-    return Caller(None if unknown else handed_out, unknown, dealer, cuts, joins)
+    return Caller(None if unknown else handed_out, unknown, dealer, cuts, joins, skipper, epoch)
 
 
 def is_asked_by(package: str) -> bool:
     """Tell whether a function of a package stands on the stack of whoever calls the caller."""
     return any(str(frame.f_globals.get("__name__")).partition(".")[0] == package for frame in _frames())
+
+
+def is_asked_ahead() -> bool:
+    """Tell whether a DataLoader is asked for a batch by someone who hands out the one before."""
+    return any(
+        frame.f_globals.get("__name__") == _RAY
+        and frame.f_code.co_qualname == "_WrappedDataLoader._prefetch_next_batch"
+        for frame in _frames()[:4]
+    )
 
 
 def is_counted() -> bool:

@@ -1,9 +1,11 @@
 """What of those who ask for batches is refused: rows would come twice, or not at all, or in other batches."""
 
 from .callers import Caller
+from .coming import Coming
+from .position import Position
 from .schedule import Even, Schedule
 
-__all__ = ["check_dealer", "check_enough", "check_ranks_are_free", "check_whole"]
+__all__ = ["check_dealer", "check_enough", "check_ranks_are_free", "check_whole", "named_start"]
 
 
 def check_whole(caller: Caller, name: str) -> None:
@@ -36,6 +38,23 @@ def check_enough(schedule: Schedule, world_size: int, even: Even) -> None:
             'even="drop" would leave out: use a smaller batch_size, fewer ranks, or even="pad" or "none"'
         )
         raise ValueError(msg)
+
+
+def named_start(caller: Caller, coming: Coming, start: Position | None) -> Position | None:
+    """Return `start`, or else the epoch of a trainer that resumes and skips what was seen.
+
+    Raises
+    ------
+    RuntimeError
+        If batches that a loaded state leaves out would be skipped once more.
+    """
+    if caller.skipper and coming.is_loaded and coming.start.spans:
+        msg = (
+            f"batches that were seen must be left out once, but a state was loaded and {caller.skipper} "
+            "skips as well: load none, or in transformers' TrainingArguments give ignore_data_skip=True"
+        )
+        raise RuntimeError(msg)
+    return Position(caller.epoch) if start is None and caller.epoch is not None else start
 
 
 def check_ranks_are_free(caller: Caller, given: tuple[int, int] | None) -> None:

@@ -19,6 +19,7 @@ Complexity: O(1) a batch; a state costs O(1) once the strategy has its fingerpri
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, SupportsIndex, cast, get_args
 
 from .._base.checks import check_bool, check_choice, check_integer
@@ -26,8 +27,8 @@ from .._base.workers import loader_worker
 from ..plans.plan import Plan
 from ..strategies.base import Strategy
 from .callers import Caller, find_caller, is_asked_by, is_counted
-from .coming import ComingPass, SharedComing, pass_key
-from .dealing import check_dealer, check_enough, check_ranks_are_free, check_whole
+from .coming import Coming, ComingPass, SharedComing, pass_key
+from .dealing import check_dealer, check_enough, check_ranks_are_free, check_whole, named_start
 from .position import Position
 from .progress import Progress
 from .ranks import distributed_ranks, given_ranks
@@ -218,6 +219,10 @@ class Epochs:
             coming.load(position)
         self._restart()
 
+    def coming(self) -> Coming:
+        """Return what is known of the coming pass."""
+        return replace(self._coming.read())
+
     def describe(self, position: Position) -> dict[str, Any]:
         """Return `position` as a state that JSON can hold."""
         return make_state(json.loads(self._fingerprint_json()), self.seed, position)
@@ -240,6 +245,7 @@ class Epochs:
         caller = find_caller(asked)
         if self._is_shared:
             check_whole(caller, self.name)
+        start = named_start(caller, self.coming(), start)
         rank, world_size = self._dealt(caller)
         worker = loader_worker() if self._is_shared else None
         workers, number = (1, 0) if worker is None else (worker.workers, worker.number)

@@ -1,0 +1,57 @@
+"""docs/trainers.md: its examples run, its versions are those of constraints.txt, its tests are there."""
+
+import ast
+import contextlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.compat import common
+from tests.docs.pages import promised, take_apart
+
+PAGE = (common.ROOT / "docs" / "trainers.md").read_text(encoding="utf-8")
+FIRST, *BLOCKS = [block for block in take_apart(PAGE).blocks if block.language == "python"]
+ROWS = [line.split(" | ") for line in PAGE.splitlines() if re.match(r"\| \w+ \d", line)]
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:The '.*dataloader.*' does not have many workers:UserWarning"),
+    pytest.mark.filterwarnings("ignore:The number of training batches:UserWarning"),
+    pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning"),
+]
+
+
+def packages(text: str) -> set[str]:
+    """Return the packages that a block imports."""
+    tree = ast.parse(text)
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=[block.section for block in BLOCKS])
+def test_examples(block: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in packages(block.text):
+        pytest.importorskip(name)
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"__name__": "page"}
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        for part in (FIRST, block):
+            exec(compile("\n" * part.line + part.text, "docs/trainers.md", "exec"), namespace)
+    assert printed.getvalue().splitlines() == promised(block)
+
+
+def test_every_row_has_its_version_and_its_tests() -> None:
+    assert len(ROWS) == 9
+    pins = (common.ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    for row in ROWS:
+        name, version = re.findall(r"\| (\w+) ([\d.]*\d)", row[0])[0]
+        assert f"{name}=={version}" in pins
+        file, *tests = re.findall(r"`(test_\w+)`", row[-1])
+        text = (Path(__file__).parent / f"{file}.py").read_text(encoding="utf-8")
+        assert tests
+        assert [test for test in tests if f"def {test}(" not in text] == []
