@@ -25,7 +25,7 @@ __all__ = [
     "slot_array",
 ]
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 """Of what `BalancedBuffer.state_dict` returns."""
 
 MOST_PRIORITY = 1e100

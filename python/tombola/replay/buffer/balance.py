@@ -15,8 +15,10 @@ from ..._base.types import FloatArray, IndexArray
 from ...draws.sum_tree import SumTree
 from .arguments import BufferOptions, Items
 from .classes import Classes, SemanticGroups
+from .followed import values_of
+from .guard import Guard
 from .items import Storage
-from .prototypes import MISSING, ClassMeans, given_table, item_similarity, parameter_versions
+from .prototypes import MISSING, ClassMeans, given_table, item_similarity
 from .weights import Drawn, ItemWeights
 
 __all__ = ["Balance", "Newcomers"]
@@ -47,18 +49,22 @@ class Newcomers(NamedTuple):
 
 
 class Balance:
-    """State of the balance of the items in a storage; `said` holds what was logged already."""
+    """State of the balance of the items in a storage.
 
-    def __init__(self, storage: Storage, options: BufferOptions, said: set[str]) -> None:
+    `guard` knows of changes, `said` holds what was logged already.
+    """
+
+    def __init__(self, storage: Storage, options: BufferOptions, guard: Guard, said: set[str]) -> None:
         size = storage.size
         self.storage = storage
+        self.guard = guard
         self.options = options
         self.said = said
         measure, rule = options.semantic_similarity, options.adaptive_threshold
         self.groups = SemanticGroups(measure, rule, options.threshold_quantile)
         self.classes = Classes()
         self.means = ClassMeans()
-        self.weights = ItemWeights(size)
+        self.weights = ItemWeights(size, guard)
         self.scores: FloatArray = np.ones(size)  # 1 / (similarity + eps)
         self.priorities: FloatArray = np.ones(size)
         self.task_factors: FloatArray = np.ones(size)
@@ -68,6 +74,7 @@ class Balance:
         self.draws = 0
         self.own_prototypes = False
         self.written_since_fit = 0
+        self.rescore_asked = False
         self.versions: tuple[Any, Any] = ((), ())
         self.drawn: FloatArray = np.zeros(0)
         self.expected: FloatArray = np.zeros(0)
@@ -89,8 +96,9 @@ class Balance:
         if features is not None and self.groups.has_prototypes and known.any():
             of_known = features[torch.from_numpy(np.flatnonzero(known)).to(features.device)]
             similarity[known] = self._similarity(of_known, self.classes.codes(labels[known])[0])
-        codes, begun = self.classes.codes(labels)
-        self._begin(begun)
+        with self.guard.change():
+            codes, begun = self.classes.codes(labels)
+            self._begin(begun)
         scores = 1 / (similarity + self.options.eps)
         return Newcomers(codes, scores, factors, features, items.classes is not None)
 
@@ -111,7 +119,7 @@ class Balance:
         self.scores[slots] = new.scores
         self.task_factors[slots] = new.factors
         self.priorities[slots] = self.highest
-        own = self._own(slots)
+        own = self.own(slots)
         self.weights.write(slots, new.codes, own, self.factors(), self.classes.counts)
         self.written_since_fit += len(slots)
 
@@ -119,10 +127,11 @@ class Balance:
         """Set priorities of slots; where a slot comes twice the last holds."""
         self.priorities[slots] = priorities
         self.highest = max(self.highest, float(priorities.max(initial=0.0)))
-        self.prioritised = True
-        self.weights.rescore(slots, self._own(slots), stored)
+        self.prioritised = self.prioritised or len(slots) > 0
+        self.weights.rescore(slots, self.own(slots), stored)
 
-    def _own(self, slots: IndexArray) -> FloatArray:
+    def own(self, slots: IndexArray) -> FloatArray:
+        """Return the weights of slots but for the factor of their class."""
         return np.asarray(self.scores[slots] * self.task_factors[slots] * self.priorities[slots])
 
     def _begin(self, codes: IndexArray) -> None:
@@ -216,43 +225,43 @@ class Balance:
         return ONE_GROUP if np.count_nonzero(self.group_sizes()) == 1 else None
 
     def _refit(self, prototypes: Any, stored: int) -> None:
-        every = self.options.refit_every
+        """Read prototypes and modules if they are due, and fit what has changed; an error changes nothing."""
+        every, anew = self.options.refit_every, self.rescore_asked
         unseen = np.isnan(self.groups.table[:, :1]).all(axis=1) & (self.classes.counts > 0)
-        if every is not None and self.draws % every and not unseen.any():
+        if every is not None and self.draws % every and not unseen.any() and not anew:
             return
-        groups, written = self.groups, self.written_since_fit
-        kept = groups.table, groups.similarity, groups.groups, groups.threshold
-        try:
-            self._refit_now(prototypes, stored, unseen)
-        except BaseException:  # the next draw begins again from what held before
-            groups.table, groups.similarity, groups.groups, groups.threshold = kept
-            self.written_since_fit = written
-            raise
-
-    def _refit_now(self, prototypes: Any, stored: int, unseen: npt.NDArray[np.bool_]) -> None:
         own = prototypes is None
+        read_means = own and (not self.own_prototypes or anew or self._own_due(unseen, stored))
         if not own:
             table = given_table(prototypes, self.classes.labels, self.classes.counts)
-        elif self.own_prototypes and not self._own_due(unseen, stored):
-            table = self.groups.table
         else:
-            table = self.means.table(self.classes.counts)
-            self.written_since_fit = 0
+            table = self.means.table(self.classes.counts) if read_means else self.groups.table
         _check_width(self.storage.parts["features"], table)
         table = np.where(self.classes.counts[:, np.newaxis] > 0, table, np.nan)
-        versions = self._module_versions()
+        versions = self.module_versions()
         changed = self.groups.changed(table)
-        if versions[0] != self.versions[0]:
+        if anew or versions[0] != self.versions[0]:
             changed[:] = True
         if changed.any() or versions != self.versions:
-            labels = np.where(self.classes.counts > 0, self.classes.labels, _LAST)
-            self.groups.fit(table, changed, labels)
-            self._rescore(changed, stored)
-        self.versions = versions
-        self.own_prototypes = own
+            self._fit(table, changed, stored)
+        if read_means:
+            self.written_since_fit = 0
+        self.versions, self.own_prototypes, self.rescore_asked = versions, own, False
 
-    def _module_versions(self) -> tuple[Any, Any]:
-        return parameter_versions(self.groups.measure), parameter_versions(self.groups.rule)
+    def _fit(self, table: FloatArray, changed: npt.NDArray[np.bool_], stored: int) -> None:
+        groups = self.groups
+        kept = groups.table, groups.similarity, groups.groups, groups.threshold
+        with self.guard.change(undone=True):
+            try:
+                groups.fit(table, changed, np.where(self.classes.counts > 0, self.classes.labels, _LAST))
+                self._rescore(changed, stored)
+            except BaseException:  # the next draw begins again from what held before
+                groups.table, groups.similarity, groups.groups, groups.threshold = kept
+                raise
+
+    def module_versions(self) -> tuple[Any, Any]:
+        """Return what says whether similarity and threshold were trained."""
+        return values_of(self.groups.measure), values_of(self.groups.rule)
 
     def _own_due(self, unseen: npt.NDArray[np.bool_], stored: int) -> bool:
         if self.options.refit_every is not None:
@@ -268,69 +277,13 @@ class Balance:
             features = self.storage.first("features", stored)
         else:
             features = self.storage.read("features", slots)
-        self.scores[slots] = 1 / (self._similarity(features, codes[slots]) + self.options.eps)
-        self.weights.rescore(slots, self._own(slots), stored)
+        similarity = self._similarity(features, codes[slots])
+        with self.guard.change():
+            self.scores[slots] = 1 / (similarity + self.options.eps)
+            self.weights.rescore(slots, self.own(slots), stored)
 
     def _similarity(self, features: torch.Tensor, codes: npt.NDArray[np.int32]) -> FloatArray:
         return item_similarity(features, codes, self.groups.table, self.groups.measure)
-
-    # ------------------------------------------------------------------------------------------- state
-
-    def state(self, stored: int) -> dict[str, Any]:
-        """Return copies of all that cannot be made anew exactly, as tensors and numbers."""
-        tree = self.weights.tree.state_dict()
-        arrays = {
-            "labels": self.classes.labels,
-            "counts": self.classes.counts,
-            "sums": self.means.sums,
-            "codes": self.weights.codes[:stored],
-            "tree": tree["weights"][:stored],
-            "applied": self.weights.applied,
-            "mass": self.weights.mass,
-            "scores": self.scores[:stored],
-            "priorities": self.priorities[:stored],
-            "task_factors": self.task_factors[:stored],
-            "drawn": self.drawn,
-            "expected": self.expected,
-            "table": self.groups.table,
-            "similarity": self.groups.similarity,
-            "groups": self.groups.groups,
-        }
-        numbers = {name: getattr(self, name) for name in _NUMBERS}
-        return {
-            "arrays": {name: torch.from_numpy(array.copy()) for name, array in arrays.items()},
-            "numbers": numbers | {"threshold": self.groups.threshold},
-            "trained": [
-                now != then for now, then in zip(self._module_versions(), self.versions, strict=True)
-            ],
-            "scale": tree["scale"],
-        }
-
-    def load(self, state: dict[str, Any], stored: int) -> None:
-        """Take over what `state` returned; modules are taken for those that it was made with."""
-        arrays = {name: tensor.cpu().numpy().copy() for name, tensor in state["arrays"].items()}
-        self.classes.load(arrays["labels"], arrays["counts"])
-        self.means.sums = arrays["sums"]
-        for name in ("scores", "priorities", "task_factors"):
-            getattr(self, name)[:stored] = arrays[name]
-        self.drawn, self.expected = arrays["drawn"], arrays["expected"]
-        groups, weights = self.groups, self.weights
-        groups.table, groups.similarity, groups.groups = (
-            arrays[k] for k in ("table", "similarity", "groups")
-        )
-        groups.threshold = state["numbers"]["threshold"]
-        for name in _NUMBERS:
-            setattr(self, name, state["numbers"][name])
-        own = self._own(np.arange(stored))
-        weights.load(arrays["codes"], own, arrays["applied"], arrays["mass"], arrays["tree"], state["scale"])
-        measure, rule = (
-            None if is_trained else version
-            for is_trained, version in zip(state["trained"], self._module_versions(), strict=True)
-        )
-        self.versions = measure, rule
-
-
-_NUMBERS = ("highest", "prioritised", "labelled", "draws", "own_prototypes", "written_since_fit")
 
 
 def _check_width(features: torch.Tensor, table: FloatArray) -> None:

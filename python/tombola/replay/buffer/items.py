@@ -20,6 +20,7 @@ import torch
 from ... import _core
 from ..._base.checks import check_bool, refuse_masked
 from ..._base.types import IndexArray
+from .stamps import Stamps, carry
 
 __all__ = ["Arrivals", "Batch", "Device", "Storage", "Transform", "arrivals", "as_tensor"]
 
@@ -60,14 +61,21 @@ class Storage:
         Where the tensors are.
     state : mapping, optional
         Items of the first slots, as `state` returned them.
+    stamps : mapping, optional
+        Of these items, as the state of `Stamps`.
     """
 
     def __init__(
-        self, size: int, device: torch.device, state: Mapping[str, torch.Tensor] | None = None
+        self,
+        size: int,
+        device: torch.device,
+        state: Mapping[str, torch.Tensor] | None = None,
+        stamps: Mapping[str, Any] | None = None,
     ) -> None:
         self.size = size
         self.device = device
         self.parts: dict[str, torch.Tensor] = {}
+        self.stamps = Stamps(size) if stamps is None else Stamps.loaded(stamps, size)
         if state is not None:
             self.allocate(state)
             for name, values in state.items():
@@ -116,8 +124,11 @@ class Storage:
                 for name, values in given.items()
             }
 
-    def write(self, slots: IndexArray, given: Mapping[str, torch.Tensor], rows: IndexArray) -> None:
-        """Write some rows of what was given to slots, all different; what is there is overwritten."""
+    def write(
+        self, slots: IndexArray, given: Mapping[str, torch.Tensor], rows: IndexArray, seen: int
+    ) -> None:
+        """Write some rows of what was given, after so many items, to slots, all different."""
+        self.stamps.write(slots, rows, seen)
         for name, values in given.items():
             part = self.parts[name]
             if part.device.type == "cpu":
@@ -143,15 +154,24 @@ class Storage:
         return_index: bool = False,
         corrections: npt.NDArray[np.float64] | None = None,
     ) -> Batch:
-        """Return what users get of some slots: copies of the parts that were given, slots, weights."""
+        """Return what users get of some slots: copies of the parts that were given, slots, weights.
+
+        Slots that are given out carry their stamps.
+        """
         given = [self.read(name, slots) for name in _RETURNED if name in self.parts]
         if transform is not None and len(slots):
             given[0] = torch.stack([transform(example) for example in given[0]])
+        batch = [part.to(target) for part in given]
         if check_bool("return_index", return_index):
-            given.append(torch.from_numpy(slots))
+            batch.append(carry(torch.from_numpy(slots).to(target), self.stamps.give_out(slots)))
         if corrections is not None:
-            given.append(torch.from_numpy(corrections).to(torch.get_default_dtype()))
-        return tuple(part.to(target) for part in given)
+            batch.append(torch.from_numpy(corrections).to(target, torch.get_default_dtype()))
+        return tuple(batch)
+
+    def known_batch(self, slots: IndexArray, transform: Transform, target: torch.device) -> Batch:
+        """Return the items of slots that the user knows."""
+        self.stamps.give_out(slots)
+        return self.batch(slots, transform, target)
 
     def to(self, device: torch.device) -> torch.device:
         """Move everything to a device, and return it."""
@@ -159,9 +179,9 @@ class Storage:
         self.device = device
         return device
 
-    def empty(self) -> None:
-        """Forget items, dtypes and shapes."""
-        self.parts = {}
+    def empty(self, seen: int) -> None:
+        """Forget items, dtypes and shapes, after so many items of a stream."""
+        self.parts, self.stamps = {}, self.stamps.begin(seen)
 
     def state(self, count: int) -> dict[str, torch.Tensor]:
         """Return copies of the first slots' entries, on the CPU."""

@@ -22,7 +22,6 @@ __all__ = [
     "given_table",
     "item_similarity",
     "measured",
-    "parameter_versions",
 ]
 
 Measure: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -211,13 +210,6 @@ def measured(measure: Measure, first: torch.Tensor, second: torch.Tensor) -> npt
         msg = f"semantic_similarity must return numbers in [0, 1], but returned {found[np.argmax(outside)]}"
         raise ValueError(msg)
     return np.asarray(np.clip(found, 0.0, 1.0))
-
-
-def parameter_versions(module: object) -> tuple[tuple[int, int], ...]:
-    """Return what changes when a module was trained; empty for what has no parameters."""
-    if not isinstance(module, torch.nn.Module):
-        return ()
-    return tuple((id(parameter), parameter._version) for parameter in module.parameters())
 
 
 def device_of(module: object) -> torch.device:

@@ -33,7 +33,8 @@ class BufferReport(dict[str, Any]):
     """A report on a `BalancedBuffer`; prints as a table.
 
     Keys: ``stored``, ``seen``, ``classes``, ``groups``, ``threshold``, ``balance_weight``, ``replace``;
-    ``balanced_draws`` and ``uniform_draws``, in minibatches; ``score_quantiles``, level to score over mean;
+    ``balanced_draws`` and ``uniform_draws``, in minibatches; ``ignored_priorities``, of items that were gone
+    when these came; ``score_quantiles``, level to score over mean;
     ``score_histogram``, ``counts`` between ``edges`` of log10 of that; and ``group_table``, for each group
     that holds items a dict of ``labels``, ``items``, ``stored`` (its share of all items), ``next`` (its share
     of the next draw) and, of all balanced draws so far of classes that are still stored, ``drawn`` and
@@ -69,6 +70,7 @@ def make_report(balance: Balance, stored: int, seen: int, uniform_draws: int) ->
         replace=balance.options.replace,
         balanced_draws=balance.draws,
         uniform_draws=uniform_draws,
+        ignored_priorities=balance.storage.stamps.ignored,
     )
     report.update(_scores(balance, stored))
     report["group_table"] = _group_table(balance, groups, sizes)
@@ -128,6 +130,7 @@ def _lines(report: BufferReport) -> list[str]:
         ("balance weight", f"{report['balance_weight']:.4g}"),
         ("balanced draws", f"{report['balanced_draws']:,}"),
         ("uniform draws", f"{report['uniform_draws']:,}"),
+        ("priorities ignored", f"{report['ignored_priorities']:,}"),
     ]
     for level, score in report["score_quantiles"].items():
         table.append((f"score over mean, {level:.0%}", f"{score:.4g}"))

@@ -11,6 +11,7 @@ Without replacement, slots that came are set to 0 until the draw is done: succes
 """
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from ... import _core
 from ..._base.types import FloatArray, IndexArray
 from ...draws.sum_tree import SumTree
+from .guard import Guard
 
 __all__ = ["SPREAD", "Drawn", "ItemWeights"]
 
@@ -42,9 +44,10 @@ class Drawn(NamedTuple):
 
 
 class ItemWeights:
-    """Weights of slots under a sum tree, 0 for those that hold nothing."""
+    """Weights of slots under a sum tree, 0 for those that hold nothing; changes are marked in the guard."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, guard: Guard) -> None:
+        self.guard = guard
         self.codes: Codes = np.zeros(size, dtype=np.int32)
         self.own: FloatArray = np.zeros(size)
         self.tree = SumTree(size)
@@ -113,7 +116,7 @@ class ItemWeights:
         found: list[IndexArray] = []
         need = size if replace else min(size, self.tree.n_positive)
         first, zeroed = step, False
-        try:
+        with ExitStack() as marks:
             while need:
                 many = int(need / accepted * 1.1) + 8
                 slots = self.tree.draw(many, seed, step)
@@ -126,22 +129,26 @@ class ItemWeights:
                 need -= len(kept)
                 found.append(kept)
                 if need and not replace and len(kept):
-                    zeroed = True
+                    if not zeroed:
+                        zeroed = True
+                        marks.enter_context(self.guard.change(undone=True))
+                        marks.callback(self._put_back, found)
                     self.tree.update(kept, np.zeros(len(kept)))
-        finally:
-            if zeroed:
-                back = np.concatenate(found)
-                self.tree.update(back, self.own[back] * self.applied[self.codes[back]])
         slots = np.concatenate([np.empty(0, dtype=np.int64), *found])
         return Drawn(slots, self.own[slots] * factors[self.codes[slots]], step - first)
+
+    def _put_back(self, found: list[IndexArray]) -> None:
+        slots = np.concatenate(found)
+        self.tree.update(slots, self.own[slots] * self.applied[self.codes[slots]])
 
     def _settle(self, factors: FloatArray, there: npt.NDArray[np.bool_]) -> FloatArray:
         """Return factor over applied factor of each class; apply factors anew where these are far apart."""
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = np.where(there, factors / self.applied, 1.0)
         if not ratios[there].max() <= SPREAD * ratios[there].min():
-            self.applied = np.where(there, factors, 1.0)
-            self.tree.fill(_drawable(self.own * self.applied[self.codes]))
+            with self.guard.change():
+                self.applied = np.where(there, factors, 1.0)
+                self.tree.fill(_drawable(self.own * self.applied[self.codes]))
             ratios = np.ones(len(factors))
         return ratios
 
