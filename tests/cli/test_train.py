@@ -119,7 +119,9 @@ def fixture_undisturbed(plates: Path, tmp_path_factory: pytest.TempPathFactory) 
     return config, folder / "whole"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGKILL, -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 75), (signal.SIGKILL, -signal.SIGKILL)]
+)
 def test_going_on_after_a_signal_changes_nothing(
     number: signal.Signals, code: int, undisturbed: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -135,6 +137,32 @@ def test_going_on_after_a_signal_changes_nothing(
     assert history_of(broken) == history_of(whole)
     ours, theirs = (weights_of(folder, "checkpoint_epoch7_chunk4.pt") for folder in (broken, whole))
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_how_steps_are_taken(plates: Path, tmp_path: Path) -> None:
+    """The keys reach the trainer, go on exactly, and may not change between."""
+    how: dict[str, Any] = {
+        "accumulate": 3,
+        "clip_grad_norm": 0.5,
+        "autocast": "bfloat16",
+        "schedule": "cosine",
+    }
+    config = train_yaml(tmp_path, plates, epochs=1, checkpoint_every=2, **how)
+    (tmp_path / "plain").mkdir()
+    plain = train_yaml(tmp_path / "plain", plates, epochs=1)
+    assert invoke("-c", config, "-o", tmp_path / "out").exit_code == 0
+    assert invoke("-c", plain, "-o", tmp_path / "other").exit_code == 0
+    assert history_of(tmp_path / "out") != history_of(tmp_path / "other")
+    files = sorted((tmp_path / "out" / "checkpoints").glob("*_batch*.pt"))
+    within = next(path for path in files if torch.load(path, weights_only=True)["gradients"] is not None)
+    whole = history_of(tmp_path / "out")
+    result = invoke("-c", config, "-o", tmp_path / "out", "--resume-from", within)
+    assert result.exit_code == 0, result.output
+    assert history_of(tmp_path / "out") == whole
+    config = train_yaml(tmp_path, plates, epochs=2, checkpoint_every=2, **{**how, "clip_grad_norm": 1.0})
+    result = invoke("-c", config, "-o", tmp_path / "out", "--resume")
+    assert result.exit_code == 2
+    assert "options.config.clip_grad_norm was 0.5, now is 1.0" in result.stderr
 
 
 def test_files_that_come_join_at_the_next_epoch(plates: Path, tmp_path: Path) -> None:
@@ -204,6 +232,12 @@ def test_a_bad_file_is_an_error_or_is_said(plates: Path, tmp_path: Path) -> None
         ({"labels": "dose"}, "", "obs has no column 'dose'"),
         ({"validation_fraction": 0.1, "validation_files": "x"}, "", "exclude each other"),
         ({"learning_rate": 0}, "", "learning_rate must be a finite number > 0, but is 0"),
+        ({"accumulate": 0}, "", "accumulate must be an integer >= 1, but is 0"),
+        ({"accumulate": True}, "", "accumulate must be an integer >= 1, but is True"),
+        ({"clip_grad_norm": 0}, "", "clip_grad_norm must be a finite number > 0, but is 0"),
+        ({"autocast": "float16"}, "", "autocast must be one of bfloat16, but is 'float16'"),
+        ({"on_nonfinite_loss": "skip"}, "", "on_nonfinite_loss must be one of stop, continue, but is 'skip'"),
+        ({"learning_rate": 1e38, "clip_grad_norm": 1e38}, "", "the training loss must stay finite, but is "),
         (
             {"weights": "drug", "strategy": "block_weighted"},
             "",

@@ -129,20 +129,6 @@ def test_files_that_go_or_break_during_training(
     assert run.result.history[-1]["epoch"] == 1
 
 
-def test_a_bad_file_takes_only_its_own_rows_from_validation(plates: list[Path], tmp_path: Path) -> None:
-    config = config_of(tmp_path, plates[0].parent, validation_fraction=0.5, on_bad_shard="skip")
-    shards = FileShards(config)
-    loaders = LoaderMaker(config, shards)
-    whole = torch.cat([batch["X"] for batch in loaders.validation()])
-    start, stop = shards.data.span(plates[1])
-    rows = np.flatnonzero(shards.data.is_validation)
-    assert len(whole) == len(rows)
-    with h5py.File(plates[1], "r+") as file:
-        del file["X"]
-    kept = torch.cat([batch["X"] for batch in loaders.validation()])
-    assert torch.equal(kept, whole[(rows < start) | (rows >= stop)])
-
-
 def test_a_mini_epoch_of_fewer_batches_than_ranks_is_padded_and_said(
     plates: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

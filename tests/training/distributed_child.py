@@ -1,6 +1,7 @@
 """One rank of trainings over gloo, in turn: ``python distributed_child.py RANK WORLD_SIZE PORT JSON``."""
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -8,20 +9,38 @@ from typing import Any
 
 import torch
 from torch import distributed, nn
+from torch.utils.data import DataLoader, DistributedSampler
 
-from tests.training.course import make_trainer, mean_error, outcome
+from tests.training.course import WIDTH, make_trainer, mean_error, outcome
+from tombola import ArraySource, Loader, Streaming
 
 
 class Broken(Exception):
     pass
 
 
+def validation(kind: str, n: int) -> Any:
+    """Return what shares n rows among the ranks."""
+    rows = torch.ones(n, WIDTH)
+    if kind == "loader":
+        return Loader(ArraySource(rows), Streaming(), 10)
+    sampler: Any = DistributedSampler(rows, shuffle=False, drop_last=kind == "dropping")  # type: ignore[arg-type]
+    return DataLoader(rows, 10, sampler=sampler)  # type: ignore[arg-type]
+
+
 def train(rank: int, folder: Path, settings: dict[str, Any]) -> None:
     """Train and keep what came of it as ``outcomeRANK``; of a training that breaks, its error's text."""
     kind = settings.pop("kind")
     fail_at, signal_at = settings.pop("fail_at", None), settings.pop("signal_at", None)
-    bad_rank = settings.pop("bad_rank", None)
+    bad_rank, bad_shard = settings.pop("bad_rank", None), settings.pop("bad_shard", None)
+    nan_at, fault_rank = settings.pop("nan_at", None), settings.pop("fault_rank", None)
+    if "validate_by" in settings:
+        settings["validation"] = validation(*settings.pop("validate_by"))
     seen: list[list[float]] = []
+    said: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("tombola.training").addHandler(handler)
 
     def loss(model: nn.Module, batch: Any) -> torch.Tensor:
         if model.training:
@@ -31,6 +50,8 @@ def train(rank: int, folder: Path, settings: dict[str, Any]) -> None:
                 os.kill(os.getpid(), 15)
             x = batch["X"] if isinstance(batch, dict) else batch[0]
             seen.append(x[:, 0].tolist())
+            if len(seen) == nan_at and rank == 1:
+                return mean_error(model, batch) * float("nan")
         return mean_error(model, batch)
 
     trainer = make_trainer(folder, kind, loss=loss, **settings)
@@ -45,14 +66,25 @@ def train(rank: int, folder: Path, settings: dict[str, Any]) -> None:
             raise OSError("the disk is on fire")
 
         trainer._make_loader = fail
+    make = trainer._make_loader
+
+    def make_loader(chunk: Any) -> Any:
+        if rank == fault_rank:
+            raise NameError("name 'undefined' is not defined")
+        if rank == 1 and bad_shard in chunk.shards:
+            raise ValueError("cut off")
+        return make(chunk)
+
+    trainer._make_loader = make_loader
     try:
         result = trainer.fit()
     except Exception as error:
         torch.save({"error": f"{type(error).__name__}: {error}"}, folder / f"outcome{rank}")
         return
-    torch.save(
-        {**outcome(trainer, result), "seen": seen, "exit_code": result.exit_code}, folder / f"outcome{rank}"
-    )
+    finally:
+        logging.getLogger("tombola.training").removeHandler(handler)
+    came = {"seen": seen, "said": said, "exit_code": result.exit_code, "skipped": result.skipped}
+    torch.save({**outcome(trainer, result), **came}, folder / f"outcome{rank}")
 
 
 def main(rank: int, world_size: int, port: str, jobs: list[tuple[str, dict[str, Any]]]) -> None:

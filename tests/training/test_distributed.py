@@ -27,7 +27,8 @@ def run_on_two(*jobs: Job) -> list[Found]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tests.training.distributed_child"]
     text = json.dumps([(str(folder), {"resume": "latest", **settings}) for folder, settings in jobs])
     ranks = [
@@ -84,6 +85,59 @@ def test_a_signal_or_an_error_of_one_rank_is_that_of_all(tmp_path: Path) -> None
     assert stopped[0]["batches"] == stopped[1]["batches"] < whole[0]["batches"]
     (found,) = run_on_two((tmp_path / "stopped", settings))
     assert all(same(found[0][name], whole[0][name]) for name in EXACT)
+
+
+def test_going_on_within_an_accumulation_is_exact(tmp_path: Path) -> None:
+    """With as many ranks bit for bit; with one, each row is still delivered once, into the same gradients."""
+    settings: dict[str, Any] = {
+        "kind": "loader",
+        "checkpoint_every": 1,
+        "accumulate": 3,
+        "clip_grad_norm": 0.1,
+    }
+    whole, broken = (tmp_path / "whole", settings), (tmp_path / "broken", settings)
+    undisturbed, _, found = run_on_two(whole, (broken[0], {**settings, "fail_at": 8}), broken)
+    assert same(undisturbed[0]["model"], undisturbed[1]["model"])
+    assert len(found[0]["seen"]) < undisturbed[0]["batches"] - 5
+    for rank in range(2):
+        assert all(same(found[rank][name], undisturbed[rank][name]) for name in EXACT)
+    single = {**settings, "chunk_size": 10, "num_epochs": 1}
+    (two,) = run_on_two((tmp_path / "fewer", {**single, "max_batches": 4}))
+    one = run_on_one(tmp_path / "fewer", **single)
+    assert rows_seen([*two, *one]) == all_rows()
+
+
+def test_a_bad_loss_shard_or_code_of_one_rank_is_that_of_all(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"kind": "loader", "on_bad_shard": "skip"}
+    jobs = [(tmp_path / "nan", {**settings, "nan_at": 3}), (tmp_path / "bad", {**settings, "bad_shard": 7})]
+    jobs += [(tmp_path / "code", {**settings, "fault_rank": 1})]
+    not_finite, bad, code = run_on_two(*jobs)
+    for of_rank in not_finite:
+        assert of_rank["error"].startswith(
+            "NonFiniteLossError: the training loss must stay finite, but is nan"
+        )
+        assert ", batch 2 of the chunk, from 0: rows " in of_rank["error"]
+    assert not list((tmp_path / "nan").glob("*.pt"))
+    for of_rank in bad:
+        assert {entry["shard"] for entry in of_rank["skipped"]} == {"7"}
+    assert same(bad[0]["model"], bad[1]["model"])
+    assert code[1]["error"] == "NameError: name 'undefined' is not defined"
+    assert code[0]["error"].startswith("TrainingError: the loader of another rank failed in epoch 0, chunk")
+    assert code[0]["error"].endswith("NameError: name 'undefined' is not defined")
+
+
+def test_nothing_is_left_out_of_validation_in_silence(tmp_path: Path) -> None:
+    cases = [("loader", 2_010), ("loader", 2_000), ("dropping", 11), ("padding", 11)]
+    settings: dict[str, Any] = {"kind": "loader", "num_epochs": 1}
+    jobs = [(tmp_path / f"{kind}{n}", {**settings, "validate_by": (kind, n)}) for kind, n in cases]
+    said = [
+        [[line for line in of_rank["said"] if "valid" in line] for of_rank in job]
+        for job in run_on_two(*jobs)
+    ]
+    cure = 'which 2 ranks cannot share evenly: give it even="none" or even="pad" (a DistributedSampler '
+    assert [[len(lines) for lines in job] for job in said] == [[1, 0], [0, 0], [1, 0], [0, 0]]
+    assert said[0][0][0].startswith(f"validation leaves out 1 of its 201 batches, {cure}")
+    assert said[2][0][0].startswith(f"validation leaves out 1 of its 11 rows, {cure}")
 
 
 def test_going_on_with_one_rank_delivers_each_row_once(tmp_path: Path) -> None:

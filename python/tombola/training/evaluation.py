@@ -7,10 +7,11 @@ validates on what it is given; losses and counts are added up, torchmetrics adds
 
 import logging
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sized
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+from torch.utils.data import DistributedSampler
 
 from . import random_state
 from .chunks import derived_seed
@@ -19,6 +20,7 @@ from .errors import TrainingError
 from .options import TrainerOptions
 from .ranks import Ranks
 from .steps import Stepper
+from .stream import Seekable
 from .wrapping import evaluated
 
 __all__ = ["Evaluator", "is_better", "say_not_finite"]
@@ -42,6 +44,17 @@ def say_not_finite(record: Mapping[str, Any]) -> None:
         value = record.get(name)
         if value is not None and not math.isfinite(value):
             _logger.warning("%s is %s after %d batches", name, value, record["batches"])
+
+
+@runtime_checkable
+class Planned(Protocol):
+    """What gives this rank's batches and knows those of all, such as `tombola.Loader`."""
+
+    def plan(self) -> Sized:
+        """Give the batches of all ranks."""
+
+    def __len__(self) -> int:
+        """Give the number of this rank's."""
 
 
 class Evaluator:
@@ -68,6 +81,37 @@ class Evaluator:
     ) -> None:
         self._model, self._stepper, self._options = evaluated(model), stepper, options
         self._ranks, self._interrupted = ranks, interrupted
+        self._is_checked = ranks.is_alone
+
+    def check(self) -> None:
+        """Say at once, before hours of training, what ranks will leave out of validation.
+
+        Raises
+        ------
+        ValueError
+            If its loader has fewer batches than there are ranks.
+        """
+        if self._options.validation is not None and not callable(self._options.validation):
+            self._check(self._options.validation)
+
+    def _check(self, batches: Any) -> None:
+        """Look once at what is validated on; what ranks leave out is no silent part of any figure."""
+        if self._is_checked:
+            return
+        self._is_checked = True
+        counts = self._ranks.gather(_share(batches))
+        if None in counts:
+            return
+        taken, (total, unit) = sum(own for own, _, _ in counts), counts[0][1:]
+        if taken < total and self._ranks.is_first:
+            _logger.warning(
+                "validation leaves out %d of its %d %s, which %d ranks cannot share evenly: give it "
+                'even="none" or even="pad" (a DistributedSampler drop_last=False), or another batch_size',
+                total - taken,
+                total,
+                unit,
+                self._ranks.world_size,
+            )
 
     @property
     def monitor(self) -> str:
@@ -89,7 +133,9 @@ class Evaluator:
         try:
             for metric in metrics.values():
                 metric.reset()
-            sums, is_over = self._run(validation() if callable(validation) else validation, metrics, update)
+            batches = validation() if callable(validation) else validation
+            self._check(batches)
+            sums, is_over = self._run(batches, metrics, update)
             if not is_over:
                 return None
             total = Sums()
@@ -150,6 +196,17 @@ class Evaluator:
     def is_patience_over(self, course: Course) -> bool:
         """Tell whether as many validations as `patience` have passed without an improvement."""
         return self._options.patience is not None and course.since_best >= self._options.patience
+
+
+def _share(batches: Any) -> tuple[int, int, str] | None:
+    """Return what this rank takes, what there is in all, and of what; None where it is not known."""
+    for place in (batches, getattr(batches, "batch_sampler", None), getattr(batches, "dataset", None)):
+        if isinstance(place, Seekable) and isinstance(place, Planned):
+            return len(place), len(place.plan()), "batches"
+    sampler = getattr(batches, "sampler", None)
+    if isinstance(sampler, DistributedSampler):
+        return len(sampler), len(sampler.dataset), "rows"  # type: ignore[arg-type]
+    return None
 
 
 def _plain(value: Any) -> Any:

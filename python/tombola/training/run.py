@@ -80,6 +80,7 @@ class Run:
         self.course = course = found or Course()
         self._opener.begin(course)
         self._saver.begin_history(course)
+        self._evaluator.check()
         self._board = self._make_board(course.batches)
         try:
             reason = self._to_the_end(is_new=found is None)
@@ -189,7 +190,8 @@ class Run:
         """Raise NonFiniteLossError if a rank has found a loss that is not finite."""
         if self._ranks.most(int(watch.first is not None)) == [0]:
             return
-        first = next(found for found in self._ranks.gather(watch.first) if found is not None)
+        found = filter(None, self._ranks.gather(watch.first))
+        first = min(found, key=lambda bad: bad.place)  # it has spoiled the weights of all
         place = f"{self._opener.where(self.course)}, batch {before + first.place} of the chunk, from 0"
         raise NonFiniteLossError(complaint(first, place, self._saver.last))
 
