@@ -64,7 +64,7 @@ def test_no_command_shows_help() -> None:
     ("arguments", "message"),
     [
         (["run", "{file}", "-l", "lot"], "'lot' must have at least 2 classes"),
-        (["run", "{file}", "-l", "drug", "-s", "best"], "choose from streaming, streaming_buffer, block_sh"),
+        (["run", "{file}", "-l", "drug", "-s", "best"], "choose from streaming, streaming_shuffle, block_s"),
         (["run", "{file}", "-l", "dose"], "obs has no column 'dose'; it has drug, lot"),
         (["run", "{file}", "-l", "drug", "--fetch-factor", "many"], "--fetch-factor"),
         (["run", "{file}", "-l", "drug", "--holdout-files", "{file}"], "leaves no training rows"),
@@ -190,7 +190,7 @@ def test_what_run_says_of_its_data(file: Path, tmp_path: Path) -> None:
     assert "majority class" in result.stdout
     assert "warning: X looks like raw counts" in result.stderr
     names = sorted(path.stem for path in (tmp_path / "out" / "runs").iterdir())
-    assert names == ["random", "streaming", "weighted_true"]
+    assert names == ["class_balanced_rows", "random", "streaming"]
     quiet = CliRunner().invoke(app, [*arguments, *options, *output, "--log1p"])
     assert quiet.exit_code == 0
     assert "warning" not in quiet.stderr

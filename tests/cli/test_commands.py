@@ -41,11 +41,11 @@ def test_demo_prints_its_options_and_table(tmp_path: Path, capsys: pytest.Captur
     assert "the median count of label combinations" in text
     for name in (
         "streaming",
-        "streaming_buffer",
+        "streaming_shuffle",
         "block_shuffling",
         "random",
-        "weighted_block",
-        "weighted_true",
+        "class_balanced",
+        "class_balanced_rows",
     ):
         assert f"│ {name} " in text
     assert "majority class" in text

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from tombola import H5adSource
 from tombola.experiments import open_data
-from tombola.experiments.labels import MAX_NUMBER_CLASSES
+from tombola.experiments.labels import MAX_NUMBER_CLASSES, label_of, left_out_text
 
 
 def write(path: Path, n: int, columns: dict[str, Any], n_genes: int = 4) -> Path:
@@ -79,8 +80,23 @@ def test_a_share_is_drawn_by_seed(files: list[Path]) -> None:
 def test_rows_without_a_label_are_left_out(files: list[Path]) -> None:
     data = open_data(files, ["drug", "gap"], holdout_files=files[2:])
     assert data.n_dropped == 3
+    assert data.left_out == {"drug": 0, "gap": 3}
+    expected = "3 rows left out for what they miss ('gap' 3)"
+    assert left_out_text(data.left_out, data.n_dropped) == expected
+    assert left_out_text({"drug": 0}, 0) == ""
     assert data.train_rows.tolist() == [0, 1, *range(3, 12), *range(13, 16)]
     assert data.test_rows.tolist() == [16, 17, *range(19, 24)]
+
+
+def test_integers_with_gaps_are_labels(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.h5ad"
+    obs = pd.DataFrame({"day": pd.array([3, None, 1, 3], dtype="Int64"), "depth": [0.5, np.nan, 1, 2]})
+    obs.index = obs.index.astype(str)
+    anndata.AnnData(np.ones((4, 2), dtype=np.float32), obs=obs).write_h5ad(path)
+    label = label_of(H5adSource(path), "day")
+    assert (label.classes, label.codes.tolist()) == (("1", "3"), [1, -1, 0, 1])
+    with pytest.raises(ValueError, match="'depth' must hold categories, text or integers, but holds float64"):
+        label_of(H5adSource(path), "depth")
 
 
 def test_counts_are_those_of_the_training_rows(files: list[Path]) -> None:

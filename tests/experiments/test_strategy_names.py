@@ -1,5 +1,7 @@
 """Strategies by name: what each vocabulary makes of its names; plans stay within the training rows."""
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +16,20 @@ from tombola import (
     Strategy,
     Streaming,
 )
+from tombola.cli.app import run
+from tombola.cli.run import RunOptions
+from tombola.experiments import ExperimentConfig
 from tombola.experiments.six.config import STRATEGIES, check_strategies
+from tombola.experiments.train import TrainConfig
 from tombola.strategies import names
-from tombola.strategies.names import EXPERIMENT, TRAIN, USER_FILES, StrategyInputs, Vocabulary
+from tombola.strategies.names import (
+    EXPERIMENT,
+    TRAIN,
+    USER_FILES,
+    NamedStrategy,
+    StrategyInputs,
+    Vocabulary,
+)
 
 INDICES = np.arange(10, 400, 2)
 LABELS = [(np.arange(195) % 13 == 0).astype(np.int64), (np.arange(195) > 150).astype(np.int64)]
@@ -26,11 +39,11 @@ OPTIONS = StrategyInputs(indices=INDICES, keys=LABELS, block_size=8, min_count_b
 def test_there_are_six() -> None:
     assert list(STRATEGIES) == [
         "streaming",
-        "streaming_buffer",
+        "streaming_shuffle",
         "block_shuffling",
         "random",
-        "weighted_block",
-        "weighted_true",
+        "class_balanced",
+        "class_balanced_rows",
     ]
 
 
@@ -40,7 +53,7 @@ def test_plans_stay_within_the_training_rows(name: str) -> None:
     rows = plan.indices()
     assert len(rows) == len(INDICES)
     assert np.isin(rows, INDICES).all()
-    if not name.startswith("weighted"):
+    if not name.startswith("class_balanced"):
         assert np.array_equal(np.sort(rows), INDICES)
     assert np.array_equal(rows, INDICES) == (name == "streaming")
 
@@ -48,10 +61,10 @@ def test_plans_stay_within_the_training_rows(name: str) -> None:
 def test_names_make_what_they_say() -> None:
     made = {name: EXPERIMENT[name].make(OPTIONS) for name in STRATEGIES}
     assert made["streaming"] == Streaming(indices=INDICES)
-    assert made["streaming_buffer"] == Streaming(shuffle=True, indices=INDICES)
+    assert made["streaming_shuffle"] == Streaming(shuffle=True, indices=INDICES)
     assert made["block_shuffling"] == BlockShuffling(block_size=8, indices=INDICES)
     assert made["random"] == BlockShuffling(block_size=1, indices=INDICES)
-    for name, block_size in (("weighted_block", 8), ("weighted_true", 1)):
+    for name, block_size in (("class_balanced", 8), ("class_balanced_rows", 1)):
         expected = ClassBalancedSampling(
             LABELS, block_size=block_size, min_count_baseline=3.0, indices=INDICES
         )
@@ -64,6 +77,7 @@ def test_names_make_what_they_say() -> None:
         ("streaming", Streaming(indices=INDICES)),
         ("streaming_shuffle", Streaming(shuffle=True, indices=INDICES)),
         ("block_shuffling", BlockShuffling(block_size=8, indices=INDICES)),
+        ("column_weighted", BlockWeightedSampling(LABELS[0], block_size=8, indices=INDICES)),
         ("block_weighted", BlockWeightedSampling(LABELS[0], block_size=8, indices=INDICES)),
         (
             "class_balanced",
@@ -97,12 +111,12 @@ def test_the_trainer_has_these() -> None:
     ],
 )
 def test_vocabularies_over_one_another_mean_the_topmost(
-    own: Vocabulary, words: Vocabulary, meant: str
+    own: Vocabulary, words: Mapping[str, NamedStrategy], meant: str
 ) -> None:
-    assert {name: words[name] for name in own} == own
+    assert all(words[name] is own[name] for name in own)
     assert words["block_weighted"].name == meant
     assert words["random_sampling"] is words["random"]
-    assert words["true_weighted"] is words["weighted_true"]
+    assert words["true_weighted"] is words["class_balanced_rows"]
     for name, strategy in names.STRATEGIES.items():  # the code's own names mean nothing else to anyone
         assert words[name] is strategy
 
@@ -113,11 +127,43 @@ def test_vocabularies_over_one_another_mean_the_topmost(
         (["all"], tuple(STRATEGIES)),
         (["random"], ("random",)),
         (["random", "streaming", "random"], ("random", "streaming")),
+        (["weighted_block", "class_balanced"], ("class_balanced",)),
+        (["streaming_buffer", "weighted_true"], ("streaming_shuffle", "class_balanced_rows")),
         (["random", "all"], ("random", *(name for name in STRATEGIES if name != "random"))),
     ],
 )
 def test_names_are_spelled_out(given: list[str], expected: tuple[str, ...]) -> None:
     assert check_strategies(given) == expected
+
+
+def test_one_strategy_has_one_name_in_all_commands() -> None:
+    for row in names.STRATEGIES.values():
+        listed = {words.words[row.name] for words in (EXPERIMENT, TRAIN) if row.name in words}
+        assert len(listed) == 1
+    assert {TRAIN.words[name] for name in ("column_weighted", "block_weighted")} == {"block_weighted"}
+    for word, name in {"streaming_buffer": "streaming_shuffle", "weighted_block": "class_balanced"}.items():
+        assert EXPERIMENT[word] is TRAIN[word] is TRAIN[name] is EXPERIMENT[name]
+        assert word in TRAIN
+        assert word not in list(TRAIN)
+    assert "weighted_true" not in TRAIN
+    with pytest.raises(KeyError):
+        TRAIN["best"]
+
+
+def test_one_default_of_the_baseline() -> None:
+    train = TrainConfig(files=("a.h5ad",), labels=("drug",))
+    options = RunOptions(labels=["drug"])
+    assert train.min_count_baseline == ExperimentConfig().min_count_baseline == options.min_count_baseline
+    assert train.min_count_baseline == names.DEFAULT_BASELINE == 1_000
+    assert inspect.signature(run).parameters["min_count_baseline"].default == names.DEFAULT_BASELINE
+
+
+def test_old_words_in_configuration_files() -> None:
+    for word in ("block_weighted", "column_weighted"):
+        config = TrainConfig(files=("a.h5ad",), labels=("drug",), strategy=word, weights="weight")
+        assert TRAIN[config.strategy].name == "column_weighted"
+    with pytest.raises(ValueError, match="no strategy"):
+        TrainConfig(files=("a.h5ad",), labels=("drug",), strategy="best")
 
 
 def test_unknown_names_list_those_that_there_are() -> None:

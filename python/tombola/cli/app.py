@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from tombola import __version__
-from tombola.strategies.names import EXPERIMENT, TRAIN
+from tombola.strategies.names import DEFAULT_BASELINE, EXPERIMENT, TRAIN
 
 __all__ = ["app", "main"]
 
@@ -163,7 +163,7 @@ def run(
     block_size: Annotated[int, typer.Option(help="Consecutive rows that stay together.")] = 16,
     min_count_baseline: Annotated[
         float, typer.Option(help="Added to class counts before they become weights.")
-    ] = 1_000,
+    ] = DEFAULT_BASELINE,
     learning_rate: Annotated[
         float,
         typer.Option(

@@ -6,6 +6,7 @@ import numpy as np
 
 from tombola._base.console import make_bars, say, stdout_console
 from tombola.experiments import ExperimentConfig, ExperimentData, Outcome, run_experiment
+from tombola.experiments.labels import left_out_text
 from tombola.experiments.six.summary import accuracy_table, result_table
 from tombola.experiments.six.training import count_steps
 
@@ -53,7 +54,7 @@ def _setup(
     tasks = ", ".join(
         f"{label.name} ({np.count_nonzero(data.train_counts(label))} classes)" for label in data.labels
     )
-    dropped = f"; {data.n_dropped:,} rows without a label left out" if data.n_dropped else ""
+    dropped = f"; {left_out_text(data.left_out, data.n_dropped)}" if data.n_dropped else ""
     window = f"{config.batch_size} x {config.fetch_factor} = {config.window:,} rows"
     passes = "1 epoch" if config.epochs == 1 else f"{config.epochs} epochs"
     return (

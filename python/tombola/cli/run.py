@@ -11,6 +11,7 @@ from pathlib import Path
 from tombola.experiments import ExperimentConfig, Outcome, open_data
 from tombola.experiments.six.config import check_strategies, enough_epochs, find_misfits
 from tombola.experiments.six.runner import prepare_output
+from tombola.strategies.names import DEFAULT_BASELINE
 
 from .console import warn
 from .results import run_and_print
@@ -32,7 +33,7 @@ class RunOptions:
     batch_size: int = 64
     fetch_factor: int = 256
     block_size: int = 16
-    min_count_baseline: float = 1_000.0
+    min_count_baseline: float = DEFAULT_BASELINE
     learning_rate: float = 3.0
     log1p: bool = False
     join: str = "exact"

@@ -11,6 +11,7 @@ from rich.table import Table
 from torch import distributed
 
 from tombola._base.console import say, stdout_console
+from tombola.experiments.labels import left_out_text
 from tombola.experiments.train import TrainConfig, TrainingData, TrainingRun, read_train_config, run_training
 from tombola.experiments.train.loaders import ranks
 from tombola.training import StopReason
@@ -65,7 +66,7 @@ def _train(config: TrainConfig, *, resume: bool, resume_from: Path | None) -> in
 
 def _setup(config: TrainConfig, data: TrainingData) -> list[str]:
     labels = ", ".join(f"{name} ({n} classes)" for name, n in data.n_classes.items())
-    dropped = f"; {data.n_dropped:,} rows without a label or key left out" if data.n_dropped else ""
+    dropped = f"; {left_out_text(data.left_out, data.n_dropped)}" if data.n_dropped else ""
     amount, unit = config.chunk
     n_files = len(data.train_paths)
     return [

@@ -3,6 +3,7 @@
 Complexity: O(rows); X is not touched.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,10 @@ from tombola import H5adSource
 from tombola._base.types import IndexArray
 from tombola.labels.categorical import Categorical
 
-__all__ = ["Label", "label_of"]
+__all__ = ["Label", "combination_counts", "flat_weights", "label_of", "left_out_text"]
+
+FLAT = 1.5
+"""Weights whose largest is less than this many times the smallest count as flat."""
 
 MAX_NUMBER_CLASSES = 1_000
 """A column of integers with more distinct values than this is a measurement, not a label."""
@@ -51,6 +55,48 @@ def label_of(source: H5adSource, name: str) -> Label:
     if isinstance(column, Categorical):
         return Label(name, tuple(map(str, column.categories)), column.codes.astype(np.int64))
     return _label_of_numbers(name, column)
+
+
+def combination_counts(columns: Sequence[npt.NDArray[np.integer[Any]]]) -> IndexArray:
+    """Count the rows of each combination of codes that occurs; O(rows log rows)."""
+    combined = np.zeros(len(columns[0]), dtype=np.int64)
+    for codes in columns:
+        distinct, places = np.unique(codes, return_inverse=True)
+        combined = np.unique(combined * len(distinct) + places, return_inverse=True)[1]
+    return np.bincount(combined)
+
+
+def flat_weights(counts: IndexArray, baseline: float) -> str | None:
+    """Say that a baseline flattens the weights of classes that differ in size; None where it does not.
+
+    Parameters
+    ----------
+    counts : ndarray of int64
+        Rows of each class, or combination of classes, that occurs.
+    baseline : float
+        What is added to them.
+    """
+    spread = (counts.max() + baseline) / (counts.min() + baseline)
+    if counts.max() < 2 * counts.min() or spread >= FLAT:
+        return None
+    return (
+        f"the baseline of {baseline:g} flattens the class weights: label combinations have {counts.min():,} "
+        f"to {counts.max():,} rows, so the largest weight is only {spread:.2f} times the smallest"
+    )
+
+
+def left_out_text(left_out: Mapping[str, int], total: int) -> str:
+    """Say how many rows are left out, and how many miss each column; nothing where none is.
+
+    Parameters
+    ----------
+    left_out : mapping of str to int
+        Rows that miss a column, by its name; a row may miss several.
+    total : int
+        Rows left out.
+    """
+    missing = ", ".join(f"{name!r} {count:,}" for name, count in left_out.items() if count)
+    return f"{total:,} rows left out for what they miss ({missing})" if total else ""
 
 
 def _label_of_numbers(name: str, values: npt.NDArray[Any]) -> Label:

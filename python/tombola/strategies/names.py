@@ -1,17 +1,17 @@
 """Strategies by name: the one table of what they are called, by whom, and how each is made.
 
 Rule: a row is a strategy, under the one name by which the code knows it and which means nothing else to
-anyone; a column is a vocabulary, what one kind of caller says. A word may mean different strategies in
-different vocabularies: `block_weighted` draws by a column of weights in `tombola train`, and balances classes
-in users' own files. So who is to take the words of others, too, lays its own over theirs,
-``{**STRATEGIES, **USER_FILES, **EXPERIMENT, **TRAIN}``; a new word is a cell of the table.
+anyone. A column says who has it and by which words: the name that is listed, the same in all commands that
+have it, then those that they had before. A word may mean different strategies to different callers:
+`block_weighted` draws by a column of weights in `tombola train`, and balances classes in users' own files. So
+who is to take the words of others, too, lays its own over theirs.
 
 In: names, and what strategies are made from. Out: strategies. Complexity: O(1), and what the strategy costs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy.typing as npt
 
@@ -24,6 +24,7 @@ from .streaming import Streaming
 from .weighted import BlockWeightedSampling
 
 __all__ = [
+    "DEFAULT_BASELINE",
     "EXPERIMENT",
     "STRATEGIES",
     "TRAIN",
@@ -33,6 +34,9 @@ __all__ = [
     "StrategyInputs",
     "Vocabulary",
 ]
+
+DEFAULT_BASELINE = 1_000.0
+"""What commands add to the counts of classes where nothing is said: the field's own."""
 
 Keys = Literal["weights", "classes", "series", "buckets"]
 """What the values are that a strategy goes by."""
@@ -76,10 +80,11 @@ class NamedStrategy:
         Gives the strategy.
     goes_by : {"weights", "classes", "series", "buckets"} or None
         What its keys are; None if it needs none.
-    experiment : str or None
-        What `tombola run`, `tombola demo` and `ExperimentConfig` call it; None if they do not have it.
-    train : str or None
-        What `tombola train` and its files call it.
+    experiment : tuple of str or None
+        What `tombola run`, `tombola demo` and `ExperimentConfig` call it, then older words that they take;
+        None if they do not have it.
+    train : tuple of str or None
+        The same of `tombola train` and its files.
     user_files : str or None
         Other names in configuration files that users have; no command takes them so far.
     """
@@ -88,8 +93,8 @@ class NamedStrategy:
     summary: str
     make: Callable[[StrategyInputs], Strategy]
     goes_by: Keys | None = None
-    experiment: str | None = None
-    train: str | None = None
+    experiment: tuple[str, ...] | None = None
+    train: tuple[str, ...] | None = None
     user_files: str | None = None
 
 
@@ -107,28 +112,28 @@ _ROWS = (
         name="streaming",
         summary="rows in file order",
         make=lambda inputs: Streaming(indices=inputs.indices),
-        experiment="streaming",
-        train="streaming",
+        experiment=("streaming",),
+        train=("streaming",),
     ),
     NamedStrategy(
         name="streaming_shuffle",
         summary="file order, shuffled within each fetch window",
         make=lambda inputs: Streaming(shuffle=True, indices=inputs.indices),
-        experiment="streaming_buffer",
-        train="streaming_shuffle",
+        experiment=("streaming_shuffle", "streaming_buffer"),
+        train=("streaming_shuffle", "streaming_buffer"),
     ),
     NamedStrategy(
         name="block_shuffling",
         summary="blocks of rows in random order, shuffled within each fetch window",
         make=lambda inputs: BlockShuffling(block_size=inputs.block_size, indices=inputs.indices),
-        experiment="block_shuffling",
-        train="block_shuffling",
+        experiment=("block_shuffling",),
+        train=("block_shuffling",),
     ),
     NamedStrategy(
         name="random",
         summary="every row in random order",
         make=lambda inputs: BlockShuffling(block_size=1, indices=inputs.indices),
-        experiment="random",
+        experiment=("random",),
         user_files="random_sampling",
     ),
     NamedStrategy(
@@ -138,15 +143,15 @@ _ROWS = (
             inputs.keys[0], block_size=inputs.block_size, indices=inputs.indices
         ),
         goes_by="weights",
-        train="block_weighted",
+        train=("block_weighted",),
     ),
     NamedStrategy(
         name="class_balanced",
         summary="balanced draws over label combinations, in blocks",
         make=_class_balanced,
         goes_by="classes",
-        experiment="weighted_block",
-        train="class_balanced",
+        experiment=("class_balanced", "weighted_block"),
+        train=("class_balanced", "weighted_block"),
         user_files="block_weighted",
     ),
     NamedStrategy(
@@ -154,7 +159,7 @@ _ROWS = (
         summary="balanced draws over label combinations, row by row",
         make=lambda inputs: _class_balanced(replace(inputs, block_size=1)),
         goes_by="classes",
-        experiment="weighted_true",
+        experiment=("class_balanced_rows", "weighted_true"),
         user_files="true_weighted",
     ),
     NamedStrategy(
@@ -162,27 +167,51 @@ _ROWS = (
         summary="rows of different series in each batch",
         make=lambda inputs: SeriesRoundRobin(inputs.keys[0], indices=inputs.indices),
         goes_by="series",
-        train="series_round_robin",
+        train=("series_round_robin",),
     ),
     NamedStrategy(
         name="bucketed",
         summary="rows of one bucket in each batch",
         make=lambda inputs: Bucketed(inputs.keys[0], n_buckets=inputs.n_buckets, indices=inputs.indices),
         goes_by="buckets",
-        train="bucketed",
+        train=("bucketed",),
     ),
 )
 
-Vocabulary: TypeAlias = Mapping[str, NamedStrategy]
-"""Name to strategy, in the order of the table."""
+
+class Vocabulary(Mapping[str, NamedStrategy]):
+    """Name to strategy, in the order of the table; other words for one are understood, but not listed.
+
+    Parameters
+    ----------
+    column : {"experiment", "train"}
+
+    Attributes
+    ----------
+    words : dict of str to str
+        All words that are understood, and the name that is listed for each.
+    """
+
+    def __init__(self, column: Literal["experiment", "train"]) -> None:
+        self._rows: dict[str, NamedStrategy] = {}
+        self.words: dict[str, str] = {}
+        for row in _ROWS:
+            words: tuple[str, ...] | None = getattr(row, column)
+            if words is not None:
+                self._rows[words[0]] = row
+                self.words |= dict.fromkeys((*words, row.name), words[0])
+
+    def __getitem__(self, word: str) -> NamedStrategy:
+        return self._rows[self.words[word]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
-def _vocabulary(column: Literal["name", "experiment", "train", "user_files"]) -> Vocabulary:
-    names = [(getattr(row, column), row) for row in _ROWS]
-    return {name: row for name, row in names if name is not None}
-
-
-STRATEGIES = _vocabulary("name")
-EXPERIMENT = _vocabulary("experiment")
-TRAIN = _vocabulary("train")
-USER_FILES = _vocabulary("user_files")
+STRATEGIES: Mapping[str, NamedStrategy] = {row.name: row for row in _ROWS}
+EXPERIMENT = Vocabulary("experiment")
+TRAIN = Vocabulary("train")
+USER_FILES: Mapping[str, NamedStrategy] = {row.user_files: row for row in _ROWS if row.user_files is not None}

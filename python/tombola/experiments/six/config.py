@@ -12,8 +12,9 @@ import numpy as np
 
 from tombola._base.checks import check_integer, check_number
 from tombola.sources import CsrRows
-from tombola.strategies.names import EXPERIMENT
+from tombola.strategies.names import DEFAULT_BASELINE, EXPERIMENT
 
+from ..labels import flat_weights
 from .data import ExperimentData
 
 __all__ = [
@@ -26,13 +27,10 @@ __all__ = [
 ]
 
 STRATEGIES: Mapping[str, str] = {name: strategy.summary for name, strategy in EXPERIMENT.items()}
-"""The field's own six, name to what it does, in the order of tables and pictures."""
+"""The six, name to what it does, in the order of tables and pictures."""
 
 MIN_STEPS = 200
 MAX_EPOCHS = 200
-FLAT = 1.5
-"""Weights whose largest is less than this many times the smallest count as flat."""
-
 PROBED_ROWS = 64
 MANY = 10
 """A whole number below this may be anything; from here on, with nothing else, they are counts."""
@@ -65,7 +63,7 @@ class ExperimentConfig:
     batch_size: int = 64
     fetch_factor: int = 256
     block_size: int = 16
-    min_count_baseline: float = 1_000.0
+    min_count_baseline: float = DEFAULT_BASELINE
     learning_rate: float = 3.0
     log1p: bool = False
     seed: int = 0
@@ -85,18 +83,19 @@ class ExperimentConfig:
 
 
 def check_strategies(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names without repeats, "all" spelled out.
+    """Return the names without repeats, "all" spelled out, older words by the name of today.
 
     Raises
     ------
     ValueError
         If a name is unknown, or none is given.
     """
-    chosen = dict.fromkeys(name for given in names for name in (STRATEGIES if given == "all" else [given]))
-    for name in chosen:
-        if name not in STRATEGIES:
+    given = [name for word in names for name in (STRATEGIES if word == "all" else [word])]
+    for name in given:
+        if name not in EXPERIMENT:
             msg = f"unknown strategy {name!r}; choose from {', '.join(STRATEGIES)}, or all"
             raise ValueError(msg)
+    chosen = dict.fromkeys(EXPERIMENT.words[name] for name in given)
     if not chosen:
         msg = f"no strategy given; choose from {', '.join(STRATEGIES)}, or all"
         raise ValueError(msg)
@@ -133,7 +132,7 @@ def _window_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]
     if 2 * config.window > n_train:
         return [
             f"the fetch window of {sizes} holds more than half of the {n_train:,} training rows: "
-            f"streaming_buffer and block_shuffling become a full shuffle, read at once ({cure})"
+            f"streaming_shuffle and block_shuffling become a full shuffle, read at once ({cure})"
         ]
     if config.window > smallest:
         return [
@@ -151,16 +150,12 @@ def _train_rows_of_files(data: ExperimentData) -> Sequence[int]:
 def _weight_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:
     counts = data.combination_counts()
     baseline = config.min_count_baseline
-    spread = (counts.max() + baseline) / (counts.min() + baseline)
     weighted = [name for name in config.strategies if EXPERIMENT[name].goes_by == "classes"]
-    if not weighted or counts.max() < 2 * counts.min() or spread >= FLAT:
+    flat = flat_weights(counts, baseline) if weighted else None
+    if flat is None:
         return []
-    return [
-        f"the baseline of {baseline:g} flattens the class weights: label combinations have {counts.min():,} "
-        f"to {counts.max():,} rows, so the largest weight is only {spread:.2f} times the smallest and "
-        f"{' and '.join(weighted)} balance little "
-        f"(--min-count-baseline {np.median(counts):g} is the median count)"
-    ]
+    median = f"(--min-count-baseline {np.median(counts):g} is the median count)"
+    return [f"{flat} and {' and '.join(weighted)} balance little {median}"]
 
 
 def _scale_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:

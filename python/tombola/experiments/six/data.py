@@ -4,8 +4,8 @@ All files form one source, so the classes of training and test agree; the split 
 Rows that miss a label are left out of both. Complexity: O(rows) for labels and split; X is not touched.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from tombola import H5adSource, permutation
 from tombola._base.types import IndexArray
 
-from ..labels import Label, label_of
+from ..labels import Label, combination_counts, label_of
 
 __all__ = ["ExperimentData", "open_data"]
 
@@ -33,6 +33,8 @@ class ExperimentData:
         File f has the rows ``file_bounds[f]`` to ``file_bounds[f + 1]``.
     n_dropped : int
         Rows left out for want of a label.
+    left_out : mapping of str to int
+        How many rows miss each label.
     """
 
     source: H5adSource
@@ -41,6 +43,7 @@ class ExperimentData:
     test_rows: IndexArray
     file_bounds: IndexArray
     n_dropped: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, rows in (("training", self.train_rows), ("test", self.test_rows)):
@@ -65,11 +68,7 @@ class ExperimentData:
 
     def combination_counts(self) -> IndexArray:
         """Count the training rows of each combination of labels that occurs; O(rows log rows)."""
-        combined = np.zeros(len(self.train_rows), dtype=np.int64)
-        for label in self.labels:
-            combined = combined * len(label.classes) + label.codes[self.train_rows]
-            combined = np.unique(combined, return_inverse=True)[1]
-        return np.bincount(combined)
+        return combination_counts([label.codes[self.train_rows] for label in self.labels])
 
 
 def open_data(
@@ -138,6 +137,7 @@ def open_data(
         test_rows=np.flatnonzero(is_labelled & is_test),
         file_bounds=source.file_bounds,
         n_dropped=int(np.count_nonzero(~is_labelled)),
+        left_out={label.name: int(np.count_nonzero(label.codes < 0)) for label in columns},
     )
 
 

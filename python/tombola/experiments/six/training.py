@@ -107,7 +107,7 @@ def run_strategy(
     ValueError
         If the name is unknown, or the loss does not stay finite.
     """
-    check_strategies([name])
+    (name,) = check_strategies([name])
     n_classes = {label.name: len(label.classes) for label in data.labels}
     centre, spread = _typical_rows(data, config)
     model = MultiTaskLinear(data.source.n_vars, n_classes, centre=centre, spread=spread)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from tombola.strategies.names import TRAIN
+from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
 
 from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
 
@@ -181,7 +181,7 @@ class TrainConfig(StrictModel):
     series: Annotated[str | None, Field(min_length=1, description=_COLUMN)] = None
     buckets: Annotated[str | None, Field(min_length=1, description=_COLUMN)] = None
     n_buckets: Annotated[_Whole | None, Field(description=_COUNT)] = None
-    min_count_baseline: Annotated[_Float, Field(description="a finite number >= 0")] = 0.0
+    min_count_baseline: Annotated[_Float, Field(description="a finite number >= 0")] = DEFAULT_BASELINE
     chunk_size: Annotated[
         int | str,
         BeforeValidator(_checked_chunk_size),

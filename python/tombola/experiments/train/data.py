@@ -65,6 +65,8 @@ class TrainingData:
     is_train, is_validation : ndarray of bool, shape (n_rows,)
     n_dropped : int
         Rows left out for want of a label or a key.
+    left_out : mapping of str to int
+        How many rows miss each label and key.
     skipped : mapping of Path to str
         What is wrong with each file that was left out.
     """
@@ -78,6 +80,7 @@ class TrainingData:
     is_train: npt.NDArray[np.bool_]
     is_validation: npt.NDArray[np.bool_]
     n_dropped: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
     skipped: Mapping[Path, str] = field(default_factory=dict)
 
     @property
@@ -170,10 +173,12 @@ def open_training_data(
     names = dict.fromkeys(config.labels)
     tasks = tuple(_task(source, name, None if classes is None else classes[name]) for name in names)
     is_whole = np.all([task.codes >= 0 for task in tasks], axis=0)
+    left_out = {task.name: int(np.count_nonzero(task.codes < 0)) for task in tasks}
     keys: dict[str, npt.NDArray[Any]] = {}
     for name in config.key_columns:
         keys[name], is_there = _key(source, name, config)
         is_whole &= is_there
+        left_out[name] = int(np.count_nonzero(~is_there))
     is_train = np.zeros(len(source), dtype=bool)
     is_validation = np.zeros(len(source), dtype=bool)
     bounds = source.file_bounds
@@ -195,6 +200,7 @@ def open_training_data(
         is_train=is_train,
         is_validation=is_validation,
         n_dropped=int(np.count_nonzero(~is_whole)),
+        left_out=left_out,
         skipped=skipped,
     )
     _check(data, config)

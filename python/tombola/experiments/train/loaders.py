@@ -24,6 +24,7 @@ from tombola.strategies.names import TRAIN, StrategyInputs
 from tombola.training import Chunk, ShardError
 from tombola.training.culprits import bad_alone, named_by
 
+from ..labels import combination_counts, flat_weights
 from ..model import log_normalise
 from .config import TrainConfig
 from .data import TrainingData
@@ -58,6 +59,17 @@ def make_strategy(config: TrainConfig, data: TrainingData, local: IndexArray, wh
     return TRAIN[config.strategy].make(inputs)
 
 
+def _say_flat(config: TrainConfig, data: TrainingData) -> None:
+    """Log where the baseline leaves nothing of balanced classes."""
+    if TRAIN[config.strategy].goes_by != "classes":
+        return
+    counts = combination_counts([values[data.is_train] for values in data.keys.values()])
+    flat = flat_weights(counts, config.min_count_baseline)
+    if flat is not None:
+        median = float(np.median(counts))
+        _logger.warning("%s; min_count_baseline: %g, the median count, balances more", flat, median)
+
+
 class LoaderMaker:
     """Makes loaders; a batch is a dict with ``X``, ``row`` and, under ``targets``, the class codes by label.
 
@@ -71,6 +83,7 @@ class LoaderMaker:
         self._config, self._shards = config, shards
         self._left_out: set[Path] = set()
         self._said_short = False
+        _say_flat(config, shards.data)
 
     @property
     def data(self) -> TrainingData:
