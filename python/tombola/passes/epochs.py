@@ -93,6 +93,7 @@ class Epochs:
         self.n = n
         self._window_batches: int = self.options["fetch_factor"] if by_window else 1
         self._ranks = given_ranks(rank, world_size)
+        self._is_shared = by_window  # with worker processes
         self._coming: ComingPass = SharedComing() if by_window else ComingPass()
         self.latest: Progress | None = None  # the pass that advanced last
         self.generation = 0
@@ -104,10 +105,13 @@ class Epochs:
         self.steps()  # says at once what does not fit
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what the other process makes anew, and settle a rank that it could not find out."""
-        ranks = self._known_ranks()
-        if ranks is not None:
-            ranks = self._dealt(find_caller(self))
+        """Leave out what the other process makes anew, and settle what it could not find out."""
+        caller, ranks = find_caller(self), self._known_ranks()
+        start = named_start(caller, self.coming(), None)
+        if start is not None:
+            with self._coming.change() as coming:
+                coming.start = start
+        ranks = None if ranks is None else self._dealt(caller)
         return {**self.__dict__, "_ranks": ranks, "latest": None, "_plan": None, "_passes": 0}
 
     def ranks(self) -> tuple[int, int]:
@@ -324,10 +328,6 @@ class Epochs:
     def _restart(self) -> None:
         self.latest = None
         self.generation += 1
-
-    @property
-    def _is_shared(self) -> bool:
-        return isinstance(self._coming, SharedComing)
 
     def _say_once(self, what: str, text: str, *arguments: object) -> None:
         if what not in self._said:
