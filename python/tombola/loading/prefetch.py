@@ -29,12 +29,16 @@ def in_order(jobs: Iterator[J], work: Callable[[J], R], *, ahead: int) -> Genera
             yield work(job)
         return
     pool = ThreadPoolExecutor(1, thread_name_prefix="tombola-prefetch")
+    pending: deque[Future[R]] = deque()
     try:
-        pending: deque[Future[R]] = deque(pool.submit(work, job) for job in islice(jobs, ahead))
+        pending.extend(pool.submit(work, job) for job in islice(jobs, ahead))
         while pending:
             result = pending.popleft().result()
             pending.extend(pool.submit(work, job) for job in islice(jobs, 1))
             yield result
             del result  # while the next one is waited for, this one must not take memory
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for job_ahead in pending:
+            job_ahead.cancel()
+        # Its own cancel_futures needs a module that may be gone when the interpreter ends.
+        pool.shutdown(wait=False)
