@@ -63,6 +63,7 @@ seen = []
 whole = train(None, save_strategy="no")
 train(None, save_strategy="steps", save_steps=7, max_steps=7)  # 5 steps an epoch: two into epoch 1
 resumed = train(f"{sys.argv[1]}/checkpoint-7", save_strategy="no")
+torch.distributed.destroy_process_group()
 if os.environ["RANK"] == "0":
     print("undisturbed, epoch 0:", whole[:5])
     print("undisturbed, epoch 1:", whole[5:])

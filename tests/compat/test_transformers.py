@@ -113,6 +113,18 @@ def test_resume_by_state(kind: str, tmp_path: Path) -> None:
     common.check_epochs([before[0], before[1] + after[0], after[1]], "series", kind)
 
 
+def test_resume_in_a_spawned_worker(tmp_path: Path) -> None:
+    """It does not stand on the trainer's stack, but is pickled there."""
+
+    def make() -> DataLoader:
+        rows = common.make_rows("blocks")
+        return DataLoader(rows, num_workers=1, multiprocessing_context="spawn")
+
+    before = fit(tmp_path, make(), max_steps=14, save_steps=14)
+    after = fit(tmp_path, make(), resume=tmp_path / "checkpoint-14", num_train_epochs=2)
+    common.check_epochs([before[0], before[1] + after[0]], "blocks", "loader")
+
+
 @pytest.mark.parametrize("kind", ["sampler, workers", "loader"])
 def test_accumulated_gradients_and_steps_across_epochs(kind: str, tmp_path: Path) -> None:
     """11 batches an epoch, 4 a step: each epoch ends with a step of 3; 8 steps end within the third."""

@@ -32,8 +32,9 @@ def in_order(jobs: Iterator[J], work: Callable[[J], R], *, ahead: int) -> Genera
         return
     made = forks()
     pool = ThreadPoolExecutor(1, thread_name_prefix="tombola-prefetch")
+    pending: deque[Future[R]] = deque()
     try:
-        pending: deque[Future[R]] = deque(pool.submit(work, job) for job in islice(jobs, ahead))
+        pending.extend(pool.submit(work, job) for job in islice(jobs, ahead))
         while pending:
             if forks() != made:
                 msg = "a pass must be read by the process that began it, but this one was forked since"
@@ -43,4 +44,7 @@ def in_order(jobs: Iterator[J], work: Callable[[J], R], *, ahead: int) -> Genera
             yield result
             del result  # while the next one is waited for, this one must not take memory
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for job_ahead in pending:
+            job_ahead.cancel()
+        # Its own cancel_futures needs a module that may be gone when the interpreter ends.
+        pool.shutdown(wait=False)

@@ -94,6 +94,7 @@ class Epochs:
         self.n = n
         self._window_batches: int = self.options["fetch_factor"] if by_window else 1
         self._ranks = given_ranks(rank, world_size)
+        self._is_shared = by_window  # with worker processes
         self._found: tuple[int, int] | None = None
         """What the process knew that this is a copy from."""
         self._coming: ComingPass = SharedComing() if by_window else ComingPass()
@@ -107,10 +108,13 @@ class Epochs:
         self.steps()  # says at once what does not fit
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what the other process makes anew, and tell it a rank that it could not find out."""
-        ranks = self._known_ranks()
-        if ranks is not None:
-            ranks = self._dealt(find_caller(self))
+        """Leave out what the other process makes anew, and tell it what it could not find out."""
+        caller, ranks = find_caller(self), self._known_ranks()
+        start = named_start(caller, self.coming(), None)
+        if start is not None:
+            with self._coming.change() as coming:
+                coming.start = start
+        ranks = None if ranks is None else self._dealt(caller)
         return {**self.__dict__, "_found": ranks, "latest": None, "_plan": None, "_passes": 0}
 
     def ranks(self) -> tuple[int, int]:
@@ -308,10 +312,6 @@ class Epochs:
     def _restart(self) -> None:
         self.latest = None
         self.generation += 1
-
-    @property
-    def _is_shared(self) -> bool:
-        return isinstance(self._coming, SharedComing)
 
     def _schedule(self, epoch: int) -> Schedule:
         return Schedule(len(self.plan(epoch)), self._window_batches)
