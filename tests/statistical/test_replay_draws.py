@@ -9,6 +9,7 @@ from tests.statistical.test_tree_draws import orders
 from tests.statistical.tools import F64, I64, check_counts
 from tombola import BalancedBuffer, _core
 from tombola.replay.buffer.items import arrivals
+from tombola.replay.buffer.guard import Guard
 from tombola.replay.buffer.weights import ItemWeights
 
 
@@ -61,7 +62,7 @@ CODES = np.array([0, 0, 1, 1, 2, 2], dtype=np.int32)
 
 def thinned(factors: F64) -> ItemWeights:
     """Return weights whose applied factors are not the present ones, but not far enough to be made anew."""
-    weights = ItemWeights(6)
+    weights = ItemWeights(6, Guard())
     weights.extend(3)
     counts = np.array([2, 2, 2])
     weights.write(np.arange(6), CODES, OWN, factors * np.array([1.0, 2.0, 3.0]), counts)
