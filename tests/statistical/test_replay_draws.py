@@ -8,8 +8,8 @@ from tests.statistical.draws import count_outcomes, range_of
 from tests.statistical.test_tree_draws import orders
 from tests.statistical.tools import F64, I64, check_counts
 from tombola import BalancedBuffer, _core
-from tombola.replay.buffer.items import arrivals
 from tombola.replay.buffer.guard import Guard
+from tombola.replay.buffer.items import arrivals
 from tombola.replay.buffer.weights import ItemWeights
 
 
@@ -77,8 +77,9 @@ def test_thinned_draws_without_replacement(size: int, effort: int) -> None:
     weights = thinned(factors)
     expected = orders(OWN * factors[CODES], size)
     drawn: list[I64] = []
-    for step in range_of(20_000, effort):
-        drawn.append(weights.draw(size, 3, 100 * step, factors, counts, replace=False).slots)
+    with weights.guard:
+        for step in range_of(20_000, effort):
+            drawn.append(weights.draw(size, 3, 100 * step, factors, counts, replace=False).slots)
     check_counts("orders", count_outcomes(np.array(drawn), list(expected)), list(expected.values()))
 
 
