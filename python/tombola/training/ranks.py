@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import distributed
 
+from ..passes.ranks import distributed_ranks
 from .errors import TrainingError
 
 __all__ = ["Ranks"]
@@ -20,9 +21,7 @@ class Ranks:
     """The process among those that torch.distributed has initialised, as under ``torchrun``."""
 
     def __init__(self) -> None:
-        self._is_alone = not (distributed.is_available() and distributed.is_initialized())
-        self.rank = 0 if self._is_alone else distributed.get_rank()
-        self.world_size = 1 if self._is_alone else distributed.get_world_size()
+        self.rank, self.world_size = distributed_ranks() or (0, 1)
         self._is_alone = self.world_size == 1
         self._group = None if self._is_alone else distributed.new_group(backend="gloo")
 

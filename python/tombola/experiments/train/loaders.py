@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import distributed
 
 from tombola import H5adSource, Loader, Streaming
 from tombola._base.types import IndexArray
+from tombola.passes.ranks import distributed_ranks
 from tombola.sources import Column, H5adError
 from tombola.strategies import Strategy
 from tombola.strategies.names import TRAIN, StrategyInputs
@@ -42,9 +42,7 @@ VALIDATION_WINDOW = 16
 
 def ranks() -> tuple[int, int]:
     """Return the rank of this process among the initialised ones, and their number."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
+    return distributed_ranks() or (0, 1)
 
 
 def make_strategy(config: TrainConfig, data: TrainingData, local: IndexArray, whole: IndexArray) -> Strategy:

@@ -22,6 +22,7 @@ import numba
 
 from ... import _core
 from ..._base.fork import ForkLock, forks
+from ..._base.workers import loader_worker
 
 __all__ = ["PARALLEL_FROM", "Kernel", "compiled", "run", "thread_count"]
 
@@ -96,14 +97,9 @@ def run(kernel: Kernel, *arguments: Any, work: int) -> None:
 
 def thread_count() -> int:
     """Return how many threads a large kernel uses: as many as tombola may and Numba can, or one."""
-    if _threads_are_gone or forks() != _made or _is_loader_worker():
+    if _threads_are_gone or forks() != _made or loader_worker() is not None:
         return 1
     return max(1, min(_core.get_num_threads(), int(numba.config.NUMBA_NUM_THREADS)))
-
-
-def _is_loader_worker() -> bool:
-    data = sys.modules.get("torch.utils.data")
-    return data is not None and data.get_worker_info() is not None
 
 
 def _inherits_threads() -> bool:
