@@ -48,6 +48,7 @@ def train_beside(folder: Path, strategy: str, kind: str) -> list[common.Batches]
         accelerator.register_for_checkpointing(loader)
         seen = common.Recorder() if resumed else before
         if resumed:
+            accelerator.wait_for_everyone()
             accelerator.load_state(folder / f"{strategy} {kind}")
         for epoch in range(2):
             for step, batch in enumerate(loader):
@@ -88,6 +89,7 @@ def save_stateful(folder: Path, strategy: str, kind: str) -> list[common.Batches
             accelerator.save_state(folder)
     accelerator = make_accelerator(use_stateful_dataloader=True)
     loader = accelerator.prepare(common.make_torch_loader(strategy, kind))
+    accelerator.wait_for_everyone()
     accelerator.load_state(folder)
     loader.set_epoch(1)
     after = passes_of(loader, 2)

@@ -31,6 +31,7 @@ def train(folder: Path, strategy: str, kind: str, make: Any, **options: Any) -> 
         stateful = given if isinstance(given, DataLoader) else given.batch_sampler
         seen = before if not resumed else common.Recorder()
         if resumed:
+            fabric.barrier()
             content = fabric.load(folder / f"{strategy} {kind}.ckpt")
             stateful.load_state_dict(content["loader"])
         for epoch in range(2):

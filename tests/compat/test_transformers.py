@@ -67,6 +67,7 @@ def resume(folder: Path, make: Any, strategy: str, kind: str, prepared: bool) ->
         loader = make(strategy, kind, even="pad")
     before = fit(folder, loader, prepared=prepared, max_steps=steps + 3, save_steps=steps + 3)
     checkpoint = folder / f"checkpoint-{steps + 3}"
+    accelerate.PartialState().wait_for_everyone()
     after = fit(folder, make(strategy, kind, even="pad"), prepared=prepared, resume=checkpoint)
     return [before[0], before[1] + after[0], *after[1:]]
 
