@@ -149,7 +149,7 @@ print("read")
 
 
 def test_many_threads_read_old_records(tmp_path: Path) -> None:
-    """In a process of its own: HDF5 ends it where handles on one file come and go in several threads."""
+    """In a process of its own, as HDF5 may end it."""
     paths = [write_old(tmp_path / f"{i}.h5ad", text=h5py.string_dtype("utf-8")) for i in range(2)]
     command = [sys.executable, "-c", READS, *map(str, paths)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

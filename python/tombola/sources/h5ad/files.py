@@ -78,8 +78,8 @@ def require_codecs(dataset: h5py.Dataset, where: str) -> None:
 def open_alone(path: Path) -> Iterator[h5py.File]:
     """Open a file for a look into its structure and its frames, which one thread takes at a time.
 
-    Old files keep obs and var as records with text. HDF5 ends the process where two handles on such a file
-    have them open, and one of them closes.
+    Old files keep obs and var as records with text, and HDF5 may end the process where several threads read
+    such files through h5py.
     """
     with _looking, open_h5(path) as file:
         yield file
