@@ -12,6 +12,7 @@ from ._version import __version__
 from .draws.alias import AliasTable, GroupedAliasTable
 from .draws.permutations import RandomPermutation, permutation
 from .draws.sum_tree import SumTree, correction_weights
+from .labels.categorical import Categorical
 from .labels.weights import compute_balanced_weights
 from .plans.plan import Plan
 from .reports.padding import padding_report
@@ -44,6 +45,7 @@ __all__ = [
     "BlockWeightedSampling",
     "BucketSampler",
     "Bucketed",
+    "Categorical",
     "ClassBalancedSampling",
     "DataLoader",
     "GroupedAliasTable",

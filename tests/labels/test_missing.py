@@ -91,8 +91,10 @@ def test_draws_are_those_of_the_weights(labels: Any) -> None:
     expected = balanced._class_weights()[CODES[THERE]] / balanced._class_weights().max()
     np.testing.assert_allclose(weights[THERE] / weights.max(), expected)
     assert there.sum() == len(THERE)
-    classes = ClassBalancedSampling(labels, min_count_baseline=2, missing="drop").plan(batch_size=8)
-    assert len(classes.indices()) == N  # as many draws as there are rows, as with any weight of 0
+    classes = ClassBalancedSampling(labels, min_count_baseline=2, missing="drop")
+    assert len(rows(classes)) == N  # as many draws as there are rows, as with any weight of 0
+    plain = compute_balanced_weights(labels, min_count_baseline=2, normalize=False, missing="drop")
+    assert rows(classes) == rows(BlockWeightedSampling(plain))
 
 
 def test_weights_of_nan() -> None:

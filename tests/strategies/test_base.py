@@ -14,6 +14,7 @@ from tombola import (
     BlockShuffling,
     BlockWeightedSampling,
     Bucketed,
+    Categorical,
     ClassBalancedSampling,
     SeriesRoundRobin,
     Strategy,
@@ -25,6 +26,8 @@ INDICES = np.arange(0, N, 2)
 WEIGHTS = np.linspace(0, 1, N)
 LABELS = np.arange(N) % 3
 SERIES = np.arange(N) * 7 % 16
+IS_GAP = np.arange(N) % 5 == 2
+GAPPED = Categorical(np.where(IS_GAP, -1, LABELS).astype(np.int8), np.array(["a", "b", "c"]), "drug")
 
 CASES = {
     "streaming": Streaming(),
@@ -45,8 +48,25 @@ CASES = {
     "buckets": Bucketed(LABELS),
     "buckets of a subset": Bucketed(LABELS[::2], indices=INDICES),
     "boundaries": Bucketed(SERIES, boundaries=[3, 9], max_tokens=50),
+    "weights and gaps": BlockWeightedSampling(np.where(IS_GAP, np.nan, WEIGHTS), missing="drop"),
+    "classes and gaps": ClassBalancedSampling(GAPPED, missing="drop"),
+    "classes and gaps of a subset": ClassBalancedSampling(GAPPED, missing="drop", indices=INDICES),
+    "series and gaps": SeriesRoundRobin(GAPPED, missing="drop", per_series=3),
+    "series and gaps of a subset": SeriesRoundRobin(GAPPED[INDICES], missing="drop", indices=INDICES),
+    "buckets and gaps": Bucketed(GAPPED, missing="drop", indices=INDICES),
+    "lengths and gaps": Bucketed(np.where(IS_GAP, np.nan, SERIES), n_buckets=3, missing="drop"),
     "quantiles": Bucketed(SERIES, n_buckets=4, shuffle=False, indices=INDICES),
 }
+
+
+def chosen_rows(strategy: Strategy) -> list[int]:
+    """The rows to choose among; weighted draws keep those of weight 0."""
+    chosen = np.arange(N) if strategy.indices is None else INDICES
+    leaves_out = isinstance(strategy, SeriesRoundRobin | Bucketed) and strategy.missing == "drop"
+    listed: list[int] = (chosen[~IS_GAP[chosen]] if leaves_out else chosen).tolist()
+    return listed
+
+
 every_strategy = pytest.mark.parametrize("strategy", CASES.values(), ids=CASES.keys())
 
 
@@ -101,9 +121,11 @@ def test_n_may_be_left_out_elsewhere(strategy: Strategy) -> None:
 
 @every_strategy
 def test_rows_come_from_the_indices(strategy: Strategy) -> None:
-    allowed = range(N) if strategy.indices is None else INDICES.tolist()
+    allowed = chosen_rows(strategy)
     assert set(rows(strategy)) <= set(allowed)
     assert len(rows(strategy)) == len(allowed)
+    if getattr(strategy, "missing", "error") == "drop":
+        assert not IS_GAP[rows(strategy)].any()
 
 
 @pytest.mark.parametrize("make", [Streaming, BlockShuffling, BlockWeightedSampling])
@@ -157,8 +179,8 @@ def test_arrays_are_borrowed(strategy: Strategy) -> None:
     if strategy.indices is not None:
         assert np.shares_memory(np.asarray(strategy.indices), INDICES)
     weights = getattr(strategy, "weights", None)
-    if weights is not None:
-        assert np.shares_memory(weights, WEIGHTS)
+    if weights is not None:  # gaps are filled in a copy
+        assert np.shares_memory(weights, WEIGHTS) == (getattr(strategy, "missing", None) == "error")
 
 
 @every_strategy
@@ -217,7 +239,7 @@ def test_descriptions_and_fingerprints_are_json(strategy: Strategy) -> None:
         assert json.loads(json.dumps(made)) == made
         assert made["strategy"] == type(strategy).__name__
     assert strategy.fingerprint(N)["plan_version"] == 1
-    assert strategy.fingerprint(N)["rows"] == (N if strategy.indices is None else 30)
+    assert strategy.fingerprint(N)["rows"] == len(chosen_rows(strategy))
 
 
 def test_fingerprints_tell_what_differs() -> None:

@@ -1,6 +1,5 @@
 """Files whose structure is odd: one error that names file and dataset, and no other column suffers."""
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.sources.h5ad.test_old import write_old
 from tombola.sources import H5adSource
 from tombola.sources.h5ad.errors import H5adError
 
@@ -159,39 +157,3 @@ def test_an_index_that_is_a_type(path: Path) -> None:
         file["obs/_index"] = np.dtype("i4")
     with pytest.raises(H5adError, match=r"obs/_index must be a list of row names, but is a Datatype"):
         H5adSource(path)
-
-
-def test_threads_read_old_records_one_after_the_other(tmp_path: Path) -> None:
-    paths = [write_old(tmp_path / f"{i}.h5ad", text=TEXT) for i in range(4)]
-    found: list[tuple[list[Any], list[str]]] = []
-
-    def read(path: Path) -> None:
-        for _ in range(10):
-            source = H5adSource(path, obs=["batch", "phase"])
-            found.append((source.obs["batch"].tolist(), source.var_names))
-
-    threads = [threading.Thread(target=read, args=(path,)) for path in paths * 2]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [(["b", "a", "b", "b", "a"], ["g0", "g1", "g2", "g3"])] * 80
-
-
-def test_records_with_text_are_read_under_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tombola.sources.h5ad import elements
-
-    taken: list[str] = []
-
-    class Recorded:
-        def __enter__(self) -> None:
-            taken.append("taken")
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr(elements, "_records", Recorded())
-    for text, expected in ((TEXT, True), ("S8", False)):
-        taken.clear()
-        H5adSource(write_old(tmp_path / "old.h5ad", text=text), obs="batch")
-        assert bool(taken) == expected

@@ -1,5 +1,7 @@
 """Layouts of old versions, written by hand."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +112,45 @@ def test_categories_in_a_group_of_their_own(tmp_path: Path, reference: bool) -> 
     assert source.obs["kind"].codes.tolist() == [1, 0, -1, 1, 1]
     assert source.categories["kind"].tolist() == ["b", "a"]
     assert source.describe()["files"][0]["format"] == "0.7 (no file version, dataframe 0.1.0)"
+
+
+READS = """
+import sys, threading
+from pathlib import Path
+
+import numpy as np
+
+from tombola import H5adSource
+
+paths = [Path(path) for path in sys.argv[1:]]
+failed = []
+
+
+def read(path):
+    try:
+        for _ in range(60):
+            source = H5adSource(path, obs=["batch", "phase"])
+            assert source.obs["batch"].tolist() == ["b", "a", "b", "b", "a"]
+            assert source.var_names == ["g0", "g1", "g2", "g3"]
+            source.read(np.arange(5))
+    except BaseException as error:
+        failed.append(error)
+
+
+threads = [threading.Thread(target=read, args=(path,)) for path in paths * 8]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+if failed:
+    raise failed[0]
+print("read")
+"""
+
+
+def test_many_threads_read_old_records(tmp_path: Path) -> None:
+    """In a process of its own, as HDF5 may end it."""
+    paths = [write_old(tmp_path / f"{i}.h5ad", text=h5py.string_dtype("utf-8")) for i in range(2)]
+    command = [sys.executable, "-c", READS, *map(str, paths)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (result.returncode, result.stdout) == (0, "read\n"), result.stderr

@@ -1,6 +1,7 @@
 """A code means one thing: given categories, given genes, sources of some of the files."""
 
 import pickle
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +95,11 @@ def test_parts_travel_alone(paths: list[Path], used: bool, monkeypatch: pytest.M
     copy = pickle.loads(pickle.dumps(part))
     read: list[Path] = []
 
-    def open_and_note(path: Path) -> h5py.File:
+    def open_and_note(path: Path) -> AbstractContextManager[h5py.File]:
         read.append(path)
-        return files.open_h5(path)
+        return files.open_alone(path)
 
-    monkeypatch.setattr(obs_table, "open_h5", open_and_note)
+    monkeypatch.setattr(obs_table, "open_alone", open_and_note)
     for name in COLUMNS:
         mine, theirs = copy.obs[name], part.obs[name]
         np.testing.assert_array_equal(np.asarray(mine), np.asarray(theirs))

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...labels.categorical import Categorical
 from .errors import H5adError
-from .files import open_h5
+from .files import open_alone
 from .layout import Contents, FileLayout
 from .obs import ObsColumn
 from .obs_table import ObsOptions, ObsTable
@@ -33,7 +33,7 @@ def describe_file(layout: FileLayout) -> dict[str, Any]:
     is_sparse = isinstance(matrix, CsrMatrix)
     n_values = matrix.n_values if isinstance(matrix, CsrMatrix) else matrix.shape[0] * matrix.shape[1]
     per_row = n_values / max(matrix.shape[0], 1)
-    with open_h5(layout.path) as file:
+    with open_alone(layout.path) as file:
         values = file[f"{matrix.name}/data" if is_sparse else matrix.name]
         chunks = None if values.chunks is None else [int(size) for size in values.chunks]
         chunk_rows = None

@@ -4,7 +4,6 @@ Covers what anndata has written since 0.6: groups with `encoding-type`, the olde
 obs, var and obsm as one dataset with a compound dtype.
 """
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ..._base.fork import ForkLock
 from .errors import BadFileError, MissingElementError, UnreadableFileError
 from .files import require_codecs
-
-_records = ForkLock()
-"""Held while records with text of any length are read: HDF5 through h5py may end the process where several
-threads do so at once."""
 
 
 def listed(names: list[str]) -> str:
@@ -84,10 +78,8 @@ def read_array(
         msg = f"{where} must have shape ({length},) as obs has {length:,} rows, but has shape {source.shape}"
         raise BadFileError(msg)
     require_codecs(source, where)
-    kinds = [kind for kind, _ in (source.dtype.fields or {}).values()]
     try:
-        with _records if any(kind.hasobject for kind in kinds) else nullcontext():
-            value = source[()] if field is None else source[field]
+        value = source[()] if field is None else source[field]
     except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         msg = f"{where}: cannot read it; the file is damaged ({error})"
         raise UnreadableFileError(msg) from error

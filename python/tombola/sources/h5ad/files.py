@@ -5,6 +5,8 @@ pickled source they open anew. At most `MAX_OPEN` files stay open, the least rec
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from .errors import UnreadableFileError, reading
 from .runs import RunReader
 
 MAX_OPEN = 256
+
+_looking = ForkLock(reentrant=True)
 
 _inherited: list[Any] = []
 
@@ -68,6 +72,17 @@ def require_codecs(dataset: h5py.Dataset, where: str) -> None:
         if not h5py.h5z.filter_avail(code):
             msg = f"{where} is compressed by {label}, which neither HDF5 nor hdf5plugin can read"
             raise UnreadableFileError(msg)
+
+
+@contextmanager
+def open_alone(path: Path) -> Iterator[h5py.File]:
+    """Open a file for a look into its structure and its frames, which one thread takes at a time.
+
+    Old files keep obs and var as records with text, and HDF5 may end the process where several threads read
+    such files through h5py.
+    """
+    with _looking, open_h5(path) as file:
+        yield file
 
 
 class OpenFiles:

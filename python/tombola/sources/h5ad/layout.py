@@ -7,8 +7,8 @@ import h5py
 
 from .elements import frame_length, listed, place, written_by
 from .errors import BadFileError, MissingElementError, reading
-from .files import OpenFiles, open_h5
-from .matrices import Matrix, find_matrix, list_matrices, modalities, root_of, split_x
+from .files import OpenFiles, open_alone
+from .matrices import Matrix, find_matrix, is_mudata, list_matrices, modalities, root_of, split_x
 from .obs import column_names, row_names
 
 __all__ = ["Contents", "FileLayout", "ObsLayout", "read_contents", "read_layout"]
@@ -88,14 +88,14 @@ def read_layout(path: Path, x: str, files: OpenFiles) -> tuple[FileLayout, list[
     ValueError
         If the parts do not fit each other.
     """
-    with open_h5(path) as file, reading(path, "its structure"):
+    with open_alone(path) as file, reading(path, "its structure"):
         return _read_layout(file, path, x, files)
 
 
 def read_contents(path: Path) -> Contents:
     """Say what a file holds, whether there is an X or not."""
-    with open_h5(path) as file, reading(path, "its structure"):
-        found = modalities(file)
+    with open_alone(path) as file, reading(path, "its structure"):
+        found = modalities(file) if is_mudata(file) else []
         obs = None if found else _read_obs(file, path, "")
         return Contents(matrices=list_matrices(file), modalities=found, obs=obs)
 

@@ -71,7 +71,8 @@ def modalities(file: h5py.File) -> list[str]:
 
 def is_mudata(file: h5py.File) -> bool:
     """Tell whether a file is a MuData file, .h5mu."""
-    return bool(attribute(file, "encoding-type") == "MuData" or modalities(file))
+    kind = attribute(file, "encoding-type")
+    return bool(kind == "MuData" or (kind != "anndata" and modalities(file)))
 
 
 def find_matrix(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[Matrix, str | None]:

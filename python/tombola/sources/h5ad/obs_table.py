@@ -15,7 +15,7 @@ from ..._base.fork import ForkLock
 from ...labels.categorical import Categorical
 from .elements import listed
 from .errors import H5adError, MissingElementError, reading
-from .files import open_h5
+from .files import open_alone
 from .layout import ObsLayout
 from .matrices import root_of
 from .obs import ObsColumn, read_obs_column
@@ -117,7 +117,7 @@ class ObsTable:
         for layout in self._layouts:
             column = None
             if name in layout.obs_columns:
-                with open_h5(layout.path) as file, reading(layout.path, f"obs column {name!r}"):
+                with open_alone(layout.path) as file, reading(layout.path, f"obs column {name!r}"):
                     column = read_obs_column(root_of(file, layout.root), layout.path, name, layout.n_obs)
             parts.append(Part(layout.path, layout.n_obs, column))
         return parts

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..ranges import gather_ranges
-from .casting import cast_into, row_of_run
+from .casting import cast_into, may_change, row_of_run
 from .errors import UnreadableFileError
 
 GAP_BYTES = 1 << 12
@@ -129,6 +129,7 @@ class RunReader:
         span_starts, span_stops = _merge(starts, stops, self._are_near(starts, stops))
         gaps = int((span_stops - span_starts).sum()) != len(out)
         through_scratch = gaps or out.dtype != self.dtype
+        is_checked = may_change(self.dtype, out.dtype)
         done = 0
         for pieces in self._groups(span_starts, span_stops):
             size = sum(stop - start for start, stop in pieces)
@@ -140,13 +141,13 @@ class RunReader:
                 if gaps:
                     where, lengths = _wanted(pieces, starts, stops)
                     size = int(lengths.sum())
-                    if out.dtype == self.dtype:
+                    if not is_checked:
                         gather_ranges(scratch, where, lengths, out[done : done + size])
                     else:
                         scratch = gather_ranges(scratch, where, lengths)
-                elif out.dtype == self.dtype:
+                elif not is_checked:
                     out[done : done + size] = scratch
-                if out.dtype != self.dtype:
+                if is_checked:
                     row_of = partial(row_of_run, starts, stops, rows_of, done)
                     cast_into(scratch, out[done : done + size], self._where, row_of)
             yield done, done + size
