@@ -1,9 +1,10 @@
 """The lock of a buffer, which also knows when what it guards is half changed.
 
 A lock keeps other threads out, but two come in all the same: a signal handler, which runs in the middle of
-whatever its thread does, and a child that is forked while another thread holds the lock for long (it gets
-the lock open, `_base.fork`). So changes are marked while they last. Who comes in then gets a RuntimeError
-that says why, and so does a handler that would change what its own thread is reading. O(1).
+whatever its thread does, and a child that is forked while another thread holds the lock, for it gets it open.
+A fork waits for the end of a change, though not for ever (`_base.fork`), and changes are marked while they
+last. Who comes in then gets a RuntimeError that says why, and so does a handler that would change what its
+own thread is reading. O(1).
 """
 
 from types import TracebackType
@@ -30,7 +31,8 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self._lock = ForkLock(reentrant=True, settle=True)
+        self._lock = ForkLock(reentrant=True)
+        self._changing = ForkLock(reentrant=True, settle=True)  # held during a change only
         self._depth = 0  # how often the thread that is in came in
         self._forks = forks()
         self._reason: str | None = None  # why what is guarded is not whole
@@ -80,7 +82,12 @@ class Guard:
     def _begin(self) -> None:
         if self._depth != 1:
             raise RuntimeError(IN_USE)
+        self._changing.__enter__()
         self._reason = IN_USE
+
+    def _end(self, reason: str | None) -> None:
+        self._reason = reason
+        self._changing.__exit__(None, None, None)
 
 
 class Change:
@@ -102,10 +109,12 @@ class Change:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None and not self._undone:
-            self._guard._reason = BROKEN_OFF
-        elif self._outermost and self._guard._reason == IN_USE:
-            self._guard._reason = None
+        guard = self._guard
+        broken_off = guard._reason == BROKEN_OFF or (error is not None and not self._undone)
+        if self._outermost:
+            guard._end(BROKEN_OFF if broken_off else None)
+        elif broken_off:
+            guard._reason = BROKEN_OFF
 
 
 class Renewal:
@@ -131,5 +140,5 @@ class Renewal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._guard._reason = None if error is None else self._before
+        self._guard._end(None if error is None else self._before)
         self._guard._go()
