@@ -108,6 +108,23 @@ def test_losses_of_a_device_are_looked_at_afterwards() -> None:
     assert (later.first.loss, later.first.text) == (float("inf"), "")
 
 
+@pytest.mark.parametrize("checkpoint_every", [None, 2])
+def test_as_on_a_device_no_file_is_saved_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint_every: int | None
+) -> None:
+    """There losses stay tensors until a file is to be saved, and steps go on until then."""
+    monkeypatch.setattr("tombola.training.steps._kept", lambda value: value.detach())
+    options: dict[str, Any] = {"checkpoint_every": checkpoint_every, "keep_last": None}
+    with pytest.raises(NonFiniteLossError) as caught:
+        trainer_of(tmp_path, [0], with_a_bad_row, **options).fit()
+    rows, place = str(caught.value).split(": rows ")[1].split("; ")[0], str(caught.value).split("batch ")[1]
+    assert str(BAD_ROW) in rows.split(", ")
+    for path in (tmp_path / "checkpoints").glob("*.pt"):
+        state = load_checkpoint(path)
+        assert state["course"]["batches"] <= int(place.split()[0])
+        assert all(weight.isfinite().all() for weight in state["model"].values())
+
+
 def test_many_rows_are_shortened() -> None:
     watch = LossWatch(stops=False)
     assert not watch.note(3, float("nan"), {"row": torch.arange(100)})

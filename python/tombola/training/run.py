@@ -86,7 +86,7 @@ class Run:
             reason = self._to_the_end(is_new=found is None)
         except _Stop as stop:
             reason = stop.reason
-            if reason is StopReason.SIGNAL:
+            if reason is StopReason.SIGNAL and self._ranks.is_first:
                 _logger.warning(
                     'stopped by a signal after %d batches; resume="latest" goes on from %s',
                     course.batches,
