@@ -36,6 +36,7 @@ def train(rank: int, folder: Path, settings: dict[str, Any]) -> None:
     nan_at, fault_rank = settings.pop("nan_at", None), settings.pop("fault_rank", None)
     if "validate_by" in settings:
         settings["validation"] = validation(*settings.pop("validate_by"))
+    fails_to_validate = settings.pop("fails_to_validate", None)
     seen: list[list[float]] = []
     said: list[str] = []
     handler = logging.Handler(logging.WARNING)
@@ -43,6 +44,8 @@ def train(rank: int, folder: Path, settings: dict[str, Any]) -> None:
     logging.getLogger("tombola.training").addHandler(handler)
 
     def loss(model: nn.Module, batch: Any) -> torch.Tensor:
+        if not model.training and rank == fails_to_validate:
+            raise Broken("a row that cannot be read")
         if model.training:
             if len(seen) == fail_at:
                 raise Broken("a loss that fails")

@@ -111,7 +111,12 @@ def test_a_bad_loss_shard_or_code_of_one_rank_is_that_of_all(tmp_path: Path) -> 
     settings: dict[str, Any] = {"kind": "loader", "on_bad_shard": "skip"}
     jobs = [(tmp_path / "nan", {**settings, "nan_at": 3}), (tmp_path / "bad", {**settings, "bad_shard": 7})]
     jobs += [(tmp_path / "code", {**settings, "fault_rank": 1})]
-    not_finite, bad, code = run_on_two(*jobs)
+    jobs += [(tmp_path / "validation", {**settings, "fails_to_validate": 1})]
+    not_finite, bad, code, validation = run_on_two(*jobs)
+    assert [of_rank["error"] for of_rank in validation] == [
+        "TrainingError: validation failed on rank 1: Broken: a row that cannot be read",
+        "Broken: a row that cannot be read",
+    ]
     for of_rank in not_finite:
         assert of_rank["error"].startswith(
             "NonFiniteLossError: the training loss must stay finite, but is nan"

@@ -17,7 +17,7 @@ from . import random_state
 from .chunks import derived_seed
 from .course import Course, Sums
 from .errors import TrainingError
-from .options import TrainerOptions
+from .options import TrainerOptions, Validation
 from .ranks import Ranks
 from .steps import Stepper
 from .stream import Seekable
@@ -92,18 +92,16 @@ class Evaluator:
             If its loader has fewer batches than there are ranks.
         """
         if self._options.validation is not None and not callable(self._options.validation):
-            self._check(self._options.validation)
+            self._say_left_out(self._ranks.gather(_share(self._options.validation)))
 
-    def _check(self, batches: Any) -> None:
-        """Look once at what is validated on; what ranks leave out is no silent part of any figure."""
-        if self._is_checked:
+    def _say_left_out(self, shares: list[tuple[int, int, str] | None]) -> None:
+        """Say once what ranks leave out: it is no silent part of any figure."""
+        known = [share for share in shares if share is not None]
+        if self._is_checked or not self._ranks.is_first or len(known) < len(shares):
             return
         self._is_checked = True
-        counts = self._ranks.gather(_share(batches))
-        if None in counts:
-            return
-        taken, (total, unit) = sum(own for own, _, _ in counts), counts[0][1:]
-        if taken < total and self._ranks.is_first:
+        taken, (_, total, unit) = sum(own for own, _, _ in known), known[0]
+        if taken < total:
             _logger.warning(
                 "validation leaves out %d of its %d %s, which %d ranks cannot share evenly: give it "
                 'even="none" or even="pad" (a DistributedSampler drop_last=False), or another batch_size',
@@ -133,13 +131,11 @@ class Evaluator:
         try:
             for metric in metrics.values():
                 metric.reset()
-            batches = validation() if callable(validation) else validation
-            self._check(batches)
-            sums, is_over = self._run(batches, metrics, update)
-            if not is_over:
+            found = self._run_together(validation, metrics, update)
+            if found is None:
                 return None
             total = Sums()
-            for part in self._ranks.gather(sums):
+            for part in found:
                 total.include(part)
             if not total.counts:
                 msg = "validation must give at least one batch, but gave none"
@@ -158,6 +154,30 @@ class Evaluator:
         if not course.history or course.history[-1]["batches"] != course.batches:
             return None
         return {name: value for name, value in course.history[-1].items() if name.startswith(PREFIX)}
+
+    def _run_together(
+        self, validation: Validation, metrics: Mapping[str, Any], update: Any
+    ) -> list[Sums] | None:
+        """Return the sums of all ranks; what one of them raises is everybody's, so that none waits for it."""
+        sums, is_over, share, error = Sums(), True, None, None
+        try:
+            batches = validation() if callable(validation) else validation
+            share = None if self._is_checked else _share(batches)
+            sums, is_over = self._run(batches, metrics, update)
+        except Exception as raised:
+            error = raised
+        if not is_over:
+            return None
+        text = None if error is None else f"{type(error).__name__}: {error}"
+        of_ranks = self._ranks.gather((sums, share, text))
+        if error is not None:
+            raise error
+        for rank, (_, _, told) in enumerate(of_ranks):
+            if told is not None:
+                msg = f"validation failed on rank {rank}: {told}"
+                raise TrainingError(msg)
+        self._say_left_out([share for _, share, _ in of_ranks])
+        return [sums for sums, _, _ in of_ranks]
 
     def _run(self, batches: Any, metrics: Mapping[str, Any], update: Any) -> tuple[Sums, bool]:
         outputs: list[Any] = []
