@@ -23,7 +23,14 @@ void check_signals() {
 // Torch gives a worker of a DataLoader one thread, and there are as many workers as the user has processors to spare.
 int limit_threads() {
     const py::gil_scoped_acquire gil;
-    return py::module_::import("tombola._base.workers").attr("most_threads")().cast<int>();
+    try {
+        return py::module_::import("tombola._base.workers").attr("most_threads")().cast<int>();
+    } catch (py::error_already_set& error) {
+        if (error.matches(PyExc_ImportError)) {  // the interpreter is about to end
+            return 0;
+        }
+        throw;
+    }
 }
 
 u64 hash_array(const py::array& array) {

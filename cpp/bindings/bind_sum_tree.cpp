@@ -19,6 +19,7 @@
 namespace tombola::bindings {
 namespace {
 
+constexpr std::size_t little_work = 4096;
 constexpr std::size_t draws_a_slice = std::size_t{1} << 20U;  // some 50 ms
 
 class LockedSumTree {
@@ -37,18 +38,26 @@ class LockedSumTree {
         return body(tree_, changes_);
     }
     template <typename Body>
-    void change(Body body) {
+    void change(std::size_t work, Body body) {
         const py::gil_scoped_release release;
+        expect(work);
         const WithoutHooks quiet;
         const std::unique_lock lock(mutex_.get());
         check();
         const Mark mark(*this);
         body(tree_);
     }
+    // For so many slots: where threads will be used their number is asked for in front of the lock.
+    static void expect(std::size_t work) {
+        if (work > little_work) {
+            get_num_threads();
+        }
+    }
     // A change that sets all there is
     template <typename Body>
     void renew(Body body) {
         const py::gil_scoped_release release;
+        expect(static_cast<std::size_t>(size()));
         const WithoutHooks quiet;
         const std::unique_lock lock(mutex_.get());
         const bool was_half_changed = changing_;
@@ -111,7 +120,7 @@ class PySumTree {
     void update(const py::array& slots, const py::array& weights) {
         const std::span<const index_t> at = borrow<index_t>(slots, "slots");
         const std::span<const double> values = borrow<double>(weights, "weights");
-        tree_.change([&](SumTree& tree) { tree.update(at, values); });
+        tree_.change(at.size(), [&](SumTree& tree) { tree.update(at, values); });
     }
     py::array_t<double> weights() const {
         py::array_t<double> out(static_cast<py::ssize_t>(n()));
@@ -187,6 +196,7 @@ class PySumTree {
 
     u64 draw_in_slices(u64 seed, u64 step, SumTree::Draws draws, std::span<index_t> slots,
                        std::span<double> probabilities) const {
+        LockedSumTree::expect(slots.size());
         std::vector<mass_t> masses(std::min(slots.size(), draws_a_slice));
         u64 changes = 0;
         u64 positive = 0;

@@ -151,10 +151,7 @@ void check_interrupt() {
     }
 }
 
-WithoutHooks::WithoutHooks() {
-    get_num_threads();
-    ++without_hooks;
-}
+WithoutHooks::WithoutHooks() noexcept { ++without_hooks; }
 
 WithoutHooks::~WithoutHooks() { --without_hooks; }
 

@@ -24,10 +24,11 @@ void set_interrupt_check(std::function<void()> check);
 void check_interrupt();
 
 // While one lives, this thread calls no hook. A hook may run any code, such as a signal handler: whoever holds a lock
-// that such code could wait for makes one of these first.
+// that such code could wait for makes one of these first. Whoever has much to do under it asks for the number of
+// threads in front of it, so that the limit is known.
 class WithoutHooks {
   public:
-    WithoutHooks();  // may ask for the number of threads
+    WithoutHooks() noexcept;
     ~WithoutHooks();
     WithoutHooks(const WithoutHooks&) = delete;
     WithoutHooks& operator=(const WithoutHooks&) = delete;

@@ -9,7 +9,7 @@
 //
 // mean that of the positive weights, where no scale was chosen yet and after an update
 //   - with a weight whose mass would be above 2^51 (so up to 32 times the largest at the fit are free),
-//   - that brings the total to 2^62 or more (32 times the total of a full tree), or
+//   - that brings the total, summed in 128 bits, to 2^62 or more (32 times the total of a full tree), or
 //   - that brings mean mass * n below 1/128 of what it was at the fit.
 // A refit is O(n), and none comes before weights have grown or fallen by such a factor.
 //

@@ -33,7 +33,7 @@ anew in one pass of `prototype_similarity` over their features; else a draw of m
 items are scored anew. Seen are the tensors, arrays and numbers of a module, and those that a function,
 bound method or other callable can be seen to use: what it closes over, its defaults, globals and attributes
 that its code names. Values are compared, so changes of ``tensor.data`` count. What is hidden elsewhere (an
-opaque extension, a file, a few elements of a tensor of more than 2**18) needs `rescore`. A method of a
+opaque extension, a file, a few elements of a tensor of more than 2**16) needs `rescore`. A method of a
 large module follows all of it: a module of its own, or `refit_every`, spares scoring all items after each
 training step.
 

@@ -20,7 +20,7 @@ from ... import _core
 
 __all__ = ["SAMPLED", "WHOLE", "values_of"]
 
-WHOLE = 2**18
+WHOLE = 2**16
 SAMPLED = 2**12
 
 _NUMBERS = (int, float, complex, str, bytes)

@@ -11,7 +11,7 @@ Without replacement, slots that came are set to 0 until the draw is done: succes
 """
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,9 +44,9 @@ class Drawn(NamedTuple):
 
 
 class ItemWeights:
-    """Weights of slots under a sum tree, 0 for those that hold nothing; changes are marked in the guard."""
+    """Weights of slots under a sum tree, 0 for those that hold nothing; changes are marked in a guard."""
 
-    def __init__(self, size: int, guard: Guard) -> None:
+    def __init__(self, size: int, guard: Guard | None = None) -> None:
         self.guard = guard
         self.codes: Codes = np.zeros(size, dtype=np.int32)
         self.own: FloatArray = np.zeros(size)
@@ -131,11 +131,14 @@ class ItemWeights:
                 if need and not replace and len(kept):
                     if not zeroed:
                         zeroed = True
-                        marks.enter_context(self.guard.change(undone=True))
+                        marks.enter_context(self._change(undone=True))
                         marks.callback(self._put_back, found)
                     self.tree.update(kept, np.zeros(len(kept)))
         slots = np.concatenate([np.empty(0, dtype=np.int64), *found])
         return Drawn(slots, self.own[slots] * factors[self.codes[slots]], step - first)
+
+    def _change(self, *, undone: bool = False) -> AbstractContextManager[None]:
+        return nullcontext() if self.guard is None else self.guard.change(undone=undone)
 
     def _put_back(self, found: list[IndexArray]) -> None:
         slots = np.concatenate(found)
@@ -146,7 +149,7 @@ class ItemWeights:
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = np.where(there, factors / self.applied, 1.0)
         if not ratios[there].max() <= SPREAD * ratios[there].min():
-            with self.guard.change():
+            with self._change():
                 self.applied = np.where(there, factors, 1.0)
                 self.tree.fill(_drawable(self.own * self.applied[self.codes]))
             ratios = np.ones(len(factors))
