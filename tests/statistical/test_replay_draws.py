@@ -8,7 +8,6 @@ from tests.statistical.draws import count_outcomes, range_of
 from tests.statistical.test_tree_draws import orders
 from tests.statistical.tools import F64, I64, check_counts
 from tombola import BalancedBuffer, _core
-from tombola.replay.buffer.guard import Guard
 from tombola.replay.buffer.items import arrivals
 from tombola.replay.buffer.weights import ItemWeights
 
@@ -62,7 +61,7 @@ CODES = np.array([0, 0, 1, 1, 2, 2], dtype=np.int32)
 
 def thinned(factors: F64) -> ItemWeights:
     """Return weights whose applied factors are not the present ones, but not far enough to be made anew."""
-    weights = ItemWeights(6, Guard())
+    weights = ItemWeights(6)
     weights.extend(3)
     counts = np.array([2, 2, 2])
     weights.write(np.arange(6), CODES, OWN, factors * np.array([1.0, 2.0, 3.0]), counts)
@@ -77,9 +76,8 @@ def test_thinned_draws_without_replacement(size: int, effort: int) -> None:
     weights = thinned(factors)
     expected = orders(OWN * factors[CODES], size)
     drawn: list[I64] = []
-    with weights.guard:
-        for step in range_of(20_000, effort):
-            drawn.append(weights.draw(size, 3, 100 * step, factors, counts, replace=False).slots)
+    for step in range_of(20_000, effort):
+        drawn.append(weights.draw(size, 3, 100 * step, factors, counts, replace=False).slots)
     check_counts("orders", count_outcomes(np.array(drawn), list(expected)), list(expected.values()))
 
 
