@@ -100,6 +100,7 @@ def test_a_change_that_is_undone_leaves_nothing() -> None:
 
 def use_in_child(buffer: BalancedBuffer) -> int:
     """Draw, add and draw; or begin anew where it is said that another thread was changing the buffer."""
+    torch.set_num_threads(1)  # As in a worker: a child has none of the threads of torch.
     try:
         buffer.get_data(3)
     except RuntimeError as error:
