@@ -128,7 +128,7 @@ def test_a_prepared_dataloader_does_not_know_what_was_consumed() -> None:
     batches = iter(make_accelerator().prepare(given))
     next(batches)
     for asked in (given, given.batch_sampler):
-        with pytest.raises(RuntimeError, match=r"Accelerate's DataLoaderShard asks this .* ahead"):
+        with pytest.raises(RuntimeError, match=r"Accelerate's DataLoaderShard asks ahead"):
             asked.state_dict()
 
 

@@ -40,13 +40,13 @@ class PassIterator(Iterator[T], Generic[T]):
             progress = self._begin()
         try:
             for batch in self._batches:
-                progress.steps += 1
+                progress.steps = steps = progress.steps + 1
                 self._epochs.latest = progress
-                if progress.steps == 1:
+                if steps == 1:
                     self._epochs.begun(progress)
                 if progress.is_worker:
                     self._epochs.mark()
-                if progress.steps == progress.total:
+                if steps == progress.total:
                     self.close()
                 return batch
         except BaseException:
