@@ -1,6 +1,8 @@
 """The demo's plates: anndata reads them, they depend on their design alone, and reruns keep them."""
 
 import dataclasses
+import signal
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import anndata
 import numpy as np
 import pytest
 
-from tombola.experiments import PlateDesign, make_plates
+from tombola.experiments import PlateDesign, make_plates, plates
 from tombola.experiments.h5ad_writer import write_h5ad
 from tombola.experiments.plates import LABELS, MANIFEST
 
@@ -80,6 +82,28 @@ def test_an_interruption_leaves_no_broken_file(tmp_path: Path, monkeypatch: pyte
     paths = make_plates(tmp_path, SMALL)
     assert all(path.exists() for path in paths)
     assert (paths[0].parent / MANIFEST).exists()
+
+
+class Held:
+    """Something that weak references can watch."""
+
+
+def test_ctrl_c_is_not_lost_in_a_callback_of_a_weak_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = plates._make_plate
+
+    def make_interrupted(*arguments: Any) -> None:
+        held = Held()
+        watched = weakref.ref(held, lambda _: signal.raise_signal(signal.SIGINT))
+        del held  # what the callback raises is ignored
+        assert watched() is None
+        make(*arguments)
+
+    monkeypatch.setattr(plates, "_make_plate", make_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_plates(tmp_path, SMALL)
+    assert [path.name for path in tmp_path.glob("plates-*/*")] == ["plate_01.h5ad"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ written last; a plate that is there is whole. Complexity: O(cells * genes) a pla
 import dataclasses
 import hashlib
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy.typing as npt
 from tombola._base.checks import check_integer, check_number
 from tombola._base.files import write_json
 from tombola._base.types import FloatArray, IndexArray
+from tombola.training.signals import SignalNote
 
 from .h5ad_writer import Categorical, Csr, write_h5ad
 
@@ -110,6 +112,9 @@ def make_plates(
 ) -> list[Path]:
     """Make the plates of a design below `folder`, or find them there.
 
+    A signal that asks to stop (Ctrl-C, SIGTERM, SIGUSR1) takes effect when the plate in hand is whole, a
+    second Ctrl-C at once.
+
     Parameters
     ----------
     folder : Path
@@ -133,7 +138,11 @@ def make_plates(
         if on_plate is not None:
             on_plate(number, len(paths))
         if not path.exists():
-            _make_plate(path, design, world, number)
+            # Within h5py a KeyboardInterrupt can be lost: what weak references' callbacks raise is ignored.
+            with SignalNote() as note:
+                _make_plate(path, design, world, number)
+            if note.received:
+                signal.raise_signal(note.received)
     if on_plate is not None:
         on_plate(len(paths), len(paths))
     sizes = {path.name: path.stat().st_size for path in paths}
