@@ -6,6 +6,7 @@ skip where a trainer is not installed; with TOMBOLA_REQUIRE_COMPAT=1 that counts
 """
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from hypothesis import settings
 
 settings.register_profile("tombola", deadline=None, derandomize=True)  # no test fails for being slow
 settings.load_profile("tombola")
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as where a shell runs the tests in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA_VARIABLE = "TOMBOLA_TEST_DATA"
 REQUIRED = {"TOMBOLA_REQUIRE_DATA": DATA_VARIABLE, "TOMBOLA_REQUIRE_COMPAT": "could not import"}
