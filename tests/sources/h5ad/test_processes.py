@@ -72,12 +72,7 @@ def test_other_processes(source: H5adSource, method: str, used: bool) -> None:
     check(source, read(source), here=True)
 
 
-def test_fork_with_open_files(source: H5adSource) -> None:
-    """What a child inherits it neither uses nor closes."""
-    if not hasattr(os, "fork"):
-        pytest.skip("no fork on this platform")
-    read(source)
-    answer, question = os.pipe()
+def read_in_a_child(source: H5adSource) -> None:
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -87,6 +82,15 @@ def test_fork_with_open_files(source: H5adSource) -> None:
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_fork_with_open_files(source: H5adSource) -> None:
+    """What a child inherits it neither uses nor closes."""
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork on this platform")
+    read(source)
+    answer, question = os.pipe()
+    read_in_a_child(source)
     os.close(answer)
     os.close(question)
     check(source, read(source), here=True)
@@ -107,15 +111,7 @@ def test_fork_while_threads_read(source: H5adSource) -> None:
         thread.start()
     try:
         for _ in range(10):
-            pid = os.fork()
-            if pid == 0:
-                status = 1
-                try:
-                    check(source, read(source), here=True)
-                    status = 0
-                finally:
-                    os._exit(status)
-            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            read_in_a_child(source)
     finally:
         stop.set()
         for thread in threads:
