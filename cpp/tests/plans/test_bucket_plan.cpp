@@ -2,6 +2,7 @@
 // batches equals the same part of the whole, whatever the threads and the width of members.
 // ctest-label: threads
 #include "check.hpp"
+#include "plans/whole.hpp"
 #include "reference.hpp"
 #include "tombola/plans/bucket_plan.hpp"
 
@@ -9,21 +10,6 @@ using namespace tombola;
 using namespace tombola::test;
 
 namespace {
-
-struct Whole {
-    std::vector<index_t> rows;
-    std::vector<index_t> offsets;
-    bool operator==(const Whole&) const = default;
-};
-
-Whole read(const Plan& plan, index_t start, index_t stop) {
-    Whole out;
-    out.offsets.resize(static_cast<std::size_t>(stop - start) + 1);
-    plan.offsets(start, stop, out.offsets);
-    out.rows.assign(static_cast<std::size_t>(out.offsets.back()), -1);
-    plan.fill(start, stop, out.rows);
-    return out;
-}
 
 std::vector<std::int64_t> keys_of(std::size_t n, u64 buckets, u64 key) {
     std::vector<std::int64_t> keys(n);

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "check.hpp"
+#include "plans/whole.hpp"
 #include "reference.hpp"
 #include "tombola/orders/group_shuffle.hpp"
 #include "tombola/orders/layer_shuffle.hpp"
@@ -39,21 +40,6 @@ std::vector<u64> random_counts(u64 series, u64 most, u64 key) {
 std::vector<u64> with_dominant(std::vector<u64> counts, u64 dominant) {
     counts.insert(counts.begin() + static_cast<std::ptrdiff_t>(counts.size() / 2), dominant);
     return counts;
-}
-
-struct Whole {
-    std::vector<index_t> rows;
-    std::vector<index_t> offsets;
-    bool operator==(const Whole&) const = default;
-};
-
-Whole read(const Plan& plan, index_t start, index_t stop) {
-    Whole out;
-    out.offsets.resize(static_cast<std::size_t>(stop - start) + 1);
-    plan.offsets(start, stop, out.offsets);
-    out.rows.assign(static_cast<std::size_t>(out.offsets.back()), -1);
-    plan.fill(start, stop, out.rows);
-    return out;
 }
 
 std::shared_ptr<const Groups> group(const std::vector<std::int64_t>& keys, bool wide = false) {
