@@ -8,6 +8,7 @@ never become integers.
 import math
 import operator
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "check_number",
     "check_one_dimensional",
     "index_array",
+    "make_plain",
     "refuse_masked",
 ]
 
@@ -162,3 +164,11 @@ def index_array(name: str, values: npt.ArrayLike) -> IndexArray:
         msg = f"{name} must be < 2**63, but the largest is {int(np.max(array))}"
         raise ValueError(msg)
     return borrowable(array, np.int64)
+
+
+def make_plain(options: Any) -> None:
+    """Turn NumPy's scalars among the fields of a frozen dataclass into Python's, which states can hold."""
+    for each in fields(options):
+        value = getattr(options, each.name, None)
+        if isinstance(value, np.generic):
+            object.__setattr__(options, each.name, value.item())

@@ -2,25 +2,24 @@
 
 | part | what it is |
 |---|---|
-| `scores` | plain arrays of one float64 a row, which compose: `importance_scores` and others |
+| `scores` | plain arrays of one float64 a row, which compose, and a schedule for their balance |
 | `buffer` | `BalancedBuffer`, which keeps a sample of a stream and draws from it by importance |
 | `modules` | a similarity and a threshold that are learned, for the buffer |
-| `schedule` | how strongly groups are balanced as training goes on |
 
 Numba compiles the kernels when the first of them is needed and keeps them in its cache. `BalancedBuffer` and
 the modules need torch, and are imported when first used; importing this package imports neither Numba nor
 torch. The names below are public; where in the folders they are written is not.
 
 In: features, labels, groups and items of a stream. Out: scores, and batches of stored items.
-May import: `_base`, `draws` and the core; torch, Numba and matplotlib late. Inside, `buffer` imports `scores`
-and `schedule`, never the other way round.
+May import: `_base`, `draws` and the core; torch, Numba and matplotlib late. Inside, `buffer` imports
+`scores`, never the other way round.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .schedule import BalanceSchedule
 from .scores import (
+    BalanceSchedule,
     combine_scores,
     difficulty_scores,
     group_balance,

@@ -8,14 +8,12 @@ similarity that of its features and the prototype of its class.
 | `balanced_buffer` | `BalancedBuffer`: positions, and calls of what follows |
 | `guard` | the lock, which knows when what it guards is half changed |
 | `arguments` | what users give, checked: options, items, slots, priorities |
-| `items` | slots for items, which item of the stream takes which, and batches out of them |
-| `stamps` | which item is in each slot, and which was given out of it |
-| `balance` | what balanced draws go by, kept up to date: scores, groups, priorities; the draw itself |
+| `items` | slots for items, which item of the stream takes which, its stamp there, and batches out of them |
+| `balance` | what balanced draws go by, kept up to date: scores, groups, priorities; the draw; its state |
 | `classes` | codes of labels, and groups of classes whose prototypes are alike |
 | `prototypes` | prototypes as given or as means, and the similarity of items to them |
 | `followed` | what a learned similarity or threshold goes by, compared at each draw |
 | `weights` | the weight of every slot under a sum tree, its own part and that of its class |
-| `state` | what of it a state keeps |
 | `report` | what is stored and was drawn, as a table and as a picture |
 
 **Filling** is reservoir sampling (algorithm R, Vitter 1985): after t items each of them is stored with
@@ -56,7 +54,7 @@ buffer of its own. The same seed and history give the same content everywhere, a
 scores are equal to the last bit.
 
 In: items of a stream, prototypes. Out: batches of stored items. May import: `_base`, `draws`, the core, the
-schedule and scores of `replay`, and torch; matplotlib late.
+scores of `replay`, and torch; matplotlib late.
 
 Examples
 --------

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..._base.checks import check_bool, check_integer, check_number, index_array
+from ..._base.checks import check_bool, check_integer, check_number, index_array, make_plain
 from ..._base.types import IndexArray
-from ..schedule import BalanceSchedule, make_plain
 from ..scores.arrays import check_shape, reals
+from ..scores.groups import BalanceSchedule
 from .items import as_tensor
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 An item that comes in or is replaced changes counts, sums and its own weight only: O(log n) each. Prototypes
 are read at a draw; items of those classes whose prototype changed are scored anew, and classes grouped anew.
+A state keeps all that cannot be made anew exactly, as plain values.
 """
 
 import logging
@@ -18,10 +19,10 @@ from .classes import Classes, SemanticGroups
 from .followed import values_of
 from .guard import Guard
 from .items import Storage
-from .prototypes import MISSING, ClassMeans, given_table, item_similarity
+from .prototypes import MISSING, ClassMeans, check_width, given_table, item_similarity
 from .weights import Drawn, ItemWeights
 
-__all__ = ["Balance", "Newcomers"]
+__all__ = ["Balance", "Newcomers", "balance_state", "load_balance"]
 
 RESCORED_PER_ITEM = 8
 """The buffer's own prototypes are due once an eighth of its items is new."""
@@ -36,6 +37,17 @@ _LAST = np.iinfo(np.int64).max
 """In place of the label of a class that is forgotten: groups are numbered in the order of labels."""
 
 _logger = logging.getLogger("tombola")
+
+_NUMBERS = (
+    "highest",
+    "prioritised",
+    "labelled",
+    "draws",
+    "own_prototypes",
+    "written_since_fit",
+    "rescore_asked",
+)
+"""What a state keeps of a balance beside arrays."""
 
 
 class Newcomers(NamedTuple):
@@ -236,7 +248,7 @@ class Balance:
             table = given_table(prototypes, self.classes.labels, self.classes.counts)
         else:
             table = self.means.table(self.classes.counts) if read_means else self.groups.table
-        _check_width(self.storage.parts["features"], table)
+        check_width(self.storage.parts["features"], table)
         table = np.where(self.classes.counts[:, np.newaxis] > 0, table, np.nan)
         versions = self.module_versions()
         changed = self.groups.changed(table)
@@ -286,8 +298,53 @@ class Balance:
         return item_similarity(features, codes, self.groups.table, self.groups.measure)
 
 
-def _check_width(features: torch.Tensor, table: FloatArray) -> None:
-    width = features.shape[1]
-    if table.shape[1] not in (0, width):
-        msg = f"prototypes must be as wide as the stored features, {width}, but are {table.shape[1]} wide"
-        raise ValueError(msg)
+def balance_state(balance: Balance, stored: int) -> dict[str, Any]:
+    """Return copies of all that a balance of so many items is."""
+    tree = balance.weights.tree.state_dict()
+    arrays = {
+        "labels": balance.classes.labels,
+        "counts": balance.classes.counts,
+        "sums": balance.means.sums,
+        "codes": balance.weights.codes[:stored],
+        "tree": tree["weights"][:stored],
+        "applied": balance.weights.applied,
+        "mass": balance.weights.mass,
+        "scores": balance.scores[:stored],
+        "priorities": balance.priorities[:stored],
+        "task_factors": balance.task_factors[:stored],
+        "drawn": balance.drawn,
+        "expected": balance.expected,
+        "table": balance.groups.table,
+        "similarity": balance.groups.similarity,
+        "groups": balance.groups.groups,
+    }
+    numbers = {name: getattr(balance, name) for name in _NUMBERS}
+    modules = zip(balance.module_versions(), balance.versions, strict=True)
+    return {
+        "arrays": {name: torch.from_numpy(array.copy()) for name, array in arrays.items()},
+        "numbers": numbers | {"threshold": balance.groups.threshold},
+        "trained": [now != then for now, then in modules],
+        "scale": tree["scale"],
+    }
+
+
+def load_balance(balance: Balance, state: dict[str, Any], stored: int) -> None:
+    """Take over what `balance_state` returned; modules are taken for those that it was made with."""
+    arrays = {name: tensor.cpu().numpy().copy() for name, tensor in state["arrays"].items()}
+    balance.classes.load(arrays["labels"], arrays["counts"])
+    balance.means.sums = arrays["sums"]
+    for name in ("scores", "priorities", "task_factors"):
+        getattr(balance, name)[:stored] = arrays[name]
+    balance.drawn, balance.expected = arrays["drawn"], arrays["expected"]
+    groups, weights = balance.groups, balance.weights
+    groups.table, groups.similarity, groups.groups = (arrays[k] for k in ("table", "similarity", "groups"))
+    groups.threshold = state["numbers"]["threshold"]
+    for name in _NUMBERS:
+        setattr(balance, name, state["numbers"][name])
+    own = balance.own(np.arange(stored))
+    weights.load(arrays["codes"], own, arrays["applied"], arrays["mass"], arrays["tree"], state["scale"])
+    measure, rule = (
+        None if is_trained else version
+        for is_trained, version in zip(state["trained"], balance.module_versions(), strict=True)
+    )
+    balance.versions = measure, rule

@@ -8,15 +8,13 @@ import torch
 
 from ... import _core
 from ..._base.checks import check_bool, check_integer, check_number
-from ..schedule import BalanceSchedule
+from ..scores.groups import BalanceSchedule
 from .arguments import BufferOptions, check_device, check_state, priority_array, read_items, slot_array
-from .balance import Balance
+from .balance import Balance, balance_state, load_balance
 from .guard import Guard
-from .items import Batch, Device, Storage, Transform, arrivals
+from .items import Batch, Device, Storage, Transform, arrivals, carried
 from .prototypes import Measure
 from .report import BufferReport, make_report
-from .stamps import carried
-from .state import balance_state, load_balance
 
 __all__ = ["BalancedBuffer"]
 

@@ -7,6 +7,11 @@ their dtypes and their shapes; nothing grows or is cast afterwards. O(items) to 
 slot t while there is room; later items take a slot uniform in [0, t] and are left out where that lies beyond
 the buffer. Within a batch the last writer of a slot holds. Source: Vitter, "Random sampling with a
 reservoir", ACM TOMS 11(1), 1985 (algorithm R), each item's number from the counter-based generator.
+
+**Stamps** tell which item is in each slot, and which one was given out of it. A stamp is the number of an
+item in all that was ever offered to a buffer, from 1 on, so it names an item where a slot names a place.
+Priorities are computed for items that were given out, while others come in and take their slots; those of an
+item that is gone are left out, and counted. O(1) an item, 16 bytes a slot.
 """
 
 import math
@@ -18,11 +23,11 @@ import numpy.typing as npt
 import torch
 
 from ... import _core
-from ..._base.checks import check_bool, refuse_masked
+from ..._base.checks import check_bool, index_array, refuse_masked
 from ..._base.types import IndexArray
-from .stamps import Stamps, carry
+from ..scores.arrays import check_shape
 
-__all__ = ["Arrivals", "Batch", "Device", "Storage", "Transform", "arrivals", "as_tensor"]
+__all__ = ["Arrivals", "Batch", "Device", "Storage", "Transform", "arrivals", "as_tensor", "carried"]
 
 Transform: TypeAlias = Callable[[torch.Tensor], torch.Tensor] | None
 Device: TypeAlias = str | torch.device | None
@@ -31,6 +36,8 @@ Batch: TypeAlias = tuple[torch.Tensor, ...]
 _RETURNED = ("examples", "labels", "logits", "task_labels")
 _TILE = 2**16
 """Bytes that are copied at once."""
+
+_STAMPS, _VERSION = "stamps", "_stamped_version"
 
 
 class Arrivals(NamedTuple):
@@ -48,6 +55,59 @@ def arrivals(seed: int, seen: int, count: int, size: int) -> Arrivals:
         _, last = np.unique(slots[rows][::-1], return_index=True)
         rows = np.sort(rows[len(rows) - 1 - last])
     return Arrivals(rows, slots[rows])
+
+
+class Stamps:
+    """Stamps of slots; 0 where nothing is stored, or was given out."""
+
+    def __init__(self, size: int) -> None:
+        self.items: IndexArray = np.zeros(size, dtype=np.int64)
+        self.given_out: IndexArray = np.zeros(size, dtype=np.int64)
+        self.before = 0  # items of the streams before this one
+        self.ignored = 0
+
+    def write(self, slots: IndexArray, rows: IndexArray, seen: int) -> None:
+        """Take in items, rows of a batch that came after so many of the stream."""
+        self.items[slots] = self.before + seen + 1 + rows
+
+    def give_out(self, slots: IndexArray) -> IndexArray:
+        """Return the stamps of items whose slots are told to users."""
+        stamps = self.items[slots]
+        self.given_out[slots] = stamps
+        return stamps
+
+    def current(self, slots: IndexArray, stamps: IndexArray | None) -> npt.NDArray[np.bool_]:
+        """Return whether each slot holds the item that is meant, and count those that do not.
+
+        That is the one with this stamp; without stamps the one that was given out last, if there is one.
+        """
+        if stamps is None:
+            last = self.given_out[slots]
+            found = (last == 0) | (last == self.items[slots])
+        else:
+            found = stamps == self.items[slots]
+        self.ignored += len(found) - int(np.count_nonzero(found))
+        return np.asarray(found)
+
+    def begin(self, seen: int) -> "Stamps":
+        """Return stamps for another stream, after so many items of this one."""
+        other = Stamps(len(self.items))
+        other.before, other.ignored = self.before + seen, self.ignored
+        return other
+
+    def state(self, stored: int) -> dict[str, Any]:
+        """Return copies of the first slots' stamps, and the numbers."""
+        arrays = {"items": self.items, "given_out": self.given_out}
+        copies = {name: torch.from_numpy(array[:stored].copy()) for name, array in arrays.items()}
+        return {**copies, "before": self.before, "ignored": self.ignored}
+
+    @classmethod
+    def loaded(cls, state: Mapping[str, Any], size: int) -> "Stamps":
+        """Return what `state` returned."""
+        stamps, stored = cls(size), len(state["items"])
+        stamps.items[:stored], stamps.given_out[:stored] = state["items"], state["given_out"]
+        stamps.before, stamps.ignored = state["before"], state["ignored"]
+        return stamps
 
 
 class Storage:
@@ -186,6 +246,31 @@ class Storage:
     def state(self, count: int) -> dict[str, torch.Tensor]:
         """Return copies of the first slots' entries, on the CPU."""
         return {name: part[:count].detach().cpu().clone() for name, part in self.parts.items()}
+
+
+def carry(indices: torch.Tensor, stamps: IndexArray) -> torch.Tensor:
+    """Let slots that are given out carry their stamps, as the attribute ``stamps``."""
+    setattr(indices, _STAMPS, torch.from_numpy(stamps))
+    setattr(indices, _VERSION, indices._version)
+    return indices
+
+
+def carried(indices: Any, stamps: Any, count: int) -> IndexArray | None:
+    """Return the stamps that come with slots: those given, else those they carry and belong to.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If stamps are given that are no integers, or not one for each slot.
+    """
+    if stamps is None and isinstance(indices, torch.Tensor):
+        if getattr(indices, _VERSION, None) == indices._version:  # else they were changed in place
+            stamps = getattr(indices, _STAMPS)
+    if stamps is None:
+        return None
+    values = index_array("stamps", stamps.cpu().numpy() if isinstance(stamps, torch.Tensor) else stamps)
+    check_shape("stamps", values.shape, (count,), "one an index")
+    return values
 
 
 def as_tensor(name: str, values: Any) -> torch.Tensor:

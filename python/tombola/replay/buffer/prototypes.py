@@ -18,6 +18,7 @@ __all__ = [
     "MISSING",
     "ClassMeans",
     "Measure",
+    "check_width",
     "device_of",
     "given_table",
     "item_similarity",
@@ -159,6 +160,14 @@ class ClassMeans:
         self.sums[counts == 0] = 0.0
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.sums / np.where(counts > 0, counts, np.nan)[:, np.newaxis]
+
+
+def check_width(features: torch.Tensor, table: FloatArray) -> None:
+    """Raise ValueError if prototypes are not as wide as features."""
+    width = features.shape[1]
+    if table.shape[1] not in (0, width):
+        msg = f"prototypes must be as wide as the stored features, {width}, but are {table.shape[1]} wide"
+        raise ValueError(msg)
 
 
 def item_similarity(
