@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from torch.utils.data import DataLoader as TorchDataLoader
 
 import tombola
 
@@ -13,6 +14,15 @@ import tombola
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(tombola, name) is not None
     assert name in dir(tombola)
+
+
+def test_importing_everything_leaves_the_data_loader_of_torch() -> None:
+    names: dict[str, object] = {}
+    exec("from torch.utils.data import DataLoader\nfrom tombola import *", names)
+    assert names["DataLoader"] is TorchDataLoader
+    assert names["Loader"] is tombola.Loader
+    assert "DataLoader" in dir(tombola)
+    assert issubclass(tombola.DataLoader, TorchDataLoader)
 
 
 def test_late_names_are_kept() -> None:

@@ -27,7 +27,7 @@ from .strategies import (
 )
 
 if TYPE_CHECKING:
-    from .loading.dataloader import DataLoader
+    from .loading.dataloader import DataLoader as DataLoader
     from .loading.loader import Loader
     from .passes.position import Position
     from .replay import BalancedBuffer, importance_scores
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .samplers.dropins import BalancedSeriesBatchSampler, BucketSampler
     from .sources import ArraySource, H5adSource, Source
 
+# All but DataLoader, which would take the place of torch's in scripts that import everything.
 __all__ = [
     "AliasTable",
     "ArraySource",
@@ -47,7 +48,6 @@ __all__ = [
     "Bucketed",
     "Categorical",
     "ClassBalancedSampling",
-    "DataLoader",
     "GroupedAliasTable",
     "H5adSource",
     "Loader",
@@ -97,4 +97,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_LATE})

@@ -181,7 +181,7 @@ def test_every_room_of_the_core_is_named() -> None:
     assert {room for room in rooms if f"`{room}`" not in PAGES[ARCHITECTURE]} == set()
 
 
-@pytest.mark.parametrize("name", PUBLIC_NAMES)
+@pytest.mark.parametrize("name", [*PUBLIC_NAMES, "DataLoader"])
 def test_every_public_name_has_a_room(name: str) -> None:
     text = PAGES[ARCHITECTURE]
     table = text[text.index("## Public names") : text.index("## The strategies' rules")]

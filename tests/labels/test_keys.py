@@ -1,5 +1,6 @@
 """Keys: whatever comes in, equal integers for equal keys; what is refused, and by which words."""
 
+import re
 from array import array
 from collections import UserList, deque
 from decimal import Decimal
@@ -272,8 +273,10 @@ MISSING = {
 def test_missing_keys_name_the_first_row(keys: Any) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         read(keys)
-    cure = "drop such rows or give them a series of their own"
-    assert str(caught.value) == f"series_ids must not be missing, but series_ids[2] is: {cure}"
+    cure = 'missing="drop" leaves them out, or give them a series of their own'
+    gaps = [re.search("nan|nat|none|<na>", str(key), re.IGNORECASE) for key in keys]
+    count = f"{4 - gaps.count(None)} of 4 rows"
+    assert str(caught.value) == f"series_ids must not be missing, but series_ids[2] is ({count}): {cure}"
 
 
 EXPECTED = "series_ids must be integers, strings or objects that hash, but"

@@ -181,9 +181,16 @@ MISSING = {
 }
 
 
+def test_tuples_beside_other_labels() -> None:
+    labels = [("a", 1), None, "b", ("a", 1)]
+    assert factorise(labels, missing="drop").codes.tolist() == [0, 2, 1, 0]
+    with pytest.raises(ValueError, match=r"^labels must not be missing, but labels\[1\] is \(1 of 4 rows"):
+        factorise(labels)
+
+
 @pytest.mark.parametrize("labels", MISSING.values(), ids=MISSING.keys())
 def test_missing_labels_name_the_first_row(labels: Any) -> None:
-    with pytest.raises(ValueError, match=r"^labels must not be missing, but labels\[2\] is: "):
+    with pytest.raises(ValueError, match=r"^labels must not be missing, but labels\[2\] is \("):
         factorise(labels)
 
 

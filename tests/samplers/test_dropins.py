@@ -132,6 +132,10 @@ def test_options_reach_the_strategy_and_the_sampler() -> None:
     sampler = BalancedSeriesBatchSampler(series, 9, per_series=2)
     plan = SeriesRoundRobin(series, per_series=2).plan(batch_size=9)
     assert list(sampler) == [batch.tolist() for batch in plan]
+    sampler = BalancedSeriesBatchSampler([*series, None], 9, missing="drop")
+    assert list(sampler) == [batch.tolist() for batch in SeriesRoundRobin(series).plan(batch_size=9)]
+    sampler = BucketSampler([*series, None], 9, missing="drop")
+    assert list(sampler) == [batch.tolist() for batch in Bucketed(series).plan(batch_size=9)]
     lengths = [(i * 7919) % 90 + 1 for i in range(40)]
     for options in ({"boundaries": [30, 60]}, {"n_buckets": 3}, {"n_buckets": 4, "max_tokens": 200}):
         sampler = BucketSampler(lengths, 9, **options, seed=3, rank=0, world_size=2, even="none")
@@ -248,8 +252,8 @@ def set_sample(row: int, sample: Any) -> Any:
         (
             lambda: BalancedSeriesBatchSampler(["a", None], 4),
             ValueError,
-            "series_ids must not be missing, but series_ids[1] is: "
-            "drop such rows or give them a series of their own",
+            'series_ids must not be missing, but series_ids[1] is (1 of 2 rows): missing="drop" leaves them '
+            "out, or give them a series of their own",
         ),
         (
             lambda: BalancedSeriesBatchSampler(["a", ["b"]], 4),
@@ -289,7 +293,8 @@ def set_sample(row: int, sample: Any) -> Any:
         (
             lambda: BucketSampler(broken(set_sample(1, {"compression_depth": None})), 4),
             ValueError,
-            "keys must not be missing, but keys[1] is: drop such rows or give them a bucket of their own",
+            'keys must not be missing, but keys[1] is (1 of 3 rows): missing="drop" leaves them out, or give '
+            "them a bucket of their own",
         ),
         (
             lambda: BucketSampler(broken(set_sample(1, {"compression_depth": 1.5})), 4),

@@ -188,7 +188,8 @@ def as_they_appear(codes: Any) -> Any:
             [1, None],
             {},
             ValueError,
-            "keys must not be missing, but keys[1] is: drop such rows or give them a bucket of their own",
+            'keys must not be missing, but keys[1] is (1 of 2 rows): missing="drop" leaves them out, or give '
+            "them a bucket of their own",
         ),
         (
             [1],

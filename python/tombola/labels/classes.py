@@ -138,7 +138,10 @@ def _column_classes(column: Any, missing: Missing) -> Classes:
     if (found := categorical(column)) is not None:
         return _categorical_classes(*found, name, missing)
     refuse_masked("labels", column)
-    values: npt.NDArray[Any] = np.asarray(column)
+    try:
+        values: npt.NDArray[Any] = np.asarray(column)
+    except ValueError:  # tuples beside something else
+        values = np.fromiter(column, dtype=object)
     if isinstance(column, list | tuple) and values.dtype.kind in "SU":
         values = np.asarray(column, dtype=object)  # else a NaN among strings would be the string "nan"
     check_one_dimensional("labels", values)

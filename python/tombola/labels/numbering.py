@@ -157,11 +157,10 @@ def in_chunks(values: npt.NDArray[Any] | Sequence[Any]) -> Iterator[tuple[int, S
 
 def refuse_missing(name: str, missing: BoolArray, group: str, column: str = "") -> NoReturn:
     """Raise the error for missing keys or labels; it names the first row, their number and their column."""
-    cure = f"drop such rows or give them a {group} of their own"
-    msg = f"{name} must not be missing, but {name}[{first_row(missing)}] is: {cure}"
-    if column:
-        count = f"{np.count_nonzero(missing):,} of {len(missing):,} rows of {column!r} are missing"
-        msg += f'; {count}, missing="drop" leaves them out'
+    of = f" of {column!r}" if column else ""
+    count = f"{np.count_nonzero(missing):,} of {len(missing):,} rows{of}"
+    cure = f'missing="drop" leaves them out, or give them a {group} of their own'
+    msg = f"{name} must not be missing, but {name}[{first_row(missing)}] is ({count}): {cure}"
     raise ValueError(msg)
 
 

@@ -10,6 +10,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 from torch.utils.data import Sampler
 
+from ..labels.numbering import Missing
 from ..passes.schedule import Even
 from ..strategies.bucketed import Bucketed
 from ..strategies.series import SeriesRoundRobin, SeriesSchedule
@@ -39,7 +40,7 @@ class BalancedSeriesBatchSampler(PlanBatchSampler):
         Whether all batches are full; what rows are left out differs from epoch to epoch.
     shuffle : bool
         False: series in order of first appearance and their rows in order, every epoch alike.
-    schedule, per_series : keyword-only
+    schedule, per_series, missing : keyword-only
         As in `SeriesRoundRobin`.
     seed, rank, world_size, even, as_array, sampler : keyword-only
         As in `PlanBatchSampler`.
@@ -47,7 +48,8 @@ class BalancedSeriesBatchSampler(PlanBatchSampler):
     Raises
     ------
     TypeError, ValueError
-        If an argument is of a wrong type or out of range, or an id is missing (the first row is named).
+        If an argument is of a wrong type or out of range, or an id is missing (the first row is named) where
+        ``missing`` is "error".
 
     Notes
     -----
@@ -72,6 +74,7 @@ class BalancedSeriesBatchSampler(PlanBatchSampler):
         *,
         schedule: SeriesSchedule = "balanced",
         per_series: int = 1,
+        missing: Missing = "error",
         seed: int = 0,
         rank: SupportsIndex | None = None,
         world_size: SupportsIndex | None = None,
@@ -80,7 +83,9 @@ class BalancedSeriesBatchSampler(PlanBatchSampler):
         sampler: Sampler[Any] | None = None,
     ) -> None:
         refuse_sampler("series_ids", series_ids)
-        strategy = SeriesRoundRobin(series_ids, schedule=schedule, per_series=per_series, shuffle=shuffle)
+        strategy = SeriesRoundRobin(
+            series_ids, schedule=schedule, per_series=per_series, shuffle=shuffle, missing=missing
+        )
         super().__init__(
             strategy,
             batch_size=batch_size,
@@ -122,6 +127,8 @@ class BucketSampler(PlanBatchSampler):
         Whether batches that are not full, one a bucket, are left out.
     boundaries, n_buckets, max_tokens : keyword-only
         As in `Bucketed`, where keys are lengths.
+    missing : keyword-only
+        As in `Bucketed`.
     seed, rank, world_size, even, as_array, sampler : keyword-only
         As in `PlanBatchSampler`.
 
@@ -154,6 +161,7 @@ class BucketSampler(PlanBatchSampler):
         boundaries: Any = None,
         n_buckets: int | None = None,
         max_tokens: int | None = None,
+        missing: Missing = "error",
         seed: int = 0,
         rank: SupportsIndex | None = None,
         world_size: SupportsIndex | None = None,
@@ -164,7 +172,12 @@ class BucketSampler(PlanBatchSampler):
         refuse_sampler("dataset_or_keys", dataset_or_keys)
         keys = dataset_or_keys if _is_column(dataset_or_keys) else _depths(dataset_or_keys)
         strategy = Bucketed(
-            keys, boundaries=boundaries, n_buckets=n_buckets, max_tokens=max_tokens, shuffle=shuffle
+            keys,
+            boundaries=boundaries,
+            n_buckets=n_buckets,
+            max_tokens=max_tokens,
+            shuffle=shuffle,
+            missing=missing,
         )
         super().__init__(
             strategy,
