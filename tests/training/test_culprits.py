@@ -1,8 +1,10 @@
 """Which shard a loader's error is about: what it carries, or each tried alone; never what a text holds."""
 
 import errno
+import gc
 import logging
 import pickle
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,36 @@ def test_worker_processes_hand_on_the_text_only(tmp_path: Path, n_workers: int) 
 
     shards, _ = skipped(tmp_path, make_loader)
     assert shards == ["7"]
+
+
+def test_workers_end_with_the_chunk_that_failed(tmp_path: Path) -> None:
+    readers: list[weakref.ref[Any]] = []
+
+    class Kept(DataLoader[torch.Tensor]):
+        def __iter__(self) -> Any:
+            reader = super().__iter__()
+            readers.append(weakref.ref(reader))
+            return reader
+
+    class Broken(_Shards):
+        def __iter__(self) -> Iterator[torch.Tensor]:
+            for shard in self.shards:
+                if shard == BAD:
+                    raise OSError(errno.EIO, "Input/output error")
+                yield rows_of(shard)
+
+    def make_loader(chunk: Chunk) -> Any:
+        return Kept(Broken(chunk.shards), None, num_workers=1, multiprocessing_context="fork")
+
+    gc.collect()
+    gc.disable()
+    try:
+        shards, _ = skipped(tmp_path, make_loader, num_epochs=2)
+    finally:
+        gc.enable()
+    assert shards == ["7", "7"]
+    assert len(readers) > 16  # each shard was tried alone
+    assert all(reader() is None for reader in readers)
 
 
 class _Shards(IterableDataset[torch.Tensor]):

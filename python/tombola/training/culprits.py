@@ -15,7 +15,7 @@ from typing import Any
 
 from .chunks import shard_name
 
-__all__ = ["bad_alone", "named_by", "shortened"]
+__all__ = ["bad_alone", "let_go", "named_by", "shortened"]
 
 
 def named_by(error: BaseException | None, shards: Mapping[str, Any]) -> list[str]:
@@ -59,7 +59,19 @@ def bad_alone(error: BaseException, shards: Mapping[str, Any], read: Callable[[A
         except Exception as raised:
             if _kind(raised) == _kind(error):
                 found.append(name)
+            let_go(raised)
     return found
+
+
+def let_go(error: BaseException | None) -> None:
+    """Let an error that is dealt with, and its causes, no longer hold what was at work when it was raised.
+
+    torch's errors of worker processes stand in a cycle with the iterator that raised them. Workers that only
+    the garbage collector ends are waited for, each for 5 s (torch 2.13).
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def shortened(names: Sequence[str], most: int = 10) -> str:

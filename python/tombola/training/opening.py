@@ -18,7 +18,7 @@ from ..passes.position import Position
 from . import random_state
 from .chunks import Chunk, Shards, Stateful, derived_seed, list_shards, order_shards, shard_name, shard_sizes
 from .course import Course
-from .culprits import bad_alone, named_by, shortened
+from .culprits import bad_alone, let_go, named_by, shortened
 from .errors import ShardError, TrainingError, is_no_shards
 from .options import TrainerOptions
 from .ranks import Ranks
@@ -236,6 +236,7 @@ class Opener:
             raise ShardError(msg) from error
         for name, text in bad.items():
             self._leave_out(name, f"cannot be read: {text}", self._options.on_bad_shard, course, error)
+        let_go(error)
 
     def _verdict(self, error: Exception, names: list[str]) -> "_Verdict":
         """Find out which of the chunk's shards an error of this rank is about."""
