@@ -19,6 +19,8 @@ settings.load_profile("tombola")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as where a shell runs the tests in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's idle threads do not spin while others work
+
 DATA_VARIABLE = "TOMBOLA_TEST_DATA"
 REQUIRED = {"TOMBOLA_REQUIRE_DATA": DATA_VARIABLE, "TOMBOLA_REQUIRE_COMPAT": "could not import"}
 """Variables that forbid skips, and what these skips say."""
