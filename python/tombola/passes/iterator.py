@@ -42,12 +42,8 @@ class PassIterator(Iterator[T], Generic[T]):
             for batch in self._batches:
                 progress.steps = steps = progress.steps + 1
                 self._epochs.latest = progress
-                if steps == 1:
-                    self._epochs.begun(progress)
-                if progress.is_worker:
-                    self._epochs.mark()
-                if steps == progress.total:
-                    self.close()
+                if steps == progress.next_told:
+                    self._tell(progress)
                 return batch
         except BaseException:
             self._over = True  # what comes after an error is no pass that goes on
@@ -77,6 +73,16 @@ class PassIterator(Iterator[T], Generic[T]):
         self._batches, self._over = iter(()), True
         if close is not None:
             close()
+
+    def _tell(self, progress: Progress) -> None:
+        """Tell of a batch that is the first or the last one of a pass, or one of a worker process."""
+        if progress.steps == 1:
+            self._epochs.begun(progress)
+        if progress.is_worker:
+            self._epochs.mark()
+        progress.next_told = progress.steps + 1 if progress.is_worker else progress.total
+        if progress.steps == progress.total:
+            self.close()
 
     def _begin(self) -> Progress:
         if self._over:

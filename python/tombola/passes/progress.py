@@ -9,7 +9,17 @@ __all__ = ["Progress"]
 class Progress:
     """How far one pass is. Light, so that holding it keeps neither rows nor threads of its iterator alive."""
 
-    __slots__ = ("_caller", "generation", "is_worker", "start", "steps", "total", "workers", "world_size")
+    __slots__ = (
+        "_caller",
+        "generation",
+        "is_worker",
+        "next_told",
+        "start",
+        "steps",
+        "total",
+        "workers",
+        "world_size",
+    )
 
     def __init__(
         self,
@@ -26,6 +36,8 @@ class Progress:
         self.generation, self.is_worker = generation, is_worker
         self.steps = 0
         """Batches that were asked for."""
+        self.next_told = 1
+        """The batch, counted from 1, that others are told of."""
         self._caller = caller
 
     @property
