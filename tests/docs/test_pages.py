@@ -29,7 +29,8 @@ README = PAGES[READ_FIRST]
 ARCHITECTURE = "docs/architecture.md"
 COMMANDS = (
     "python -m venv .venv && . .venv/bin/activate && pip install -c constraints.txt . && tombola demo",
-    'python -m venv .venv && . .venv/bin/activate && pip install -c constraints.txt ".[test]" && pytest -n auto',
+    "python -m venv .venv && . .venv/bin/activate && "
+    'pip install -c constraints.txt ".[test]" && pytest -n auto',
 )
 WORDS_READ_IN_SIX_MINUTES = 1_200
 ROOTS_OF_PATHS = (".", "python/tombola", "cpp/include/tombola", "cpp/src")
