@@ -45,6 +45,14 @@ def test_examples(block: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert printed.getvalue().splitlines() == promised(block)
 
 
+def test_the_readme_has_the_same_versions() -> None:
+    readme = (common.ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("| works with |") :].partition("\n\n")[0]
+    said = set(re.findall(r"\| (\w+ \d[\d.]*\d)|; (torchdata \d[\d.]*\d)", table))
+    rows = {" ".join(re.findall(r"\| (\w+) ([\d.]*\d)", row[0])[0]) for row in ROWS}
+    assert {one or other for one, other in said} == rows
+
+
 def test_every_row_has_its_version_and_its_tests() -> None:
     assert len(ROWS) == 9
     pins = (common.ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
