@@ -5,7 +5,7 @@ Rules, said here once for both:
 - Making an iterator changes nothing; its pass begins with its first ``next`` and is complete when its last
   batch is handed out. Live iterators are independent.
 - Every pass that handed out a batch is an epoch: the next pass is the next epoch, whether this one was
-  completed or broken off.
+  completed or broken off. Threads that begin passes at once get an epoch each.
 - `set_epoch` sets the epoch of the coming pass. A loaded state is the coming pass and stays it, whatever
   epoch a trainer sets before that pass, which is said once; later epochs are counted from there.
 - The length is that of a whole epoch, `remaining` that of the coming pass.
@@ -23,6 +23,7 @@ from dataclasses import replace
 from typing import Any, SupportsIndex, cast, get_args
 
 from .._base.checks import check_bool, check_choice, check_integer
+from .._base.fork import ForkLock
 from .._base.workers import loader_worker
 from ..plans.plan import Plan
 from ..strategies.base import Strategy
@@ -95,6 +96,8 @@ class Epochs:
         self._window_batches: int = self.options["fetch_factor"] if by_window else 1
         self._ranks = given_ranks(rank, world_size)
         self._is_shared = by_window  # with worker processes
+        self.beginning = ForkLock(reentrant=True)
+        """Held from where a pass begins until it is known to have begun."""
         self._found: tuple[int, int] | None = None
         """What the process knew that this is a copy from."""
         self._coming: ComingPass = SharedComing() if by_window else ComingPass()

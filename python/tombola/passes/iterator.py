@@ -37,7 +37,7 @@ class PassIterator(Iterator[T], Generic[T]):
     def __next__(self) -> T:
         progress = self._progress
         if progress is None:
-            progress = self._begin()
+            return self._first()
         try:
             for batch in self._batches:
                 progress.steps = steps = progress.steps + 1
@@ -84,9 +84,11 @@ class PassIterator(Iterator[T], Generic[T]):
         if progress.steps == progress.total:
             self.close()
 
-    def _begin(self) -> Progress:
+    def _first(self) -> T:
+        """Begin the pass and hand out its first batch: threads do so one after another, each an epoch."""
         if self._over:
             raise StopIteration
-        self._progress, plan, share = self._epochs.begin(self._asked, self._start)
-        self._batches = self._read(plan, share)
-        return self._progress
+        with self._epochs.beginning:
+            self._progress, plan, share = self._epochs.begin(self._asked, self._start)
+            self._batches = self._read(plan, share)
+            return next(self)
