@@ -15,7 +15,9 @@ import torch
 
 accelerate = pytest.importorskip("accelerate")
 
+import tombola  # noqa: E402
 from tests.compat import common  # noqa: E402
+from tombola import BlockShuffling, PlanBatchSampler  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings(common.THREADS_AND_FORKS),
@@ -144,6 +146,8 @@ SAMPLER_CASES = [(strategy, kind) for strategy, kind in common.CASES if kind.sta
 
 def child(folder: Path) -> None:
     """Train with two ranks."""
+    for batch_size in (1, 6):
+        common.write(folder, f"arrays {batch_size}", arrays(batch_size))
     for strategy, kind in common.CASES:
         common.write(folder, f"beside {strategy} {kind}", train_beside(folder, strategy, kind))
         for name, options in OPTIONS.items():
@@ -158,11 +162,26 @@ def child(folder: Path) -> None:
                 common.write(folder, f"{way} {strategy} {kind}", WAYS[way](folder, strategy, kind))
 
 
+def arrays(batch_size: int) -> list[list[int]]:
+    """Return the rows of two epochs of a prepared DataLoader whose batch sampler gives arrays."""
+    data = torch.arange(61)
+    sampler = PlanBatchSampler(BlockShuffling(4), len(data), batch_size=batch_size, as_array=True)
+    loader = make_accelerator(even_batches=False).prepare(tombola.DataLoader(data, batch_sampler=sampler))
+    return [[row for batch in loader for row in batch.tolist()] for _ in range(2)]
+
+
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     common.torchrun("tests.compat.test_accelerate", folder)
     return folder
+
+
+@pytest.mark.parametrize("batch_size", [1, 6])
+def test_two_ranks_with_arrays(two_ranks: Path, batch_size: int) -> None:
+    """Accelerate adds batches up, which is another thing for arrays than for lists."""
+    for shares in zip(*common.read(two_ranks, f"arrays {batch_size}"), strict=True):
+        assert sorted(chain.from_iterable(shares)) == list(range(61))
 
 
 @common.every_case

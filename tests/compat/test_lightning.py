@@ -138,6 +138,45 @@ def test_loaders_made_in_hooks(cls: Any, kind: str, tmp_path: Path) -> None:
     assert common.counted(batch.tolist() for batch in predicted) == whole
 
 
+WAYS = {kind: partial(common.make_loader, "series", kind) for kind in common.KINDS}
+WAYS["a Loader as it is"] = partial(common.make_rows, "series")
+every_way = pytest.mark.parametrize("kind", WAYS)
+
+
+@every_way
+def test_resume_after_an_epoch(kind: str, tmp_path: Path) -> None:
+    """There Lightning loads no states of loaders, but says the epoch."""
+    make = WAYS[kind]
+    saver = pl.callbacks.ModelCheckpoint(tmp_path, filename="last")
+    before = fit(tmp_path, make(), max_epochs=2, enable_checkpointing=True, callbacks=[saver])
+    after = fit(tmp_path, make(), tmp_path / "last.ckpt", max_epochs=4)
+    common.check_epochs(before + after, "series", kind.replace("a Loader as it is", "loader"))
+
+
+@every_way
+def test_loaders_made_anew_for_each_epoch(kind: str, tmp_path: Path) -> None:
+    data = make_data(WAYS[kind])
+    passes = fit(tmp_path, None, datamodule=data, max_epochs=3, reload_dataloaders_every_n_epochs=1)
+    common.check_epochs(passes, "series", kind.replace("a Loader as it is", "loader"))
+
+
+@common.every_kind
+def test_an_epoch_is_not_gone_on_with_by_other_ranks(kind: str, tmp_path: Path) -> None:
+    """Lightning adds what each rank had to what is left, and would break off an epoch early."""
+    saver = pl.callbacks.ModelCheckpoint(tmp_path, filename="last", every_n_train_steps=3)
+    options = {"enable_checkpointing": True, "callbacks": [saver]}
+    fit(tmp_path, common.make_loader("series", kind), max_steps=3, **options)
+    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    (state,) = content["loops"]["fit_loop"]["state_dict"]["combined_loader"]
+    state["position"]["spans"] = [[2, 3]]
+    torch.save(content, tmp_path / "two.ckpt")
+    message = (
+        r"^a checkpoint of Lightning within an epoch must be loaded by as many ranks .*, 2, but there are 1: "
+    )
+    with pytest.raises(ValueError, match=message):
+        fit(tmp_path, common.make_loader("series", kind), tmp_path / "two.ckpt", max_epochs=2)
+
+
 def test_several_loaders_at_once(tmp_path: Path) -> None:
     """The shorter one begins its next epoch where the longer one goes on."""
     seen: dict[str, list[list[int]]] = {"short": [], "long": []}

@@ -20,6 +20,15 @@ from tests.compat import common  # noqa: E402
 CASES = common.CASES[:3]
 
 
+def state_of_the_reader(loader: Any) -> str:
+    """Return what is said where the batch sampler or Loader is asked for a state, one batch too early."""
+    sampler = loader.batch_sampler
+    try:
+        return json.dumps((loader.dataset if sampler is None else sampler).state_dict())
+    except RuntimeError as error:
+        return str(error)
+
+
 def train(config: dict[str, Any]) -> None:
     """Train in a worker: epoch 0, three steps of epoch 1, a checkpoint; or from that one to the end."""
     import ray.train
@@ -27,7 +36,8 @@ def train(config: dict[str, Any]) -> None:
 
     context = ray.train.get_context()
     model = ray.train.torch.prepare_model(common.Model())
-    folder, whole = Path(config["folder"]), {}
+    folder = Path(config["folder"])
+    whole: dict[str, Any] = {}
     for strategy, kind in CASES:
         for prepared in (False, True):
             name = f"{strategy} {kind} {prepared}"
@@ -43,6 +53,8 @@ def train(config: dict[str, Any]) -> None:
                     seen.see(batch)
                     if not config["resumed"] and len(seen.passes) == 2 and step == 2:
                         kept.write_text(json.dumps(loader.state_dict()), encoding="utf-8")
+                        if prepared:
+                            whole[f"{name} reader"] = state_of_the_reader(loader)
                         break
                 seen.turn()
             whole[name] = seen.done()
@@ -83,6 +95,11 @@ def test_two_ranks(two_ranks: Path, strategy: str, kind: str, prepared: bool) ->
     ranks = []
     for before, after in zip(common.read(two_ranks, "False"), common.read(two_ranks, "True"), strict=True):
         ranks.append([before[name][0], before[name][1] + after[name][0], after[name][1]])
+        if prepared:
+            said = before[f"{name} reader"]
+            asked_by = "Ray Train's prepared DataLoader asks ahead"
+            assert "use tombola.DataLoader" in said
+            assert asked_by in said or kind == "loader, workers"
     common.check_ranks(ranks, strategy, kind)
 
 

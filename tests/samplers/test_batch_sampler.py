@@ -1,6 +1,8 @@
 """The batch sampler: batches, ranks, reading ahead, errors; passes and states see `test_epochs.py`."""
 
 import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -44,9 +46,19 @@ def test_the_inner_sampler_forwards_set_epoch() -> None:
     sampler = make_sampler()
     sampler.sampler.set_epoch(3)
     assert sampler.epoch == 3
-    assert list(sampler.sampler) == [row for batch in planned(3) for row in batch]
     assert len(sampler.sampler) == N_ROWS
-    assert sampler.epoch == 3
+    assert list(sampler.sampler) == [row for batch in planned(3) for row in batch]
+    assert sampler.epoch == 4  # rows one by one are a pass as well
+    assert list(sampler) == planned(4)
+
+
+@pytest.mark.parametrize("even", ["drop", "pad", "none"])
+def test_rows_one_by_one_are_dealt_out_as_batches_are(even: Any) -> None:
+    for rank in range(3):
+        sampler = make_sampler(rank=rank, world_size=3, even=even)
+        expected = [row for batch in make_sampler(rank=rank, world_size=3, even=even) for row in batch]
+        assert len(sampler.sampler) == len(expected)
+        assert list(sampler.sampler) == expected
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 5, 14])
@@ -147,8 +159,24 @@ def test_ranks_come_from_torch_distributed(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(make_sampler(rank=0, world_size=1)) == 13
     copy = pickle.loads(pickle.dumps(sampler))
     monkeypatch.undo()
-    assert list(copy) == planned(1)[1:12:3]  # another process could not ask
+    assert list(copy) == planned(1)  # it is no rank's any more
     assert len(sampler) == 13
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_helper_of_a_rank_reads_for_it(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
+    content = pickle.dumps(make_sampler())
+    monkeypatch.undo()
+    with ProcessPoolExecutor(1, get_context(method)) as helper:
+        assert helper.submit(list, pickle.loads(content)).result(timeout=60) == planned()
+        assert helper.submit(_batches_of, content).result(timeout=60) == planned()[1:12:3]
+
+
+def _batches_of(content: bytes) -> list[Any]:
+    return list(pickle.loads(content))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from ..passes.callers import is_asked_ahead
 from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs
 from ..passes.position import Position
+from .loader import EpochTold
 
 __all__ = ["DataLoader"]
 
@@ -84,8 +85,10 @@ class DataLoader(TorchDataLoader[Any]):
         self._epochs: Epochs = given._epochs
         self._reads_in_workers = reads_loader and self.num_workers > 0
         self._pass: _Pass | None = None
-        if not reads_loader:
-            vars(self)["sampler"] = _Dealt(given)  # torch guards the attribute, but does not use it here
+        self._started_as = (0, 1)
+        """Rank and world size that workers which persist were started for."""
+        # torch guards the attribute; trainers look there for what they tell the epoch.
+        vars(self)["sampler"] = EpochTold(given) if reads_loader else _Dealt(given)
 
     @property
     def epoch(self) -> int:
@@ -110,6 +113,18 @@ class DataLoader(TorchDataLoader[Any]):
         return _HandingOut(self)
 
     def _begin(self) -> Iterator[Any]:
+        if self._reads_in_workers and self.persistent_workers:
+            ranks = self._epochs.ranks()
+            if self._iterator is None:
+                self._started_as = ranks
+            elif self._started_as != ranks:
+                (rank, world_size), (was, of) = ranks, self._started_as
+                msg = (
+                    f"workers that persist must read for the rank that they were started for, {was} of {of}, "
+                    f"but this process is rank {rank} of {world_size} by now: make the DataLoader after "
+                    "init_process_group"
+                )
+                raise RuntimeError(msg)
         return super().__iter__()
 
     def state_dict(self) -> dict[str, Any]:
@@ -122,7 +137,7 @@ class DataLoader(TorchDataLoader[Any]):
             this one, and asks ahead.
         """
         running = self._pass
-        if running is None or not running.is_latest():  # whoever reads, it is not this DataLoader
+        if running is None or not running.is_latest():  # whoever read last, it is not this DataLoader
             return self._epochs.state_dict()
         if running.has_failed:
             msg = (
@@ -178,31 +193,41 @@ class _Pass:
     """One pass of a DataLoader: where it starts, and how many batches were handed out.
 
     What a sampler, or a loader in this process, begins is known by its progress. Workers that read a loader
-    begin where this process says, each a reader of its own.
+    say in the record that they share where they begin, each a reader of its own.
     """
 
     def __init__(self, epochs: Epochs, workers: int) -> None:
         self._epochs = epochs
+        self._workers = workers
         self.count = 0
         self.ahead = 0
         """Batches among them that a trainer holds back."""
         self.has_failed = False
-        self.generation = epochs.generation
-        self._workers = workers
-        self._start, self._world_size, self._total = epochs.start, 1, 0
-        if workers:
-            self._world_size, self._total = epochs.ranks()[1], epochs.remaining()
+        self._start, self._world_size = epochs.start, epochs.ranks()[1]
+        self._total = epochs.remaining()
+        self._joined = set(epochs.coming().joined) if workers else set()
+        self._latest: tuple[object, object, int] | None = None
 
     def bind(self) -> None:
-        """Take over where the pass starts that has just begun in this process."""
+        """Take over where the pass starts that has just begun."""
+        if self._workers:
+            begun = [start for key, start in self._epochs.coming().joined.items() if key not in self._joined]
+            if begun and begun[-1] != self._start:
+                self._start, self._total = begun[-1], self._epochs.remaining(begun[-1])
+            return
         progress = self._epochs.latest
-        if not self._workers and progress is not None:
+        if progress is not None:
             self._start, self._total = progress.start, progress.total
             self._world_size = progress.world_size
 
+    def note(self) -> None:
+        """Note that nothing has advanced and nothing was set since."""
+        self._epochs.handing_out = self
+        self._latest = self._now()
+
     def is_latest(self) -> bool:
-        """Tell whether the coming pass was not set since a batch was handed out."""
-        return self.generation == self._epochs.generation
+        """Tell whether no other pass has advanced, and none was set, since this one began or gave a batch."""
+        return self._latest == self._now()
 
     def is_complete(self) -> bool:
         """Tell whether the last batch was handed out."""
@@ -215,6 +240,9 @@ class _Pass:
             return self._start.advanced(self._world_size, consumed)
         steps, more = divmod(consumed, self._workers)
         return self._start.advanced(self._world_size, steps, workers=self._workers, more=more)
+
+    def _now(self) -> tuple[object, object, int]:
+        return self._epochs.handing_out, self._epochs.latest, self._epochs.generation
 
 
 class _HandingOut(Iterator[Any]):
@@ -245,9 +273,8 @@ class _HandingOut(Iterator[Any]):
         running.count += 1
         if running.count == 1:
             running.ahead = int(is_asked_ahead())
-        if running.count == 1 and not loader.num_workers:
             running.bind()
-        running.generation = loader._epochs.generation
+        running.note()
         loader._pass = running
         return batch
 
@@ -255,8 +282,9 @@ class _HandingOut(Iterator[Any]):
         loader = self._loader
         running = _Pass(loader._epochs, loader.num_workers if loader._reads_in_workers else 0)
         self._iterator = loader._begin()
-        if loader.num_workers:
+        if loader.num_workers and not loader._reads_in_workers:  # batches are asked for by now
             running.bind()
+        running.note()
         loader._pass = self._running = running
         return running
 

@@ -9,9 +9,10 @@ Complexity: one read of each window, one copy of its rows a batch; memory of ``p
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, Sampler
 
 from .._base.checks import check_integer
 from ..passes.epoch_methods import EpochMethods
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ..plans.plan import Plan
     from ..strategies.base import Strategy
 
-__all__ = ["Loader"]
+__all__ = ["EpochTold", "Loader"]
 
 
 class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
@@ -132,6 +133,11 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
         return bool(self._epochs.options["drop_last"])
 
     @property
+    def sampler(self) -> "EpochTold":
+        """Where trainers say the epoch."""
+        return EpochTold(self)
+
+    @property
     def dataset(self) -> NoReturn:
         """Refused: what trainers take apart is a DataLoader, and this is none."""
         msg = "a Loader has no dataset, as it is no DataLoader: give trainers tombola.DataLoader(loader)"
@@ -141,7 +147,7 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
         """Return an iterator over one pass, which begins with its first ``next``."""
         return PassIterator(self._epochs, self._read, self)
 
-    def _read(self, plan: "Plan", share: Share) -> Iterator[Any]:
+    def _read(self, plan: "Plan", share: Share, _: str) -> Iterator[Any]:
         source, fetch_transform, batch_transform = self.source, self.fetch_transform, self.batch_transform
         runs = by_window(share.runs(), plan.fetch_factor)
         with closing(
@@ -152,6 +158,20 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
                     batch = window.batch(i)
                     yield batch if batch_transform is None else batch_transform(batch)
                 del window
+
+
+class EpochTold(Sampler[None]):
+    """What trainers look for as `sampler`, to say the epoch; torch asks it for nothing, without end."""
+
+    def __init__(self, given: EpochMethods) -> None:
+        self._given = given
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say the epoch."""
+        self._given.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[None]:
+        return repeat(None)
 
 
 def _check_source(source: object) -> None:

@@ -5,8 +5,8 @@ or join them. None of them says so; but while a batch is asked for, they stand o
 ``next`` of a pass looks there, once, by the names of their modules and functions. `tests/compat` holds these
 names against the real packages. Where they are not found, nothing is assumed.
 
-- torch's DataLoader with worker processes sends batches ahead, but counts what it hands out. It is told
-  exactly what is consumed by that number, if nothing lies between.
+- torch's DataLoader counts what it hands out. It is told exactly what is consumed by that number, if nothing
+  lies between: with worker processes it sends batches ahead, without them one may fail on its way.
 - Accelerate's `BatchSamplerShard`, `IterableDatasetShard` and `DataLoaderDispatcher` deal batches out to
   ranks, the last one by cutting them in equal parts; its `DataLoaderShard` asks for one batch ahead.
 - Both of these say the epoch as often as they are asked for a pass, and count those that came to their end.
@@ -20,12 +20,20 @@ O(depth of the stack) a pass.
 
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-__all__ = ["Caller", "HandedOut", "find_caller", "is_asked_ahead", "is_asked_by", "is_counted"]
+__all__ = [
+    "Caller",
+    "HandedOut",
+    "find_caller",
+    "is_asked_ahead",
+    "is_asked_by",
+    "is_counted",
+    "is_resumed_by_lightning",
+]
 
 _DEPTH = 60
 _TORCH = "torch.utils.data.dataloader"
@@ -52,7 +60,7 @@ _AHEAD = ("DataLoaderShard.__iter__", "DataLoaderDispatcher.__iter__")
 
 
 class HandedOut:
-    """How many batches a DataLoader with worker processes has handed out since now.
+    """How many batches a DataLoader has handed out since now.
 
     Parameters
     ----------
@@ -62,6 +70,9 @@ class HandedOut:
 
     def __init__(self, iterator: Any) -> None:
         counters = vars(iterator)
+        self.is_ahead = counters.get("_num_workers", 0) > 0
+        """Whether batches are asked for while others are on their way."""
+        self._source = _reference(counters["_sampler_iter"])
         self._before = _counts(counters)
         self._final = self._before
 
@@ -73,16 +84,28 @@ class HandedOut:
         self._iterator = weakref.ref(iterator, keep)
 
     def count(self) -> int:
-        """Return the number of batches."""
-        return self._now()[0] - self._before[0]
+        """Return the number of batches; more than any pass has, if the iterator serves another by now."""
+        return sys.maxsize if self._is_over() else self._now()[0] - self._before[0]
 
     def has_failed(self) -> bool:
         """Tell whether a batch came back as an error, so that it was not handed out."""
-        return self._now()[1] - self._before[1] != self.count()
+        return not self._is_over() and self._now()[1] - self._before[1] != self.count()
+
+    def _is_over(self) -> bool:
+        """Tell whether workers that persist have begun another pass."""
+        iterator = self._iterator()
+        return iterator is not None and self._source() is not iterator._sampler_iter
 
     def _now(self) -> tuple[int, int]:
         iterator = self._iterator()
         return self._final if iterator is None else _counts(vars(iterator))
+
+
+def _reference(source: Any) -> Callable[[], Any]:
+    try:
+        return weakref.ref(source)
+    except TypeError:  # of torchdata, for samplers without a state
+        return lambda: source
 
 
 def _counts(counters: Mapping[str, Any]) -> tuple[int, int]:
@@ -146,11 +169,19 @@ def find_caller(asked: object) -> Caller:
             continue
         elif module == _TORCH and function == "_BaseDataLoaderIter._next_index":
             iterator = frame.f_locals["self"]
-            if getattr(iterator, "_num_workers", 0) > 0:
-                if is_direct and iterator._index_sampler is asked and "_num_yielded" in vars(iterator):
-                    handed_out = HandedOut(iterator)
-                else:
-                    unknown = "a DataLoader with worker processes, through a wrapper,"
+            has_workers = getattr(iterator, "_num_workers", 0) > 0
+            if has_workers and not getattr(iterator, "_in_order", True):
+                unknown = "a DataLoader with worker processes and in_order=False"
+            elif is_direct and iterator._index_sampler is asked and "_num_yielded" in vars(iterator):
+                handed_out = HandedOut(iterator)
+            elif has_workers:
+                unknown = "a DataLoader with worker processes, through a wrapper,"
+        elif module == _TORCH and function == "_SingleProcessDataLoaderIter._next_data":
+            iterator = frame.f_locals["self"]
+            if is_direct and iterator._dataset is asked and "_num_yielded" in vars(iterator):
+                handed_out = HandedOut(iterator)
+        elif module == _RAY and function == "_WrappedDataLoader._prefetch_next_batch":
+            unknown = "Ray Train's prepared DataLoader"
         elif module == _FETCH and function == "_IterableDatasetFetcher.fetch":
             joins = joins or bool(getattr(frame.f_locals["self"], "auto_collation", False))
     return Caller(None if unknown else handed_out, unknown, dealer, cuts, joins, skipper, epoch)
@@ -175,6 +206,15 @@ def is_counted() -> bool:
     return any(
         frame.f_globals.get("__name__") == _ACCELERATE and frame.f_code.co_qualname in _AHEAD
         for frame in _frames()[:4]
+    )
+
+
+def is_resumed_by_lightning() -> bool:
+    """Tell whether Lightning loads the states of a checkpoint, and so counts batches on from it."""
+    return any(
+        frame.f_code.co_qualname == "CombinedLoader._load_state_dicts"
+        and str(frame.f_globals.get("__name__")).endswith("pytorch.utilities.combined_loader")
+        for frame in _frames()[:6]
     )
 
 

@@ -1,8 +1,9 @@
 """The coming pass: where it starts, kept in this process alone or shared with worker processes.
 
 Rule. Every pass that hands out a batch moves the start to the next epoch. A loaded start wins over
-`set_epoch` for its pass; later counts of whoever calls `set_epoch` go on from there, by `offset`. Counts of
-completed passes, which stand still where one is broken off, are behind by `lag`.
+`set_epoch` for its pass; later counts of whoever calls it go on from there, by `offset`, which follows from
+what was `told` for a pass that then began elsewhere. Counts of completed passes, which stand still where one
+is broken off, are behind by `lag`.
 
 A DataLoader's workers hold copies of what they read, so what they begin is not seen by their parent, nor what
 the parent sets by workers that live on. `SharedComing` keeps the record in a small file without a name, whose
@@ -54,6 +55,8 @@ class Coming:
         What is added to the epochs that `set_epoch` is told.
     lag : int or None
         How far a count of completed passes is behind; None before the first `set_epoch`.
+    told : int or None
+        What `set_epoch` was told since a pass began, with the lag, without the offset.
     by_workers : bool
         Whether worker processes began a pass since the start was last set here.
     joined : dict of str to Position
@@ -64,6 +67,7 @@ class Coming:
     is_loaded: bool = False
     offset: int = 0
     lag: int | None = None
+    told: int | None = None
     by_workers: bool = False
     joined: dict[str, Position] = field(default_factory=dict)
 
@@ -81,7 +85,10 @@ class Coming:
             self.lag = 0
         elif epoch + self.lag + self.offset == self.start.epoch - 1:
             self.lag += 1  # that epoch was begun
+        if not is_counted and epoch == self.start.epoch:
+            self.offset = 0
         epoch += self.lag
+        self.told = epoch
         if self.is_loaded:
             self.offset = self.start.epoch - epoch
             return self.offset != 0
@@ -96,6 +103,8 @@ class Coming:
 
     def begin(self, start: Position) -> None:
         """Note that a pass from `start` has handed out a batch."""
+        if self.told is not None:
+            self.offset, self.told = start.epoch - self.told, None
         self.start, self.is_loaded, self.by_workers = Position(start.epoch + 1), False, False
 
     def join(self, key: str, start: Position | None) -> Position:

@@ -5,7 +5,14 @@ from .coming import Coming
 from .position import Position
 from .schedule import Even, Schedule
 
-__all__ = ["check_dealer", "check_enough", "check_ranks_are_free", "check_whole", "named_start"]
+__all__ = [
+    "check_dealer",
+    "check_enough",
+    "check_ranks_are_free",
+    "check_same_ranks",
+    "check_whole",
+    "named_start",
+]
 
 
 def check_whole(caller: Caller, name: str) -> None:
@@ -66,3 +73,18 @@ def check_ranks_are_free(caller: Caller, given: tuple[int, int] | None) -> None:
             "rank=0, world_size=1"
         )
         raise RuntimeError(msg)
+
+
+def check_same_ranks(position: Position, world_size: int, name: str) -> None:
+    """Raise ValueError if Lightning would go on within an epoch that other ranks shared.
+
+    It adds the batches that each of them had to those that are left, and ends the epoch by that sum.
+    """
+    others = {span[0] for span in position.spans} - {world_size}
+    if others:
+        msg = (
+            "a checkpoint of Lightning within an epoch must be loaded by as many ranks as shared that epoch, "
+            f"{max(others)}, but there are {world_size}: Lightning would end it early. Go on with as many "
+            f"ranks or from the end of an epoch, or load the state of the {name} into a loop of your own"
+        )
+        raise ValueError(msg)

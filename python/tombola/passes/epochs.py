@@ -27,12 +27,19 @@ from .._base.fork import ForkLock
 from .._base.workers import loader_worker
 from ..plans.plan import Plan
 from ..strategies.base import Strategy
-from .callers import Caller, find_caller, is_asked_by, is_counted
+from .callers import Caller, find_caller, is_asked_by, is_counted, is_resumed_by_lightning
 from .coming import Coming, ComingPass, SharedComing, pass_key
-from .dealing import check_dealer, check_enough, check_ranks_are_free, check_whole, named_start
+from .dealing import (
+    check_dealer,
+    check_enough,
+    check_ranks_are_free,
+    check_same_ranks,
+    check_whole,
+    named_start,
+)
 from .position import Position
 from .progress import Progress
-from .ranks import distributed_ranks, given_ranks
+from .ranks import Told, distributed_ranks, given_ranks, tell, told_ranks
 from .remarks import Remarks
 from .schedule import Even, Schedule, Share
 from .states import make_state, read_state
@@ -98,10 +105,11 @@ class Epochs:
         self._is_shared = by_window  # with worker processes
         self.beginning = ForkLock(reentrant=True)
         """Held from where a pass begins until it is known to have begun."""
-        self._found: tuple[int, int] | None = None
-        """What the process knew that this is a copy from."""
+        self._told: Told | None = None  # by the process that this is a copy from
         self._coming: ComingPass = SharedComing() if by_window else ComingPass()
         self.latest: Progress | None = None  # the pass that advanced last
+        self.handing_out: object = None
+        """What counts the batches that a DataLoader hands out, the last one to do so."""
         self.generation = 0
         """How often the coming pass was set."""
         self._passes = 0  # begun by this process as a worker
@@ -117,15 +125,16 @@ class Epochs:
         if start is not None:
             with self._coming.change() as coming:
                 coming.start = start
-        ranks = None if ranks is None else self._dealt(caller)
-        return {**self.__dict__, "_found": ranks, "latest": None, "_plan": None, "_passes": 0}
+        told = tell(None if ranks is None else self._dealt(caller))
+        new = {"latest": None, "handing_out": None, "_plan": None, "_passes": 0}
+        return {**self.__dict__, **new, "_told": told}
 
     def ranks(self) -> tuple[int, int]:
         """Return (rank, world size)."""
         return self._known_ranks() or (0, 1)
 
     def _known_ranks(self) -> tuple[int, int] | None:
-        return self._ranks or distributed_ranks() or self._found
+        return self._ranks or distributed_ranks() or told_ranks(self._told)
 
     @property
     def promised_size(self) -> int | None:
@@ -156,9 +165,15 @@ class Epochs:
         """Return the number of batches of this rank in a whole epoch, the coming one."""
         return self._steps(Position(self.epoch))
 
-    def remaining(self) -> int:
-        """Return the number of batches of this rank that are left in the coming pass."""
-        return self._steps(self.start)
+    def remaining(self, position: Position | None = None) -> int:
+        """Return how many batches of this rank are left in the coming pass, or from a position on."""
+        return self._steps(self.start if position is None else position)
+
+    def share(self) -> tuple[Plan, Share]:
+        """Return the plan of the coming pass, and the share of it that is this rank's."""
+        start, (rank, world_size) = self.start, self.ranks()
+        share = self._schedule(start.epoch).share(start, world_size=world_size, rank=rank, even=self.even)
+        return self.plan(start.epoch), share
 
     def _steps(self, position: Position, *, first_rank: bool = False) -> int:
         """Return what this rank, or the first one, which has the most, takes from a position on."""
@@ -198,16 +213,16 @@ class Epochs:
                 f"processes read copies of this {self.name}: use tombola.DataLoader, and its state_dict"
             )
             raise RuntimeError(msg)
-        if latest is None or latest.is_complete():
+        if latest is None:
             return self.describe(coming.start)
-        if latest.unknown and not is_asked_by("torchdata"):
+        if latest.unknown and not is_asked_by("torchdata"):  # at the end of its pass, too: the last ones
             msg = (
                 "the state must be asked of whoever knows which batches were handed out, but "
                 f"{latest.unknown}, so this {self.name} does not: use tombola.DataLoader outside of "
                 "trainers that ask ahead, or count the batches and use state_at"
             )
             raise RuntimeError(msg)
-        return self.describe(latest.position())
+        return self.describe(coming.start if latest.is_complete() else latest.position())
 
     def state_at(self, position: Position) -> dict[str, Any]:
         """Return the state in which `position` is consumed; ValueError where the epoch is not as long."""
@@ -216,7 +231,10 @@ class Epochs:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the coming pass start where `state` says."""
-        self.load(self.read(state))
+        position = self.read(state)
+        if is_resumed_by_lightning():
+            check_same_ranks(position, self.ranks()[1], self.name)
+        self.load(position)
 
     def load(self, position: Position) -> None:
         """Let the coming pass start at a position; at the next epoch, if it leaves no rank anything."""

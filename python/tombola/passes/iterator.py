@@ -22,17 +22,20 @@ class PassIterator(Iterator[T], Generic[T]):
     epochs : Epochs
         Where the pass starts, and whom to tell how far it is.
     read : callable
-        ``read(plan, share)`` iterates over the batches of the share, in order.
+        ``read(plan, share, dealer)`` iterates over the batches of the share, in order; the last one names
+        who deals them out, if anybody does.
     asked : object
         The batch sampler or loader whose pass this is.
     """
 
-    def __init__(self, epochs: Epochs, read: Callable[[Plan, Share], Iterator[T]], asked: object) -> None:
+    def __init__(
+        self, epochs: Epochs, read: Callable[[Plan, Share, str], Iterator[T]], asked: object
+    ) -> None:
         self._epochs, self._read, self._asked = epochs, read, asked
         self._start: Position | None = None
         self._progress: Progress | None = None
         self._batches: Iterator[T] = iter(())
-        self._over = False
+        self._over = self._has_failed = False
 
     def __next__(self) -> T:
         progress = self._progress
@@ -46,8 +49,11 @@ class PassIterator(Iterator[T], Generic[T]):
                     self._tell(progress)
                 return batch
         except BaseException:
-            self._over = True  # what comes after an error is no pass that goes on
+            self._over = self._has_failed = True
             raise
+        if self._has_failed:
+            msg = "a batch of this pass could not be read, and no more come: begin another pass"
+            raise RuntimeError(msg)
         if not self._over and not progress.total:  # nothing is left of the epoch
             self._epochs.latest = progress
             self._epochs.begun(progress)
@@ -64,7 +70,8 @@ class PassIterator(Iterator[T], Generic[T]):
         """Let this pass go on where `state` says; others are not concerned."""
         start = self._epochs.read(state)
         self.close()
-        self._start, self._progress, self._over = start, None, False
+        self._start, self._progress = start, None
+        self._over = self._has_failed = False
         self._epochs.note(start)
 
     def close(self) -> None:
@@ -75,12 +82,13 @@ class PassIterator(Iterator[T], Generic[T]):
             close()
 
     def _tell(self, progress: Progress) -> None:
-        """Tell of a batch that is the first or the last one of a pass, or one of a worker process."""
+        """Tell of a batch that is the first or the last one of a pass, or one of which each is told."""
         if progress.steps == 1:
             self._epochs.begun(progress)
         if progress.is_worker:
             self._epochs.mark()
-        progress.next_told = progress.steps + 1 if progress.is_worker else progress.total
+        progress.watch()
+        progress.next_told = progress.steps + 1 if progress.is_watched() else progress.total
         if progress.steps == progress.total:
             self.close()
 
@@ -90,5 +98,5 @@ class PassIterator(Iterator[T], Generic[T]):
             raise StopIteration
         with self._epochs.beginning:
             self._progress, plan, share = self._epochs.begin(self._asked, self._start)
-            self._batches = self._read(plan, share)
+            self._batches = self._read(plan, share, self._progress.dealer)
             return next(self)

@@ -12,6 +12,7 @@ class Progress:
     __slots__ = (
         "_caller",
         "generation",
+        "has_lost",
         "is_worker",
         "next_told",
         "start",
@@ -38,6 +39,8 @@ class Progress:
         """Batches that were asked for."""
         self.next_told = 1
         """The batch, counted from 1, that others are told of."""
+        self.has_lost = False
+        """Whether a batch failed on its way and others were asked for after it."""
         self._caller = caller
 
     @property
@@ -46,11 +49,28 @@ class Progress:
         if self._caller.unknown:
             return f"{self._caller.unknown} asks ahead"
         ahead = self._caller.handed_out
-        return "a batch failed in a worker process" if ahead is not None and ahead.has_failed() else ""
+        has_failed = self.has_lost or (ahead is not None and ahead.has_failed())
+        return "a batch failed on its way" if has_failed else ""
 
     @property
     def _handed_out(self) -> HandedOut | None:
         return self._caller.handed_out
+
+    @property
+    def dealer(self) -> str:
+        """Who deals the batches out to ranks; empty if nobody does."""
+        return self._caller.dealer
+
+    def is_watched(self) -> bool:
+        """Tell whether each batch is told of: those of a worker, and those that may fail on their way."""
+        ahead = self._handed_out
+        return self.is_worker or (ahead is not None and not ahead.is_ahead)
+
+    def watch(self) -> None:
+        """See, when another batch is asked for, whether the one before came through."""
+        ahead = self._handed_out
+        if ahead is not None and not ahead.is_ahead and ahead.count() < self.steps - 1:
+            self.has_lost = True
 
     def is_complete(self) -> bool:
         """Tell whether the last batch was handed out to those who train."""

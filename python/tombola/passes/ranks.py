@@ -1,11 +1,13 @@
-"""Rank and world size: as given, or as torch.distributed says."""
+"""Rank and world size: as given, as torch.distributed says, or as a helper was told by who started it."""
 
+import multiprocessing
+import os
 import sys
-from typing import SupportsIndex
+from typing import NamedTuple, SupportsIndex
 
 from .._base.checks import check_integer
 
-__all__ = ["distributed_ranks", "given_ranks"]
+__all__ = ["Told", "distributed_ranks", "given_ranks", "tell", "told_ranks"]
 
 
 def given_ranks(rank: SupportsIndex | None, world_size: SupportsIndex | None) -> tuple[int, int] | None:
@@ -32,3 +34,25 @@ def distributed_ranks() -> tuple[int, int] | None:
     if distributed is None or not (distributed.is_available() and distributed.is_initialized()):
         return None
     return int(distributed.get_rank()), int(distributed.get_world_size())
+
+
+class Told(NamedTuple):
+    """What a copy is told: the process that made it, and the rank and world size that this one knew."""
+
+    process: int
+    ranks: tuple[int, int]
+
+
+def tell(ranks: tuple[int, int] | None) -> Told | None:
+    """Return what a copy of something in this process is told."""
+    return None if ranks is None else Told(os.getpid(), ranks)
+
+
+def told_ranks(told: Told | None) -> tuple[int, int] | None:
+    """Return rank and world size of who started this process, if he made the copy that was told.
+
+    Such helpers, as a DataLoader's workers are, read for him. Other copies stand alone: whoever loads one
+    later, or when torch.distributed is gone, is no rank.
+    """
+    parent = multiprocessing.parent_process()
+    return told.ranks if told is not None and parent is not None and parent.pid == told.process else None

@@ -156,12 +156,15 @@ class PlanBatchSampler(EpochMethods, BatchSampler):
 
     def __iter__(self) -> PassIterator[Any]:
         """Return an iterator over one pass, which begins with its first ``next``."""
-        convert = _as_arrays if self.as_array else _as_lists
-        return PassIterator(self._epochs, lambda plan, share: _read(plan, share, convert), self)
+        return PassIterator(self._epochs, self._read, self)
+
+    def _read(self, plan: "Plan", share: Share, dealer: str) -> Iterator[Any]:
+        """Give the batches of a pass; who deals them out to ranks joins some, and knows lists only."""
+        return _read(plan, share, _as_arrays if self.as_array and not dealer else _as_lists)
 
 
 class _EpochSampler(Sampler[int]):
-    """What trainers look for as `sampler`: forwards `set_epoch`, and gives the rows of the coming epoch."""
+    """What trainers look for as `sampler`: forwards `set_epoch`; its rows are a pass, as batches are."""
 
     def __init__(self, epochs: Epochs) -> None:
         self._epochs = epochs
@@ -170,11 +173,11 @@ class _EpochSampler(Sampler[int]):
         self._epochs.set_epoch(epoch)
 
     def __len__(self) -> int:
-        return self._epochs.plan(self._epochs.epoch).n_rows
+        plan, share = self._epochs.share()
+        return plan.n_rows if len(share) == len(plan) else sum(map(len, _read(plan, share, _as_arrays)))
 
     def __iter__(self) -> Iterator[int]:
-        plan = self._epochs.plan(self._epochs.epoch)
-        return chain.from_iterable(chain.from_iterable(_chunks(plan, iter([range(len(plan))]), _as_lists)))
+        return chain.from_iterable(PassIterator(self._epochs, _read_lists, self))
 
 
 _Converter = Callable[[IndexArray, list[int], list[int]], Iterator[Any]]
@@ -186,6 +189,10 @@ def _as_arrays(rows: IndexArray, starts: list[int], stops: list[int]) -> Iterato
 
 def _as_lists(rows: IndexArray, starts: list[int], stops: list[int]) -> Iterator[Any]:
     return map(np.ndarray.tolist, _as_arrays(rows, starts, stops))
+
+
+def _read_lists(plan: "Plan", share: Share, _: str) -> Iterator[Any]:
+    return _read(plan, share, _as_lists)
 
 
 def _read(plan: "Plan", share: Share, convert: _Converter) -> Iterator[Any]:
