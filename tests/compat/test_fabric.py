@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import DataLoader as TorchDataLoader
 
 fabric_module = pytest.importorskip("lightning.fabric")
 
@@ -59,8 +60,22 @@ def test_one_process(cls: str, kind: str, strategy: str, tmp_path: Path) -> None
     common.check_epochs(passes, strategy, kind)
 
 
+def in_bulk(is_row_by_row: bool) -> list[list[int]]:
+    """Return the rows of two passes with a `sampler`, not a batch sampler, that Lightning wraps."""
+    sampler = common.make_sampler("series")
+    rows: Any = sampler.sampler if is_row_by_row else sampler
+    data: Any = torch.arange(common.N_ROWS)
+    loader: Any = TorchDataLoader(data, sampler=rows, batch_size=6 if is_row_by_row else None)
+    fabric = fabric_module.Fabric(accelerator="cpu", devices=2)
+    fabric.launch()
+    prepared = fabric.setup_dataloaders(loader)
+    return [[row for batch in prepared for row in batch.tolist()] for _ in range(2)]
+
+
 def child(folder: Path) -> None:
     """Train with two ranks."""
+    for is_row_by_row in (False, True):
+        common.write(folder, f"in bulk {is_row_by_row}", in_bulk(is_row_by_row))
     for cls, strategy, kind in CASES:
         (folder / cls).mkdir(exist_ok=True)
         passes = train(folder / cls, strategy, kind, MAKERS[cls], devices=2)
@@ -77,6 +92,15 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @every_case
 def test_two_ranks(two_ranks: Path, cls: str, strategy: str, kind: str) -> None:
     common.check_ranks(common.read(two_ranks, f"{cls} {strategy} {kind}"), strategy, kind)
+
+
+@pytest.mark.parametrize("is_row_by_row", [False, True])
+def test_two_ranks_with_a_sampler(two_ranks: Path, is_row_by_row: bool) -> None:
+    """Lightning deals out what the sampler gives, once, and fills up."""
+    for shares in zip(*common.read(two_ranks, f"in bulk {is_row_by_row}"), strict=True):
+        seen = sorted(row for share in shares for row in share)
+        assert sorted(set(seen)) == list(range(common.N_ROWS))
+        assert len(seen) - common.N_ROWS <= (1 if is_row_by_row else common.BATCH_SIZE)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tombola import DataLoader, Position
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
+    pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning"),
 ]
 FORKED: dict[str, Any] = {"num_workers": 2, "multiprocessing_context": "fork"}
 
@@ -180,7 +181,6 @@ def test_copies_stand_alone_when_torch_distributed_is_gone(monkeypatch: pytest.M
         assert rows(one) == planned(1)
 
 
-@pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")
 def test_persistent_workers_of_torchdata_after_a_loaded_state() -> None:
     def make() -> Any:
         return StatefulDataLoader(

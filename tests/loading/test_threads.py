@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.loading.rows import DATA, N_ROWS, STRATEGY, make_sampler, planned, rows
+from tests.loading.rows import DATA, N_ROWS, STRATEGY, make_loader, make_sampler, planned, rows
 from tombola import ArraySource, DataLoader, Loader
 
 
@@ -45,8 +45,27 @@ def test_a_pass_that_fails_at_once_lets_others_begin() -> None:
             raise OSError("gone")
 
     loader = Loader(Failing(np.zeros((N_ROWS, 1), dtype=np.float32)), STRATEGY, batch_size=4)
+    for _ in range(2):
+        with pytest.raises(OSError, match="gone"):
+            next(iter(loader))
+        assert loader.epoch == 0  # a pass that handed out nothing is none
     with ThreadPoolExecutor(3) as threads:
         for failed in [threads.submit(next, iter(loader)) for _ in range(6)]:
             with pytest.raises(OSError, match="gone"):
                 failed.result(timeout=30)
-    assert loader.epoch == 0
+
+
+def test_a_pass_may_begin_while_another_one_reads() -> None:
+    """As a hook of the first window may look at the loader."""
+    looks: list[list[int]] = []
+
+    def fetch_transform(window: dict[str, Any]) -> dict[str, Any]:
+        if not looks:
+            looks.append([])
+            looks[0] = next(iter(loader))["row"].tolist()
+        return window
+
+    loader = make_loader(fetch_transform=fetch_transform)
+    assert rows(loader) == planned(0)
+    assert looks == planned(1)[:1]
+    assert loader.epoch == 2

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"
 class Wrapper:
     """Hands on what a batch sampler gives, as Lightning's wrapper does for predictions."""
 
+    __module__ = "lightning.pytorch.overrides.distributed"  # others are not looked into
+
     def __init__(self, batch_sampler: PlanBatchSampler) -> None:
         self.__dict__ = dict(vars(batch_sampler))
         self._batch_sampler = batch_sampler

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from tests.training.course import batches_of, make_trainer, rows_of, same, trainer_of
 from tombola.training import Chunk, Rows, ShardError, TrainingError
+from tombola.training.culprits import let_go, named_by
 
 BAD = 7
 
@@ -128,6 +129,23 @@ def test_worker_processes_hand_on_the_text_only(tmp_path: Path, n_workers: int) 
 
     shards, _ = skipped(tmp_path, make_loader)
     assert shards == ["7"]
+
+
+def test_what_is_no_cause_keeps_its_traceback() -> None:
+    first, second = OSError("first"), OSError("second")
+    try:
+        raise FileNotFoundError("of the caller")
+    except FileNotFoundError as outer:
+        try:
+            raise first from second
+        except OSError as error:
+            second.__context__ = error  # a chain that leads to where it began
+            failure = error
+        let_go(failure)
+        kept = outer.__traceback__
+    assert failure.__traceback__ is None
+    assert kept is not None
+    assert named_by(first, {"7": 7}) == []
 
 
 def test_workers_end_with_the_chunk_that_failed(tmp_path: Path) -> None:

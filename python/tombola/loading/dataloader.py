@@ -17,6 +17,7 @@ from torch.utils.data.distributed import DistributedSampler
 from ..passes.callers import is_asked_ahead
 from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs
+from ..passes.iterator import PassIterator
 from ..passes.position import Position
 from .loader import EpochTold
 
@@ -83,12 +84,16 @@ class DataLoader(TorchDataLoader[Any]):
             msg = "in_order must be True, for what was handed out to be known, but is False"
             raise ValueError(msg)
         self._epochs: Epochs = given._epochs
-        self._reads_in_workers = reads_loader and self.num_workers > 0
+        self._reads_loader = reads_loader
         self._pass: _Pass | None = None
         self._started_as = (0, 1)
         """Rank and world size that workers which persist were started for."""
         # torch guards the attribute; trainers look there for what they tell the epoch.
         vars(self)["sampler"] = EpochTold(given) if reads_loader else _Dealt(given)
+
+    @property
+    def _reads_in_workers(self) -> bool:
+        return self._reads_loader and self.num_workers > 0
 
     @property
     def epoch(self) -> int:
@@ -186,7 +191,8 @@ class _Dealt(DistributedSampler[Any]):
 
 def _unwrapped(batch_sampler: object) -> object:
     """Return what is in Lightning's wrapper, which keeps track of the rows that it predicts for."""
-    return getattr(batch_sampler, "_batch_sampler", batch_sampler)
+    is_lightnings = type(batch_sampler).__module__.partition(".")[0] in ("lightning", "pytorch_lightning")
+    return getattr(batch_sampler, "_batch_sampler", batch_sampler) if is_lightnings else batch_sampler
 
 
 class _Pass:
@@ -208,21 +214,30 @@ class _Pass:
         self._joined = set(epochs.coming().joined) if workers else set()
         self._latest: tuple[object, object, int] | None = None
 
-    def bind(self) -> None:
-        """Take over where the pass starts that has just begun."""
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the pass of the process that this is a copy from."""
+        latest = (None, None, self._epochs.generation) if self.is_latest() else None
+        return {**vars(self), "_latest": latest}
+
+    def bind(self, iterator: Any) -> None:
+        """Take over where the pass starts that torch's iterator has just begun."""
         if self._workers:
-            begun = [start for key, start in self._epochs.coming().joined.items() if key not in self._joined]
+            seed = str(getattr(iterator, "_base_seed", ""))
+            joined = self._epochs.coming().joined.items()
+            begun = [at for key, at in joined if key not in self._joined and key.split()[2] == seed]
             if begun and begun[-1] != self._start:
                 self._start, self._total = begun[-1], self._epochs.remaining(begun[-1])
             return
-        progress = self._epochs.latest
+        readers = getattr(iterator, "_sampler_iter", None), getattr(iterator, "_dataset_fetcher", None)
+        own = [getattr(reader, "dataset_iter", reader) for reader in readers]
+        progress = next((one.progress for one in own if isinstance(one, PassIterator)), self._epochs.latest)
         if progress is not None:
             self._start, self._total = progress.start, progress.total
             self._world_size = progress.world_size
 
     def note(self) -> None:
         """Note that nothing has advanced and nothing was set since."""
-        self._epochs.handing_out = self
+        self._epochs.handing_out = object()  # not this pass itself, which knows the epochs
         self._latest = self._now()
 
     def is_latest(self) -> bool:
@@ -273,7 +288,7 @@ class _HandingOut(Iterator[Any]):
         running.count += 1
         if running.count == 1:
             running.ahead = int(is_asked_ahead())
-            running.bind()
+            running.bind(self._iterator)
         running.note()
         loader._pass = running
         return batch
@@ -283,7 +298,7 @@ class _HandingOut(Iterator[Any]):
         running = _Pass(loader._epochs, loader.num_workers if loader._reads_in_workers else 0)
         self._iterator = loader._begin()
         if loader.num_workers and not loader._reads_in_workers:  # batches are asked for by now
-            running.bind()
+            running.bind(self._iterator)
         running.note()
         loader._pass = self._running = running
         return running

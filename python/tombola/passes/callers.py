@@ -12,6 +12,7 @@ names against the real packages. Where they are not found, nothing is assumed.
 - Both of these say the epoch as often as they are asked for a pass, and count those that came to their end.
 - Accelerate's `SkipBatchSampler` and `SkipDataLoader` leave out the first batches, for transformers' Trainer
   too when it resumes; the epoch that this one says does not always get through them.
+- Lightning's `DistributedSamplerWrapper` deals out what a sampler gives, be it batches.
 - Ray Train's prepared DataLoader asks a DataLoader for one batch ahead, until there is none.
 - torch's fetcher for iterable data joins what it gets if its DataLoader has a batch size.
 
@@ -37,8 +38,12 @@ __all__ = [
 
 _DEPTH = 60
 _TORCH = "torch.utils.data.dataloader"
+_MAKING = ("_BaseDataLoaderIter.__init__", "_BaseDataLoaderIter._reset")
+"""Functions that make an iterator of a sampler, and ask for nothing of ours."""
+
 _FETCH = "torch.utils.data._utils.fetch"
 _ACCELERATE = "accelerate.data_loader"
+_LIGHTNING = ("lightning", "lightning_fabric", "pytorch_lightning")
 _RAY = "ray.train.torch.train_loop_utils"
 _TRANSFORMERS = "transformers.trainer"
 _BORDERS = ("_worker_loop", "_bootstrap")
@@ -55,6 +60,13 @@ _DEALERS = (
     "DataLoaderDispatcher.__iter__",
     "DataLoaderDispatcher.__len__",
 )
+_WRAPPERS = (
+    "DistributedSamplerWrapper.__iter__",
+    "UnrepeatedDistributedSamplerWrapper.__iter__",
+    "_DatasetSamplerWrapper.__len__",
+)
+"""Of Lightning, made for several processes only."""
+
 _SKIPPERS = ("SkipBatchSampler.__iter__", "SkipDataLoader.__iter__")
 _AHEAD = ("DataLoaderShard.__iter__", "DataLoaderDispatcher.__iter__")
 
@@ -86,6 +98,11 @@ class HandedOut:
     def count(self) -> int:
         """Return the number of batches; more than any pass has, if the iterator serves another by now."""
         return sys.maxsize if self._is_over() else self._now()[0] - self._before[0]
+
+    def count_alone(self) -> int:
+        """Return the same, for an iterator without workers, which serves one pass only."""
+        iterator = self._iterator()
+        return (self._final[0] if iterator is None else int(iterator._num_yielded)) - self._before[0]
 
     def has_failed(self) -> bool:
         """Tell whether a batch came back as an error, so that it was not handed out."""
@@ -163,6 +180,8 @@ def find_caller(asked: object) -> Caller:
                 skipper = f"Accelerate's {function.partition('.')[0]}"
             if function in _AHEAD and is_own:
                 unknown = f"Accelerate's {function.partition('.')[0]}"
+        elif function in _WRAPPERS and str(module).partition(".")[0] in _LIGHTNING:
+            is_direct, dealer = False, "Lightning's DistributedSamplerWrapper"
         elif module == _TRANSFORMERS and function == "Trainer._run_epoch" and skipper:
             epoch = frame.f_locals.get("epoch")
         elif not is_own:
@@ -174,8 +193,10 @@ def find_caller(asked: object) -> Caller:
                 unknown = "a DataLoader with worker processes and in_order=False"
             elif is_direct and iterator._index_sampler is asked and "_num_yielded" in vars(iterator):
                 handed_out = HandedOut(iterator)
-            elif has_workers:
-                unknown = "a DataLoader with worker processes, through a wrapper,"
+            else:
+                unknown = f"a DataLoader{' with worker processes' if has_workers else ''}, through a wrapper,"
+        elif module == _TORCH and function in _MAKING:
+            unknown = "a DataLoader, through a wrapper,"
         elif module == _TORCH and function == "_SingleProcessDataLoaderIter._next_data":
             iterator = frame.f_locals["self"]
             if is_direct and iterator._dataset is asked and "_num_yielded" in vars(iterator):

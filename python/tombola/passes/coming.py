@@ -20,9 +20,9 @@ import multiprocessing
 import os
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import context, reduction
 from typing import Any
 
@@ -131,6 +131,20 @@ class ComingPass:
     def change(self) -> Iterator[Coming]:
         """Give the record, to be changed."""
         yield self._coming
+
+    def begin(self, start: Position) -> Callable[[], None]:
+        """Note that a pass begins at `start`; returns what takes it back, unless more has happened since."""
+        with self.change() as coming:
+            before = replace(coming)
+            coming.begin(start)
+            after = replace(coming)
+
+        def undo() -> None:
+            with self.change() as now:
+                if now == after:
+                    vars(now).update(vars(before))
+
+        return undo
 
     def mark(self) -> None:
         """Note that a worker hands on a batch."""

@@ -12,6 +12,8 @@ __all__ = [
     "check_same_ranks",
     "check_whole",
     "named_start",
+    "state_of_workers",
+    "unknown_state",
 ]
 
 
@@ -88,3 +90,20 @@ def check_same_ranks(position: Position, world_size: int, name: str) -> None:
             f"ranks or from the end of an epoch, or load the state of the {name} into a loop of your own"
         )
         raise ValueError(msg)
+
+
+def state_of_workers(name: str) -> RuntimeError:
+    """Return the error for a state that worker processes would have to know, each a part of it."""
+    return RuntimeError(
+        "the state must be asked of whoever knows which batches were handed out, but worker processes read "
+        f"copies of this {name}: use tombola.DataLoader, and its state_dict"
+    )
+
+
+def unknown_state(name: str, why: str) -> RuntimeError:
+    """Return the error for a state that cannot be known, and why."""
+    return RuntimeError(
+        f"the state must be asked of whoever knows which batches were handed out, but {why}, so this {name} "
+        "does not: use tombola.DataLoader outside of trainers that ask ahead, or count the batches and use "
+        "state_at"
+    )

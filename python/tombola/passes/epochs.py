@@ -18,7 +18,7 @@ Complexity: O(1) a batch; a state costs O(1) once the strategy has its fingerpri
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, SupportsIndex, cast, get_args
 
@@ -36,6 +36,8 @@ from .dealing import (
     check_same_ranks,
     check_whole,
     named_start,
+    state_of_workers,
+    unknown_state,
 )
 from .position import Position
 from .progress import Progress
@@ -103,16 +105,14 @@ class Epochs:
         self._window_batches: int = self.options["fetch_factor"] if by_window else 1
         self._ranks = given_ranks(rank, world_size)
         self._is_shared = by_window  # with worker processes
-        self.beginning = ForkLock(reentrant=True)
-        """Held from where a pass begins until it is known to have begun."""
+        self.beginning = ForkLock(reentrant=True)  # held while a pass begins, so that no other begins there
         self._told: Told | None = None  # by the process that this is a copy from
         self._coming: ComingPass = SharedComing() if by_window else ComingPass()
         self.latest: Progress | None = None  # the pass that advanced last
-        self.handing_out: object = None
-        """What counts the batches that a DataLoader hands out, the last one to do so."""
-        self.generation = 0
-        """How often the coming pass was set."""
+        self.handing_out: object = None  # another one each time that a DataLoader hands out a batch
+        self.generation = 0  # how often the coming pass was set
         self._passes = 0  # begun by this process as a worker
+        self._start_here: Position | None = None  # a state that this process loaded as a worker
         self._remarks = Remarks(name)
         self._fingerprint: str | None = None
         self._plan: Plan | None = None
@@ -170,20 +170,16 @@ class Epochs:
         return self._steps(self.start if position is None else position)
 
     def share(self) -> tuple[Plan, Share]:
-        """Return the plan of the coming pass, and the share of it that is this rank's."""
-        start, (rank, world_size) = self.start, self.ranks()
-        share = self._schedule(start.epoch).share(start, world_size=world_size, rank=rank, even=self.even)
-        return self.plan(start.epoch), share
+        """Return the plan of the coming epoch, and the share of it that is this rank's."""
+        epoch, (rank, world_size) = self.epoch, self._dealing()
+        schedule = self._schedule(epoch)
+        share = schedule.share(Position(epoch), world_size=world_size, rank=rank, even=self.even)
+        return self.plan(epoch), share
 
     def _steps(self, position: Position, *, first_rank: bool = False) -> int:
         """Return what this rank, or the first one, which has the most, takes from a position on."""
-        rank, world_size = self.ranks()
+        rank, world_size = self._dealing()
         rank = 0 if first_rank else rank
-        if world_size > 1:
-            caller = find_caller(self)
-            if caller.dealer:
-                check_dealer(caller, self.name, varies=self.promised_size is None)
-                rank, world_size = 0, 1
         schedule = self._schedule(position.epoch)
         check_enough(schedule, world_size, self.even)
         if schedule.n_batches == 0 and self.options["drop_last"]:
@@ -208,20 +204,11 @@ class Epochs:
         """
         latest, coming = self.latest, self._coming.read()
         if coming.by_workers and loader_worker() is None:
-            msg = (
-                "the state must be asked of whoever knows which batches were handed out, but worker "
-                f"processes read copies of this {self.name}: use tombola.DataLoader, and its state_dict"
-            )
-            raise RuntimeError(msg)
+            raise state_of_workers(self.name)
         if latest is None:
             return self.describe(coming.start)
         if latest.unknown and not is_asked_by("torchdata"):  # at the end of its pass, too: the last ones
-            msg = (
-                "the state must be asked of whoever knows which batches were handed out, but "
-                f"{latest.unknown}, so this {self.name} does not: use tombola.DataLoader outside of "
-                "trainers that ask ahead, or count the batches and use state_at"
-            )
-            raise RuntimeError(msg)
+            raise unknown_state(self.name, latest.unknown)
         return self.describe(coming.start if latest.is_complete() else latest.position())
 
     def state_at(self, position: Position) -> dict[str, Any]:
@@ -238,8 +225,11 @@ class Epochs:
 
     def load(self, position: Position) -> None:
         """Let the coming pass start at a position; at the next epoch, if it leaves no rank anything."""
-        if position.spans and not self._steps(position, first_rank=True):
-            position = Position(position.epoch + 1)
+        is_over = position.spans and not self._steps(position, first_rank=True)
+        position = Position(position.epoch + 1) if is_over else position
+        if self._is_shared and loader_worker() is not None:  # each worker has a place of its own
+            self._start_here = position
+            return self._restart()
         with self._coming.change() as coming:
             coming.load(position)
         self._restart()
@@ -273,6 +263,8 @@ class Epochs:
         start = named_start(caller, self.coming(), start)
         rank, world_size = self._dealt(caller)
         worker = loader_worker() if self._is_shared else None
+        if start is None:
+            start, self._start_here = self._start_here, None
         workers, number = (1, 0) if worker is None else (worker.workers, worker.number)
         if worker is not None:
             self._passes += 1
@@ -294,13 +286,21 @@ class Epochs:
                 world_size=world_size,
                 workers=workers,
                 total=len(share),
-                generation=self.generation,
                 is_worker=worker is not None,
                 caller=caller,
             ),
             plan,
             share,
         )
+
+    def _dealing(self) -> tuple[int, int]:
+        """Return rank and world size for whoever asks how much there is."""
+        rank, world_size = self.ranks()
+        caller = find_caller(self) if world_size > 1 else None
+        if caller is None or not caller.dealer:
+            return rank, world_size
+        check_dealer(caller, self.name, varies=self.promised_size is None)
+        return 0, 1
 
     def _dealt(self, caller: Caller) -> tuple[int, int]:
         """Return rank and world size of a pass, given who asks."""
@@ -313,11 +313,17 @@ class Epochs:
         self._remarks.dealt_out(caller.dealer)
         return 0, 1
 
-    def begun(self, progress: Progress) -> None:
-        """Note that a pass has handed out its first batch: the next epoch is the coming one."""
-        if progress.generation == self.generation and not progress.is_worker:
-            with self._coming.change() as coming:
-                coming.begin(progress.start)
+    def claim(self, progress: Progress) -> Callable[[], None]:
+        """Note that a pass begins: the next epoch is the coming one. Returns what takes that back."""
+        before, self.latest = self.latest, progress
+        undo = None if progress.is_worker else self._coming.begin(progress.start)
+
+        def take_back() -> None:
+            _ = undo and undo()
+            if self.latest is progress:
+                self.latest = before
+
+        return take_back
 
     def note(self, start: Position) -> None:
         """Note in a worker process that a pass is resumed from `start`."""

@@ -49,16 +49,19 @@ class PassIterator(Iterator[T], Generic[T]):
                     self._tell(progress)
                 return batch
         except BaseException:
-            self._over = self._has_failed = True
+            self._has_failed = True
+            self.close()
             raise
         if self._has_failed:
             msg = "a batch of this pass could not be read, and no more come: begin another pass"
             raise RuntimeError(msg)
-        if not self._over and not progress.total:  # nothing is left of the epoch
-            self._epochs.latest = progress
-            self._epochs.begun(progress)
         self.close()
         raise StopIteration
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the pass is; None before it has begun."""
+        return self._progress
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of this pass: what it was asked for."""
@@ -83,8 +86,6 @@ class PassIterator(Iterator[T], Generic[T]):
 
     def _tell(self, progress: Progress) -> None:
         """Tell of a batch that is the first or the last one of a pass, or one of which each is told."""
-        if progress.steps == 1:
-            self._epochs.begun(progress)
         if progress.is_worker:
             self._epochs.mark()
         progress.watch()
@@ -93,10 +94,19 @@ class PassIterator(Iterator[T], Generic[T]):
             self.close()
 
     def _first(self) -> T:
-        """Begin the pass and hand out its first batch: threads do so one after another, each an epoch."""
+        """Begin the pass and hand out its first batch; where that fails, the pass was none."""
         if self._over:
             raise StopIteration
-        with self._epochs.beginning:
-            self._progress, plan, share = self._epochs.begin(self._asked, self._start)
-            self._batches = self._read(plan, share, self._progress.dealer)
+        with self._epochs.beginning:  # threads do so one after another, each an epoch
+            progress, plan, share = self._epochs.begin(self._asked, self._start)
+            take_back = self._epochs.claim(progress)
+        try:
+            self._progress = progress
+            self._batches = self._read(plan, share, progress.dealer)
             return next(self)
+        except StopIteration:
+            raise
+        except BaseException:
+            if not progress.steps:
+                take_back()
+            raise

@@ -11,7 +11,6 @@ class Progress:
 
     __slots__ = (
         "_caller",
-        "generation",
         "has_lost",
         "is_worker",
         "next_told",
@@ -29,12 +28,11 @@ class Progress:
         world_size: int,
         workers: int,
         total: int,
-        generation: int,
         is_worker: bool,
         caller: Caller,
     ) -> None:
         self.start, self.world_size, self.workers, self.total = start, world_size, workers, total
-        self.generation, self.is_worker = generation, is_worker
+        self.is_worker = is_worker
         self.steps = 0
         """Batches that were asked for."""
         self.next_told = 1
@@ -69,7 +67,7 @@ class Progress:
     def watch(self) -> None:
         """See, when another batch is asked for, whether the one before came through."""
         ahead = self._handed_out
-        if ahead is not None and not ahead.is_ahead and ahead.count() < self.steps - 1:
+        if ahead is not None and not ahead.is_ahead and ahead.count_alone() < self.steps - 1:
             self.has_lost = True
 
     def is_complete(self) -> bool:

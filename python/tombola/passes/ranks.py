@@ -6,6 +6,7 @@ import sys
 from typing import NamedTuple, SupportsIndex
 
 from .._base.checks import check_integer
+from .._base.fork import before_fork
 
 __all__ = ["Told", "distributed_ranks", "given_ranks", "tell", "told_ranks"]
 
@@ -36,6 +37,10 @@ def distributed_ranks() -> tuple[int, int] | None:
     return int(distributed.get_rank()), int(distributed.get_world_size())
 
 
+_ancestors: set[int] = set()
+"""Processes that forks led from to this one, and this one once it has forked."""
+
+
 class Told(NamedTuple):
     """What a copy is told: the process that made it, and the rank and world size that this one knew."""
 
@@ -49,10 +54,21 @@ def tell(ranks: tuple[int, int] | None) -> Told | None:
 
 
 def told_ranks(told: Told | None) -> tuple[int, int] | None:
-    """Return rank and world size of who started this process, if he made the copy that was told.
+    """Return rank and world size of a process that this one stems from, if it made the copy that was told.
 
-    Such helpers, as a DataLoader's workers are, read for him. Other copies stand alone: whoever loads one
+    Such helpers, as a DataLoader's workers are, read for it. Other copies stand alone: whoever loads one
     later, or when torch.distributed is gone, is no rank.
     """
+    if told is None or told.process == os.getpid():
+        return None
+    return told.ranks if told.process in (_ancestors | _parents()) else None
+
+
+def _parents() -> set[int]:
     parent = multiprocessing.parent_process()
-    return told.ranks if told is not None and parent is not None and parent.pid == told.process else None
+    return set() if parent is None or parent.pid is None else {parent.pid}
+
+
+@before_fork
+def _note_ancestors() -> None:
+    _ancestors.update({os.getpid()} | _parents())

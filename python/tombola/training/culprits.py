@@ -9,6 +9,7 @@ Complexity: shards that are tried alone are read once, to their end or to where 
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ def named_by(error: BaseException | None, shards: Mapping[str, Any]) -> list[str
     shards : mapping
         Name to shard.
     """
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         values, files = list(_carried(error)), list(_files(error))
         found = [
             name
@@ -54,12 +57,14 @@ def bad_alone(error: BaseException, shards: Mapping[str, Any], read: Callable[[A
     """
     found = []
     for name, shard in shards.items():
+        failure: Exception | None = None
         try:
             read(shard)
         except Exception as raised:
-            if _kind(raised) == _kind(error):
-                found.append(name)
-            let_go(raised)
+            failure = raised
+        if failure is not None and _kind(failure) == _kind(error):
+            found.append(name)
+        let_go(failure)
     return found
 
 
@@ -69,7 +74,13 @@ def let_go(error: BaseException | None) -> None:
     torch's errors of worker processes stand in a cycle with the iterator that raised them. Workers that only
     the garbage collector ends are waited for, each for 5 s (torch 2.13).
     """
-    while error is not None:
+    done: set[int] = set()
+    handled = sys.exc_info()[1]
+    while handled is not None and id(handled) not in done:  # what our caller handles is his
+        done.add(id(handled))
+        handled = handled.__context__
+    while error is not None and id(error) not in done:
+        done.add(id(error))
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 
