@@ -222,6 +222,27 @@ def csr_check_columns(
     indices: _Columns, indptr: IndexArray, n_columns: int, first: int, last: int
 ) -> tuple[bool, bool]: ...
 
+class ChunkReader:
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        rows: int,
+        row_bytes: int,
+        chunk_rows: int,
+        chunk_row_bytes: int,
+        item_bytes: int,
+        filters: list[str],
+        fill: bytes,
+        addresses: npt.NDArray[np.uint64],
+        sizes: npt.NDArray[np.uint64],
+        skipped: npt.NDArray[np.uint32],
+        library: tuple[int, int, int] | None,
+    ) -> None: ...
+    def read(
+        self, starts: IndexArray, stops: IndexArray, out: npt.NDArray[np.uint8]
+    ) -> tuple[int, int, str] | None: ...
+
 class BufferPool:
     def __init__(self, *, keep: int, limit: int) -> None: ...
     def empty(self, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]: ...

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tombola.sources.h5ad import runs as run_reader
+from tombola.sources.h5ad.chunks import chunk_reader
 from tombola.sources.h5ad.runs import RunReader
 
 N = 240
@@ -48,6 +49,10 @@ def read(
     stops = np.array([b for _, b in runs], dtype=np.int64)
     out = np.full((int((stops - starts).sum()), *reader.shape[1:]), -1, dtype=dtype)
     return out, list(reader.read(starts, stops, out, name_rows))
+
+
+def by_hdf5(*_: object) -> None:
+    """Stand for `chunk_reader` where HDF5 is to read."""
 
 
 def make_runs(cuts: list[int]) -> list[tuple[int, int]]:
@@ -110,6 +115,7 @@ def test_a_chunk_is_inflated_once_and_only_if_needed(
             super()._read_group(pieces, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_reader, "chunk_reader", by_hdf5)
         patch.setattr(run_reader, "GROUP_BYTES", group_bytes)
         patch.setattr(run_reader, "GROUP_SPANS", 2)
         patch.setattr(run_reader, "CHUNK_GAP_BYTES", gap)
@@ -120,6 +126,7 @@ def test_a_chunk_is_inflated_once_and_only_if_needed(
 
 
 def test_groups_stay_near_their_size(file: h5py.File, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_reader, "chunk_reader", by_hdf5)
     monkeypatch.setattr(run_reader, "GROUP_BYTES", 10 * 8)
     whole = [(0, N)]
     assert [hi - lo for lo, hi in read(RunReader(file, "contiguous-1-0", "x"), whole, np.float64)[1]] == [
@@ -168,7 +175,11 @@ def test_a_band_of_large_chunks_fits_the_cache(tmp_path: Path) -> None:
     assert sizes == [16_000_000, 1 << 26]
 
 
-def test_damage_is_an_error_with_file_and_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("way", "rows"), [(by_hdf5, "0 to 99"), (chunk_reader, "40 to 49")])
+def test_damage_is_an_error_with_file_and_rows(
+    tmp_path: Path, way: Any, rows: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_reader, "chunk_reader", way)
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as out:
         dataset = out.create_dataset("x", data=np.arange(100.0), chunks=(10,), compression="gzip")
@@ -179,5 +190,5 @@ def test_damage_is_an_error_with_file_and_rows(tmp_path: Path) -> None:
     with h5py.File(path, "r") as source:
         reader = RunReader(source, "x", "some place")
         np.testing.assert_array_equal(read(reader, [(0, 40), (50, 100)], np.float64)[0][:40], np.arange(40))
-        with pytest.raises(OSError, match=r"some place: cannot read rows 0 to 99; the file is damaged"):
+        with pytest.raises(OSError, match=rf"some place: cannot read rows {rows}; the file is damaged"):
             read(reader, [(0, 100)], np.float64)
