@@ -5,7 +5,7 @@ C-contiguous and one-dimensional; they are borrowed by tables and plans, never c
 ValueError, wrong dtypes TypeError, positions out of range IndexError.
 """
 
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -222,10 +222,13 @@ def csr_check_columns(
     indices: _Columns, indptr: IndexArray, n_columns: int, first: int, last: int
 ) -> tuple[bool, bool]: ...
 
+class _HasDescriptor(Protocol):
+    def fileno(self) -> int: ...
+
 class ChunkReader:
     def __init__(
         self,
-        descriptor: int,
+        file: _HasDescriptor,
         *,
         rows: int,
         row_bytes: int,

@@ -123,7 +123,6 @@ ChunkReader::ChunkReader(int descriptor, ChunkLayout layout, std::vector<StoredC
     const ChunkLayout& l = layout_;
     const auto require = [&](bool is_so, const char* what) {
         if (!is_so) {
-            ::close(descriptor_);
             throw std::invalid_argument(what);
         }
     };
@@ -141,8 +140,6 @@ ChunkReader::ChunkReader(int descriptor, ChunkLayout layout, std::vector<StoredC
     require(::fstat(descriptor_, &about) == 0, "the descriptor must be that of an open file");
     file_bytes_ = static_cast<u64>(about.st_size);
 }
-
-ChunkReader::~ChunkReader() { ::close(descriptor_); }
 
 void ChunkReader::read_part(const Band& band, std::size_t column, std::span<const Piece> pieces,
                             std::span<std::byte> out, Workspace& work) const {

@@ -225,3 +225,21 @@ def test_values_that_are_cast_come_in_parts(
     assert out.tolist() == [value for a, b in edges for value in values[a:b].tolist()]
     assert [lo for lo, _ in parts] == [0, *(hi for _, hi in parts)][: len(parts)]
     assert (parts[-1][1] if parts else 0) == len(out)
+
+
+def test_one_descriptor_a_file(tmp_path: Path) -> None:
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        pytest.skip("no list of open files on this platform")
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as out:
+        for name in "abc":
+            out.create_dataset(name, data=sample((100,), "f4"), chunks=(16,), compression="gzip")
+    before = len(list(folder.iterdir()))
+    with h5py.File(path, "r") as file:
+        readers = [RunReader(file, name, name) for name in "abc"]
+        assert all(reader._chunks is not None for reader in readers)
+        assert len(list(folder.iterdir())) == before + 2
+        del readers
+        assert len(list(folder.iterdir())) == before + 1
+    assert len(list(folder.iterdir())) == before

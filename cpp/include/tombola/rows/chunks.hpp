@@ -57,11 +57,8 @@ struct ChunkFault {
 
 class ChunkReader {
   public:
-    // Takes over the descriptor of the file. std::invalid_argument where the parts do not fit each other.
+    // The descriptor is borrowed: it must stay open. std::invalid_argument where the parts do not fit each other.
     ChunkReader(int descriptor, ChunkLayout layout, std::vector<StoredChunk> chunks, InflateLibrary library);
-    ~ChunkReader();
-    ChunkReader(const ChunkReader&) = delete;
-    ChunkReader& operator=(const ChunkReader&) = delete;
 
     const ChunkLayout& layout() const noexcept { return layout_; }
 

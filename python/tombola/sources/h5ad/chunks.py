@@ -10,6 +10,7 @@ Complexity: O(chunks) once a process, about a microsecond each; 20 bytes a chunk
 """
 
 import os
+import weakref
 
 import h5py
 import numpy as np
@@ -43,22 +44,16 @@ def chunk_reader(file: h5py.File, dataset: h5py.Dataset) -> _core.ChunkReader | 
     functions = inflate_functions()
     if functions is None and "deflate" in filters:
         return None
-    descriptor = _same_file(file)
-    if descriptor is None:
+    own = _same_file(file)
+    if own is None:
         return None
-    try:
-        addresses, sizes, skipped = _table(dataset)
-        is_alike = _is_alike(dataset, descriptor, addresses, sizes)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    if not is_alike:
-        os.close(descriptor)
+    addresses, sizes, skipped = _table(dataset)
+    if not _is_alike(dataset, own, addresses, sizes):
         return None
     item = dataset.dtype.itemsize
     width, chunk_width = (1, 1) if dataset.ndim == 1 else (dataset.shape[1], dataset.chunks[1])
     return _core.ChunkReader(
-        descriptor,
+        own,
         rows=dataset.shape[0],
         row_bytes=width * item,
         chunk_rows=dataset.chunks[0],
@@ -101,14 +96,36 @@ def _filters(dataset: h5py.Dataset) -> list[str] | None:
     return names
 
 
-def _same_file(file: h5py.File) -> int | None:
-    """Open the file that HDF5 has open; None if another one has its name by now."""
-    descriptor = os.open(file.filename, os.O_RDONLY | os.O_CLOEXEC)
-    own, given = os.fstat(descriptor), os.fstat(file.id.get_vfd_handle())
-    if (own.st_dev, own.st_ino) == (given.st_dev, given.st_ino):
-        return descriptor
-    os.close(descriptor)
-    return None
+class _OwnFile:
+    """A file that is open for as long as somebody reads it; all datasets of a file share one."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def identity(self) -> tuple[int, int]:
+        return _identity(self._descriptor)
+
+
+_open: "weakref.WeakValueDictionary[tuple[int, int], _OwnFile]" = weakref.WeakValueDictionary()
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    about = os.fstat(descriptor)
+    return about.st_dev, about.st_ino
+
+
+def _same_file(file: h5py.File) -> _OwnFile | None:
+    """Return the file that HDF5 has open, open once more; None if another one has its name by now."""
+    identity = _identity(file.id.get_vfd_handle())
+    own = _open.get(identity) or _OwnFile(file.filename)
+    if own.identity() != identity:
+        return None
+    _open[identity] = own
+    return own
 
 
 def _table(
@@ -130,7 +147,7 @@ def _table(
 
 def _is_alike(
     dataset: h5py.Dataset,
-    descriptor: int,
+    own: _OwnFile,
     addresses: npt.NDArray[np.uint64],
     sizes: npt.NDArray[np.uint64],
 ) -> bool:
@@ -142,4 +159,4 @@ def _is_alike(
     across = 1 if dataset.ndim == 1 else -(-dataset.shape[1] // dataset.chunks[1])
     offset = [size * place for size, place in zip(dataset.chunks, divmod(first, across), strict=False)]
     _, content = dataset.id.read_direct_chunk(tuple(offset))
-    return bool(os.pread(descriptor, int(sizes[first]), int(addresses[first])) == content)
+    return bool(os.pread(own.fileno(), int(sizes[first]), int(addresses[first])) == content)
