@@ -126,7 +126,7 @@ def test_workers_load_states_of_their_own() -> None:
             self.reader.load_state_dict(state)
 
     def make() -> Any:
-        return StatefulDataLoader(Delegating(), batch_size=None, num_workers=2)
+        return StatefulDataLoader(Delegating(), batch_size=None, num_workers=2, persistent_workers=True)
 
     for done in (1, 3, 4, 7):
         loader = make()
@@ -135,6 +135,24 @@ def test_workers_load_states_of_their_own() -> None:
         resumed = make()
         resumed.load_state_dict(loader.state_dict())
         assert counted(taken + rows(resumed)) == counted(planned(0))
+        assert [counted(rows(resumed)) for _ in range(2)] == [counted(planned(1)), counted(planned(2))]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_loader_in_persistent_workers_of_torchdata_goes_on(workers: int) -> None:
+    def make() -> Any:
+        return StatefulDataLoader(
+            make_loader(prefetch=0), batch_size=None, num_workers=workers, persistent_workers=True
+        )
+
+    saved = make()
+    batches = iter(saved)
+    taken = rows(next(batches) for _ in range(3))
+    resumed = make()
+    resumed.load_state_dict(saved.state_dict())
+    passes = [rows(resumed) for _ in range(3)]
+    passes[0] += taken
+    assert [counted(one) for one in passes] == [counted(planned(epoch)) for epoch in range(3)]
 
 
 def test_wrappers_of_others_are_not_looked_into() -> None:

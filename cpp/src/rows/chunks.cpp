@@ -19,6 +19,7 @@ namespace tombola {
 namespace {
 
 constexpr std::size_t checksum_bytes = 4;
+constexpr std::size_t scratch_bytes = std::size_t{1} << 28U;  // of all threads together, but a chunk at least
 constexpr std::size_t largest_chunk = std::size_t{1} << 32U;  // as HDF5 has it
 
 struct Failure {
@@ -132,7 +133,8 @@ ChunkReader::ChunkReader(int descriptor, ChunkLayout layout, std::vector<StoredC
     require(static_cast<u64>(l.chunk_rows) <= largest_chunk / l.chunk_row_bytes,
             "a chunk must have at most 2**32 bytes");
     require(l.fill.size() == l.item_bytes, "the fill value must be one item");
-    require(chunks_.size() == l.across() * l.down(), "the table must have one entry a chunk");
+    require(chunks_.size() / l.across() == l.down() && chunks_.size() % l.across() == 0,
+            "the table must have one entry a chunk");
     require(l.filters.size() <= 32, "there must be at most 32 filters");
     require(library_.inflate != nullptr || std::ranges::count(l.filters, ChunkFilter::deflate) == 0,
             "deflate needs a library");
@@ -306,36 +308,42 @@ std::optional<ChunkFault> ChunkReader::read(std::span<const index_t> starts, std
     std::vector<std::unique_ptr<Workspace>> idle;
     std::optional<ChunkFault> fault;
     const std::size_t across = l.across();
-    parallel_for(static_cast<index_t>(bands.size() * across), [&](index_t task) {
-        std::unique_ptr<Workspace> work;
-        {
-            const std::lock_guard guard(lock);
-            if (fault) {
+    const std::size_t chunk_bytes = static_cast<std::size_t>(l.chunk_rows) * l.chunk_row_bytes;
+    const int threads = static_cast<int>(
+        std::clamp<std::size_t>(scratch_bytes / (3 * chunk_bytes), 1, static_cast<std::size_t>(get_num_threads())));
+    parallel_for(
+        static_cast<index_t>(bands.size() * across),
+        [&](index_t task) {
+            std::unique_ptr<Workspace> work;
+            {
+                const std::lock_guard guard(lock);
+                if (fault) {
+                    return;
+                }
+                if (!idle.empty()) {
+                    work = std::move(idle.back());
+                    idle.pop_back();
+                }
+            }
+            if (!work) {
+                work = std::make_unique<Workspace>(library_);
+            }
+            const Band& band = bands[static_cast<std::size_t>(task) / across];
+            try {
+                read_part(band, static_cast<std::size_t>(task) % across,
+                          std::span(pieces).subspan(band.first_piece, band.last_piece - band.first_piece), out, *work);
+            } catch (const Failure& failure) {
+                const index_t first = static_cast<index_t>(band.number) * l.chunk_rows;
+                const std::lock_guard guard(lock);
+                if (!fault || first < fault->first_row) {
+                    fault = {first, std::min(l.rows, first + l.chunk_rows) - 1, failure.what};
+                }
                 return;
             }
-            if (!idle.empty()) {
-                work = std::move(idle.back());
-                idle.pop_back();
-            }
-        }
-        if (!work) {
-            work = std::make_unique<Workspace>(library_);
-        }
-        const Band& band = bands[static_cast<std::size_t>(task) / across];
-        try {
-            read_part(band, static_cast<std::size_t>(task) % across,
-                      std::span(pieces).subspan(band.first_piece, band.last_piece - band.first_piece), out, *work);
-        } catch (const Failure& failure) {
-            const index_t first = static_cast<index_t>(band.number) * l.chunk_rows;
             const std::lock_guard guard(lock);
-            if (!fault || first < fault->first_row) {
-                fault = {first, std::min(l.rows, first + l.chunk_rows) - 1, failure.what};
-            }
-            return;
-        }
-        const std::lock_guard guard(lock);
-        idle.push_back(std::move(work));
-    });
+            idle.push_back(std::move(work));
+        },
+        threads);
     return fault;
 }
 

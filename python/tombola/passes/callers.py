@@ -8,7 +8,8 @@ names against the real packages. Where they are not found, nothing is assumed.
 - torch's DataLoader counts what it hands out. It is told exactly what is consumed by that number, if nothing
   lies between: with worker processes it sends batches ahead, without them one may fail on its way.
 - Accelerate's `BatchSamplerShard`, `IterableDatasetShard` and `DataLoaderDispatcher` deal batches out to
-  ranks, the last one by cutting them in equal parts; its `DataLoaderShard` asks for one batch ahead.
+  ranks, the last one by cutting them in equal parts; workers of torchdata begin while these are made. Its
+  `DataLoaderShard` asks for one batch ahead.
 - Both of these say the epoch as often as they are asked for a pass, and count those that came to their end.
 - Accelerate's `SkipBatchSampler` and `SkipDataLoader` leave out the first batches, for transformers' Trainer
   too when it resumes; the epoch that this one says does not always get through them.
@@ -59,6 +60,7 @@ _DEALERS = (
     "DataLoaderDispatcher._fetch_batches",
     "DataLoaderDispatcher.__iter__",
     "DataLoaderDispatcher.__len__",
+    "prepare_data_loader",
 )
 _WRAPPERS = (
     "DistributedSamplerWrapper.__iter__",
@@ -258,4 +260,5 @@ def _processes(frame: FrameType) -> int:
     """Return to how many processes a dealer deals."""
     dealer = frame.f_locals.get("self")
     places = (dealer, getattr(dealer, "state", None))
-    return max(int(getattr(place, "num_processes", 1)) for place in places)
+    named = frame.f_locals.get("num_processes") or 1
+    return max(int(named), *(int(getattr(place, "num_processes", 1)) for place in places))

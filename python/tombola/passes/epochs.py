@@ -263,8 +263,8 @@ class Epochs:
         start = named_start(caller, self.coming(), start)
         rank, world_size = self._dealt(caller)
         worker = loader_worker() if self._is_shared else None
-        if start is None:
-            start, self._start_here = self._start_here, None
+        here, self._start_here = self._start_here, None
+        start = here if start is None else start
         workers, number = (1, 0) if worker is None else (worker.workers, worker.number)
         if worker is not None:
             self._passes += 1

@@ -1,6 +1,8 @@
 """Chunks that the core reads itself: the same values as by HDF5, damage found, and HDF5 for all others."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,11 +41,16 @@ def written(path: Path, values: npt.NDArray[Any], chunks: tuple[int, ...], **opt
         out.create_dataset("x", data=values, chunks=chunks, **options)
 
 
-def read(path: Path, runs: list[tuple[int, int]], *, by_core: bool = True) -> npt.NDArray[Any]:
-    """Read runs, and make sure by whom."""
+@pytest.fixture(autouse=True)
+def even_a_row_by_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "LEAST", 0)
+
+
+def read(path: Path, runs: list[tuple[int, int]], *, by_core: bool | None = True) -> npt.NDArray[Any]:
+    """Read runs, and make sure by whom, unless either will do."""
     with h5py.File(path, "r") as file:
         reader = RunReader(file, "x", str(path))
-        assert (reader._chunks is not None) == by_core
+        assert by_core is None or (reader._chunks is not None) == by_core
         starts, stops = np.array(runs, dtype=np.int64).reshape(-1, 2).T.copy()
         out = np.empty((int((stops - starts).sum()), *reader.shape[1:]), dtype=reader.dtype)
         list(reader.read(starts, stops, out, name_rows))
@@ -75,7 +82,8 @@ def test_values_are_those_that_were_written(
     edges = sorted(min(cut, shape[0]) for cut in cuts)
     runs = list(zip(edges[::2], edges[1::2], strict=False))
     expected = np.concatenate([values[:0], *(values[a:b] for a, b in runs)]).astype(kind)
-    assert read(path, runs).tobytes() == expected.tobytes()
+    has_edges = any(size % chunk for size, chunk in zip(shape, map(min, shape, chunk), strict=False))
+    assert read(path, runs, by_core=None if has_edges else True).tobytes() == expected.tobytes()
 
 
 @every_pipeline
@@ -86,7 +94,7 @@ def test_chunks_that_were_never_written_hold_the_fill_value(tmp_path: Path, opti
         dataset[8:16, :4] = 1
         dataset[40:, 5] = 2
         expected = dataset[:]
-    assert read(path, [(0, 50)]).tobytes() == expected.tobytes()
+    assert read(path, [(0, 50)], by_core=None).tobytes() == expected.tobytes()
     with h5py.File(path, "w") as out:
         out.create_dataset("x", (50,), "i8", chunks=(8,), fillvalue=-3, **options)
     assert read(path, [(3, 5), (9, 50)]).tolist() == [-3] * 43
@@ -139,7 +147,7 @@ def test_hdf5_reads_where_libdeflate_is_not_found(tmp_path: Path, monkeypatch: p
     written(path, values, (16,), compression="gzip")
     monkeypatch.setattr(chunk_module, "inflate_functions", lambda: None)
     assert read(path, [(0, 100)], by_core=False).tolist() == values.tolist()
-    written(path, values, (16,), shuffle=True, fletcher32=True)
+    written(path, values, (20,), shuffle=True, fletcher32=True)
     assert read(path, [(0, 100)]).tolist() == values.tolist()
 
 
@@ -243,3 +251,74 @@ def test_one_descriptor_a_file(tmp_path: Path) -> None:
         del readers
         assert len(list(folder.iterdir())) == before + 1
     assert len(list(folder.iterdir())) == before
+
+
+def test_links_into_other_files(tmp_path: Path) -> None:
+    """Chunks that look alike at first, zeros here, do not hide that they lie elsewhere."""
+    values = np.zeros((100, 4), dtype="f4")
+    for name, last in (("counts", 3.0), ("norm", 5.0)):
+        values[50:] = last
+        written(tmp_path / f"{name}.h5", values, (10, 4), compression="gzip")
+    with h5py.File(tmp_path / "norm.h5", "a") as file:
+        file["raw"] = h5py.ExternalLink("counts.h5", "/x")
+    with h5py.File(tmp_path / "norm.h5", "r") as file:
+        out = np.empty((100, 4), dtype="f4")
+        reader = RunReader(file, "raw", "raw")
+        list(reader.read(np.array([0]), np.array([100]), out, name_rows))
+        assert reader._chunks is not None
+    assert out[50:].tolist() == [[3.0] * 4] * 50
+
+
+@pytest.mark.parametrize("limits", [(20, None), (None, 8), (None, None), (20, 8)])
+@pytest.mark.parametrize("library", ["earliest", "latest"])
+def test_every_index_of_chunks(tmp_path: Path, limits: Any, library: str) -> None:
+    """HDF5 keeps the list of chunks in one of several ways, and lists some under places not their own."""
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w", libver=library) as out:
+        dataset = out.create_dataset("x", (20, 8), "i4", chunks=(4, 2), maxshape=limits, compression="gzip")
+        dataset[:10, :6] = np.arange(60).reshape(10, 6)
+        dataset[16:, 6:] = 7
+        expected = dataset[:]
+    assert read(path, [(0, 20)], by_core=limits != (20, None)).tolist() == expected.tolist()
+    with h5py.File(path, "a") as out:
+        if limits[0] is None:
+            out["x"].resize((11, 8))
+            expected = out["x"][:]
+    runs = [(0, len(expected))]
+    assert read(path, runs, by_core=None).tolist() == expected.tolist()
+
+
+def test_a_file_without_a_name_is_left_to_hdf5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = sample((96,), "f4")
+    written(Path("x.h5"), values, (16,), compression="gzip")
+    with h5py.File("x.h5", "r") as file:
+        Path("x.h5").unlink()
+        reader = RunReader(file, "x", "x")
+        assert reader._chunks is None
+        out = np.empty(96, dtype="f4")
+        list(reader.read(np.array([0]), np.array([96]), out, name_rows))
+    assert out.tolist() == values.tolist()
+
+
+def test_what_is_less_than_a_chunk_is_left_to_hdf5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, values = tmp_path / "x.h5", sample((96,), "f4")
+    written(path, values, (16,), compression="gzip")
+    monkeypatch.setattr(run_module, "LEAST", 1)
+    asked = []
+    monkeypatch.setattr(RunReader, "_read_group", lambda self, pieces, *rest: asked.append(pieces))
+    read(path, [(3, 10), (40, 48)])
+    assert asked
+    asked.clear()
+    assert read(path, [(3, 10), (40, 49)]).tolist() == [*values[3:10], *values[40:49]]
+    assert not asked
+
+
+def test_a_module_of_that_name_is_not_run(tmp_path: Path) -> None:
+    """Whatever lies beside a user's script under the name of the package is looked at, not imported."""
+    (tmp_path / "deflate.py").write_text("raise SystemExit('imported')", encoding="utf-8")
+    code = "from tombola.sources.h5ad.inflate import inflate_functions; print(inflate_functions() is None)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert done.stdout in ("True\n", "False\n")

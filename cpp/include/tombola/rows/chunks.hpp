@@ -36,8 +36,12 @@ struct ChunkLayout {
     std::vector<ChunkFilter> filters;  // in the order in which a writer applies them
     std::vector<std::byte> fill;       // an item, for chunks that were never written
 
-    std::size_t across() const noexcept { return (row_bytes + chunk_row_bytes - 1) / chunk_row_bytes; }
-    std::size_t down() const noexcept { return static_cast<std::size_t>((rows + chunk_rows - 1) / chunk_rows); }
+    std::size_t across() const noexcept {
+        return row_bytes / chunk_row_bytes + static_cast<std::size_t>(row_bytes % chunk_row_bytes != 0);
+    }
+    std::size_t down() const noexcept {
+        return static_cast<std::size_t>(rows / chunk_rows + static_cast<index_t>(rows % chunk_rows != 0));
+    }
 };
 
 struct StoredChunk {

@@ -27,10 +27,12 @@ _FILTERS = {
     h5py.h5z.FILTER_FLETCHER32: "fletcher32",
 }
 _NOWHERE = 2**64 - 1
+Table = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint32]]
 _LARGEST_CHUNK = 2**32
+_MOST_CHUNKS = 2**26
 
 
-def chunk_reader(file: h5py.File, dataset: h5py.Dataset) -> _core.ChunkReader | None:
+def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
     """Return what reads the chunks of a dataset as HDF5 does; None where only HDF5 is known to.
 
     Raises
@@ -39,15 +41,16 @@ def chunk_reader(file: h5py.File, dataset: h5py.Dataset) -> _core.ChunkReader | 
         If the table cannot be read.
     """
     filters = _filters(dataset)
-    if not filters or not _is_plain(file, dataset):
+    if not filters or not _is_plain(dataset):
         return None
     functions = inflate_functions()
     if functions is None and "deflate" in filters:
         return None
-    own = _same_file(file)
-    if own is None:
+    own = _same_file(dataset.file)  # a link may lead to another file than the one that was opened
+    table = None if own is None else _table(dataset)
+    if own is None or table is None:
         return None
-    addresses, sizes, skipped = _table(dataset)
+    addresses, sizes, skipped = table
     if not _is_alike(dataset, own, addresses, sizes):
         return None
     item = dataset.dtype.itemsize
@@ -68,14 +71,21 @@ def chunk_reader(file: h5py.File, dataset: h5py.Dataset) -> _core.ChunkReader | 
     )
 
 
-def _is_plain(file: h5py.File, dataset: h5py.Dataset) -> bool:
-    """Tell whether bytes of chunks are values as NumPy has them, and chunks can be listed."""
+def _is_plain(dataset: h5py.Dataset) -> bool:
+    """Tell whether bytes of chunks are values as NumPy has them, and chunks can be listed.
+
+    Where the second axis alone has no limit, HDF5 (2.0) lists chunks under other places than their own.
+    """
     if dataset.chunks is None or dataset.ndim not in (1, 2) or 0 in dataset.shape:
+        return False
+    if dataset.ndim == 2 and dataset.maxshape[1] is None and dataset.maxshape[0] is not None:
+        return False
+    if int(np.prod(_grid(dataset), dtype=np.float64)) > _MOST_CHUNKS:
         return False
     kind = dataset.dtype
     chunk_bytes = int(np.prod(dataset.chunks, dtype=np.float64)) * kind.itemsize
     return (
-        file.driver == "sec2"
+        dataset.file.driver == "sec2"
         and kind.kind in "iuf"
         and chunk_bytes <= _LARGEST_CHUNK
         and hasattr(dataset.id, "chunk_iter")
@@ -121,28 +131,45 @@ def _identity(descriptor: int) -> tuple[int, int]:
 def _same_file(file: h5py.File) -> _OwnFile | None:
     """Return the file that HDF5 has open, open once more; None if another one has its name by now."""
     identity = _identity(file.id.get_vfd_handle())
-    own = _open.get(identity) or _OwnFile(file.filename)
+    try:
+        own = _open.get(identity) or _OwnFile(file.filename)
+    except OSError:  # it has no name any more, or none that leads there from the folder that is current now
+        return None
     if own.identity() != identity:
         return None
     _open[identity] = own
     return own
 
 
-def _table(
-    dataset: h5py.Dataset,
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
-    """Return address, size and filter mask of each chunk, row by row of the grid that they form."""
-    grid = [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
+def _grid(dataset: h5py.Dataset) -> list[int]:
+    return [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
+
+
+def _table(dataset: h5py.Dataset) -> Table | None:
+    """Return address, size and filter mask of each chunk, row by row of the grid that they form.
+
+    None if chunks are listed under places that cannot be theirs, or if one at an edge may have been stored
+    without filters: its mask does not say so, but it is as long as a chunk then.
+    """
+    grid, chunks, shape = _grid(dataset), dataset.chunks, dataset.shape
     addresses = np.full(grid, _NOWHERE, dtype=np.uint64)
     sizes, skipped = np.zeros(grid, dtype=np.uint64), np.zeros(grid, dtype=np.uint32)
-    chunks = dataset.chunks
+    full = int(np.prod(chunks)) * dataset.dtype.itemsize
+    strange: list[tuple[int, ...]] = []
 
     def note(chunk: h5py.h5d.StoreInfo) -> None:
-        place = tuple(offset // size for offset, size in zip(chunk.chunk_offset, chunks, strict=True))
+        offset = chunk.chunk_offset
+        place = tuple(at // size for at, size in zip(offset, chunks, strict=True))
+        if any(at >= size for at, size in zip(place, grid, strict=True)):
+            strange.append(place)
+            return
+        is_edge = any(at + size > end for at, size, end in zip(offset, chunks, shape, strict=True))
+        if addresses[place] != _NOWHERE or (is_edge and chunk.size == full and not chunk.filter_mask):
+            strange.append(place)
         addresses[place], sizes[place], skipped[place] = chunk.byte_offset, chunk.size, chunk.filter_mask
 
     dataset.id.chunk_iter(note)
-    return addresses.ravel(), sizes.ravel(), skipped.ravel()
+    return None if strange else (addresses.ravel(), sizes.ravel(), skipped.ravel())
 
 
 def _is_alike(

@@ -10,6 +10,8 @@ import functools
 import importlib.util
 import logging
 from collections.abc import Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 
 __all__ = ["Inflate", "inflate_functions"]
 
@@ -41,12 +43,12 @@ def inflate_functions() -> Inflate | None:
 
 
 def _libraries() -> Iterator[str]:
-    try:
-        found = importlib.util.find_spec("deflate._deflate")
-    except ModuleNotFoundError:
-        found = None
-    if found is not None and found.origin is not None:
-        yield found.origin
+    found = importlib.util.find_spec("deflate")  # nothing is imported: anything may have that name
+    for folder in (found and found.submodule_search_locations) or ():
+        for suffix in EXTENSION_SUFFIXES:
+            module = Path(folder) / f"_deflate{suffix}"
+            if module.is_file():
+                yield str(module)
     name = ctypes.util.find_library("deflate")
     if name is not None:
         yield name
