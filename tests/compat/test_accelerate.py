@@ -139,6 +139,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "even_batches off": {"even_batches": False},
     "dispatch_batches on": {"dispatch_batches": True},
     "split_batches on": {"split_batches": True},
+    "use_stateful_dataloader on": {"use_stateful_dataloader": True},
 }
 VARY = ("tokens", "series")
 SAMPLER_CASES = [(strategy, kind) for strategy, kind in common.CASES if kind.startswith("sampler")]
