@@ -1,5 +1,7 @@
 """Batch sampler and loader under torch's own DataLoader with worker processes: epochs, states, refusals."""
 
+import subprocess
+import sys
 from itertools import islice
 from typing import Any
 
@@ -77,6 +79,33 @@ def test_a_sampler_under_workers_knows_what_was_handed_out(persistent: bool) -> 
             assert list(resumed) == (planned(epoch)[step:] or planned(epoch + 1))
             del batches
             assert sampler.state_dict() == state
+
+
+def test_an_epoch_that_is_set_too_late_is_said_to_be(caplog: pytest.LogCaptureFixture) -> None:
+    """Workers are sent batches when torch's iterator is made; trainers may say the epoch after that."""
+    sampler = make_sampler()
+    loader = TorchDataLoader(DATA, batch_sampler=sampler, num_workers=2, multiprocessing_context="fork")
+    batches = iter(loader)
+    sampler.set_epoch(0)  # as it is
+    assert not caplog.records
+    batches = iter(loader)
+    sampler.set_epoch(3)
+    assert "set_epoch(3) comes too late for the pass that has begun: batches of epoch 0 " in caplog.text
+    assert rows(batches) == planned(0)
+    assert rows(loader) == planned(3)
+
+
+def test_nothing_is_said_when_the_interpreter_ends() -> None:
+    code = (
+        "from torchdata.stateful_dataloader import StatefulDataLoader\n"
+        "from tombola import PlanBatchSampler, Streaming\n"
+        "sampler = PlanBatchSampler(Streaming(), 12, batch_size=4)\n"
+        "loader = StatefulDataLoader(range(12), batch_sampler=sampler)\n"
+        "for batch in loader:\n"
+        "    pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "HandedOut" not in done.stderr
 
 
 def test_a_sampler_behind_a_wrapper_cannot_know() -> None:

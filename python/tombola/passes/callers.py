@@ -90,9 +90,9 @@ class HandedOut:
         self._before = _counts(counters)
         self._final = self._before
 
-        def keep(_: object) -> None:
-            nonlocal counters
-            self._final = _counts(counters)
+        def keep(_: object, counts: Callable[..., tuple[int, int]] = _counts) -> None:
+            nonlocal counters  # by names that are there when the interpreter ends, too
+            self._final = counts(counters)
             counters = {}
 
         self._iterator = weakref.ref(iterator, keep)

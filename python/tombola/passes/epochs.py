@@ -157,6 +157,7 @@ class Epochs:
         number = check_integer("epoch", epoch)
         with self._coming.change() as coming:
             is_overruled = coming.set_epoch(number, is_counted=is_counted())
+        self._remarks.late(self.latest, number)
         self._restart()
         if is_overruled:
             self._remarks.overruled(coming.start.epoch, number)
@@ -172,8 +173,7 @@ class Epochs:
     def share(self) -> tuple[Plan, Share]:
         """Return the plan of the coming epoch, and the share of it that is this rank's."""
         epoch, (rank, world_size) = self.epoch, self._dealing()
-        schedule = self._schedule(epoch)
-        share = schedule.share(Position(epoch), world_size=world_size, rank=rank, even=self.even)
+        share = self._schedule(epoch).share(Position(epoch), world_size=world_size, rank=rank, even=self.even)
         return self.plan(epoch), share
 
     def _steps(self, position: Position, *, first_rank: bool = False) -> int:

@@ -70,6 +70,10 @@ class Progress:
         if ahead is not None and not ahead.is_ahead and ahead.count_alone() < self.steps - 1:
             self.has_lost = True
 
+    def is_late(self) -> bool:
+        """Tell whether batches were asked for, but none was handed out: an epoch set now is another one's."""
+        return not self.is_worker and self.steps > 0 and self._consumed() == 0
+
     def is_complete(self) -> bool:
         """Tell whether the last batch was handed out to those who train."""
         return not self.is_worker and self._consumed() >= self.total and self.steps >= self.total

@@ -2,6 +2,7 @@
 
 import logging
 
+from .progress import Progress
 from .schedule import Schedule
 
 __all__ = ["Remarks"]
@@ -33,6 +34,18 @@ class Remarks:
             "set_epoch(%d) was called; epochs that are set later are counted from there",
             epoch,
             count,
+        )
+
+    def late(self, latest: Progress | None, count: int) -> None:
+        """Say that an epoch is set for a pass that has begun, if it has, but has handed out nothing."""
+        if latest is None or not latest.is_late() or latest.start.epoch == count:
+            return
+        self._say(
+            "set_epoch(%d) comes too late for the pass that has begun: batches of epoch %d are on their way "
+            "to workers. Set it before the iterator is made, or use tombola.DataLoader, whose passes begin "
+            "with their first batch",
+            count,
+            latest.start.epoch,
         )
 
     def dealt_out(self, dealer: str) -> None:
