@@ -35,7 +35,7 @@ InflateLibrary library_at(const std::optional<Addresses>& addresses) {
     return library;
 }
 
-std::unique_ptr<ChunkReader> make(const py::object& file, index_t rows, std::size_t row_bytes, index_t chunk_rows,
+std::unique_ptr<ChunkReader> make(const OpenFile& file, index_t rows, std::size_t row_bytes, index_t chunk_rows,
                                   std::size_t chunk_row_bytes, std::size_t item_bytes,
                                   const std::vector<std::string>& filters, const py::bytes& fill,
                                   const py::array& addresses, const py::array& sizes, const py::array& skipped,
@@ -57,8 +57,7 @@ std::unique_ptr<ChunkReader> make(const py::object& file, index_t rows, std::siz
     for (std::size_t i = 0; i < chunks.size(); ++i) {
         chunks[i] = {where[i], bytes[i], masks[i]};
     }
-    return std::make_unique<ChunkReader>(file.attr("fileno")().cast<int>(), std::move(layout), std::move(chunks),
-                                         library_at(library));
+    return std::make_unique<ChunkReader>(file.descriptor(), std::move(layout), std::move(chunks), library_at(library));
 }
 
 py::object read(const ChunkReader& reader, const py::array& starts, const py::array& stops,
@@ -82,6 +81,9 @@ py::object read(const ChunkReader& reader, const py::array& starts, const py::ar
 }  // namespace
 
 void register_chunks(py::module_& m) {
+    py::class_<OpenFile>(m, "OpenFile")
+        .def(py::init<int>(), py::arg("descriptor"))
+        .def("fileno", &OpenFile::descriptor);
     py::class_<ChunkReader>(m, "ChunkReader")
         .def(py::init(&make), py::keep_alive<1, 2>(), py::arg("file"), py::kw_only(), py::arg("rows"),
              py::arg("row_bytes"), py::arg("chunk_rows"), py::arg("chunk_row_bytes"), py::arg("item_bytes"),

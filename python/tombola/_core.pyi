@@ -5,7 +5,7 @@ C-contiguous and one-dimensional; they are borrowed by tables and plans, never c
 ValueError, wrong dtypes TypeError, positions out of range IndexError.
 """
 
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -222,13 +222,14 @@ def csr_check_columns(
     indices: _Columns, indptr: IndexArray, n_columns: int, first: int, last: int
 ) -> tuple[bool, bool]: ...
 
-class _HasDescriptor(Protocol):
+class OpenFile:
+    def __init__(self, descriptor: int) -> None: ...
     def fileno(self) -> int: ...
 
 class ChunkReader:
     def __init__(
         self,
-        file: _HasDescriptor,
+        file: OpenFile,
         *,
         rows: int,
         row_bytes: int,

@@ -7,6 +7,8 @@
 // 1950, whose checksum is compared), shuffle (bytes of equal weight together), fletcher32 (compared).
 #pragma once
 
+#include <unistd.h>
+
 #include <optional>
 #include <span>
 #include <string>
@@ -42,6 +44,20 @@ struct ChunkLayout {
     std::size_t down() const noexcept {
         return static_cast<std::size_t>(rows / chunk_rows + static_cast<index_t>(rows % chunk_rows != 0));
     }
+};
+
+// A descriptor that is closed with the last who uses it.
+class OpenFile {
+  public:
+    explicit OpenFile(int descriptor) noexcept : descriptor_(descriptor) {}
+    ~OpenFile() { ::close(descriptor_); }
+    OpenFile(const OpenFile&) = delete;
+    OpenFile& operator=(const OpenFile&) = delete;
+
+    int descriptor() const noexcept { return descriptor_; }
+
+  private:
+    int descriptor_;
 };
 
 struct StoredChunk {

@@ -106,21 +106,8 @@ def _filters(dataset: h5py.Dataset) -> list[str] | None:
     return names
 
 
-class _OwnFile:
-    """A file that is open for as long as somebody reads it; all datasets of a file share one."""
-
-    def __init__(self, path: str) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, self._descriptor)
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def identity(self) -> tuple[int, int]:
-        return _identity(self._descriptor)
-
-
-_open: "weakref.WeakValueDictionary[tuple[int, int], _OwnFile]" = weakref.WeakValueDictionary()
+_open: dict[tuple[int, int], "weakref.ref[_core.OpenFile]"] = {}
+"""Files that are open here, for as long as somebody reads them; all datasets of a file share one."""
 
 
 def _identity(descriptor: int) -> tuple[int, int]:
@@ -128,16 +115,24 @@ def _identity(descriptor: int) -> tuple[int, int]:
     return about.st_dev, about.st_ino
 
 
-def _same_file(file: h5py.File) -> _OwnFile | None:
+def _same_file(file: h5py.File) -> _core.OpenFile | None:
     """Return the file that HDF5 has open, open once more; None if another one has its name by now."""
     identity = _identity(file.id.get_vfd_handle())
-    try:
-        own = _open.get(identity) or _OwnFile(file.filename)
-    except OSError:  # it has no name any more, or none that leads there from the folder that is current now
+    known = _open.get(identity)
+    own = None if known is None else known()
+    if own is None:
+        try:
+            own = _core.OpenFile(os.open(file.filename, os.O_RDONLY | os.O_CLOEXEC))
+        except (
+            OSError
+        ):  # it has no name any more, or none that leads there from the folder that is current now
+            return None
+    if _identity(own.fileno()) != identity:
         return None
-    if own.identity() != identity:
-        return None
-    _open[identity] = own
+    if known is None or known() is not own:
+        for other in [other for other, reference in list(_open.items()) if reference() is None]:
+            _open.pop(other, None)
+        _open[identity] = weakref.ref(own)  # without a callback, in which a Ctrl-C could get lost
     return own
 
 
@@ -174,7 +169,7 @@ def _table(dataset: h5py.Dataset) -> Table | None:
 
 def _is_alike(
     dataset: h5py.Dataset,
-    own: _OwnFile,
+    own: _core.OpenFile,
     addresses: npt.NDArray[np.uint64],
     sizes: npt.NDArray[np.uint64],
 ) -> bool:
