@@ -165,7 +165,7 @@ void ChunkReader::read_part(const Band& band, std::size_t column, std::span<cons
         fail("the chunk lies at bytes " + std::to_string(chunk.address) + " to " +
              std::to_string(chunk.address + chunk.bytes) + " of a file of " + std::to_string(file_bytes_));
     }
-    const std::size_t chunk_bytes = static_cast<std::size_t>(l.chunk_rows) * l.chunk_row_bytes;
+    const std::size_t chunk_bytes = l.chunk_bytes();
     const auto check_size = [&](u64 given) {
         if (given != chunk_bytes) {
             fail("the chunk has " + std::to_string(given) + " bytes instead of " + std::to_string(chunk_bytes));
@@ -207,9 +207,10 @@ void ChunkReader::read_part(const Band& band, std::size_t column, std::span<cons
         }
         return;
     }
-    const std::byte* data = work.stored(static_cast<std::size_t>(chunk.bytes));
     std::size_t bytes = static_cast<std::size_t>(chunk.bytes);
-    read_exactly(descriptor_, chunk.address, work.stored(bytes), bytes);
+    std::byte* const stored = work.stored(bytes);
+    read_exactly(descriptor_, chunk.address, stored, bytes);
+    const std::byte* data = stored;
     const bool is_all =
         pieces.size() == 1 && pieces[0].count == static_cast<std::size_t>(l.chunk_rows) && is_whole_rows;
     for (std::size_t k = active.size(); k-- > 0;) {
@@ -308,9 +309,8 @@ std::optional<ChunkFault> ChunkReader::read(std::span<const index_t> starts, std
     std::vector<std::unique_ptr<Workspace>> idle;
     std::optional<ChunkFault> fault;
     const std::size_t across = l.across();
-    const std::size_t chunk_bytes = static_cast<std::size_t>(l.chunk_rows) * l.chunk_row_bytes;
     const int threads = static_cast<int>(
-        std::clamp<std::size_t>(scratch_bytes / (3 * chunk_bytes), 1, static_cast<std::size_t>(get_num_threads())));
+        std::clamp<std::size_t>(scratch_bytes / (3 * l.chunk_bytes()), 1, static_cast<std::size_t>(get_num_threads())));
     parallel_for(
         static_cast<index_t>(bands.size() * across),
         [&](index_t task) {

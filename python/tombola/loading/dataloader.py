@@ -14,7 +14,7 @@ from typing import Any, SupportsIndex
 from torch.utils.data import DataLoader as TorchDataLoader
 from torch.utils.data.distributed import DistributedSampler
 
-from ..passes.callers import is_asked_ahead
+from ..passes.callers import is_asked_ahead, is_of_lightning
 from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs
 from ..passes.iterator import PassIterator
@@ -191,8 +191,9 @@ class _Dealt(DistributedSampler[Any]):
 
 def _unwrapped(batch_sampler: object) -> object:
     """Return what is in Lightning's wrapper, which keeps track of the rows that it predicts for."""
-    is_lightnings = type(batch_sampler).__module__.partition(".")[0] in ("lightning", "pytorch_lightning")
-    return getattr(batch_sampler, "_batch_sampler", batch_sampler) if is_lightnings else batch_sampler
+    if not is_of_lightning(type(batch_sampler).__module__):
+        return batch_sampler
+    return getattr(batch_sampler, "_batch_sampler", batch_sampler)
 
 
 class _Pass:

@@ -34,6 +34,7 @@ __all__ = [
     "is_asked_ahead",
     "is_asked_by",
     "is_counted",
+    "is_of_lightning",
     "is_resumed_by_lightning",
 ]
 
@@ -182,7 +183,7 @@ def find_caller(asked: object) -> Caller:
                 skipper = f"Accelerate's {function.partition('.')[0]}"
             if function in _AHEAD and is_own:
                 unknown = f"Accelerate's {function.partition('.')[0]}"
-        elif function in _WRAPPERS and str(module).partition(".")[0] in _LIGHTNING:
+        elif function in _WRAPPERS and is_of_lightning(module):
             is_direct, dealer = False, "Lightning's DistributedSamplerWrapper"
         elif module == _TRANSFORMERS and function == "Trainer._run_epoch" and skipper:
             epoch = frame.f_locals.get("epoch")
@@ -232,11 +233,16 @@ def is_counted() -> bool:
     )
 
 
+def is_of_lightning(module: object) -> bool:
+    """Tell whether a module of this name is one of Lightning's, which comes as one package or as several."""
+    return str(module).partition(".")[0] in _LIGHTNING
+
+
 def is_resumed_by_lightning() -> bool:
     """Tell whether Lightning loads the states of a checkpoint, and so counts batches on from it."""
     return any(
         frame.f_code.co_qualname == "CombinedLoader._load_state_dicts"
-        and str(frame.f_globals.get("__name__")).endswith("pytorch.utilities.combined_loader")
+        and is_of_lightning(frame.f_globals.get("__name__"))
         for frame in _frames()[:6]
     )
 

@@ -280,18 +280,15 @@ class Epochs:
         share = schedule.share(
             position, world_size=world_size, rank=rank, even=self.even, workers=workers, worker=number
         )
-        return (
-            Progress(
-                start=position,
-                world_size=world_size,
-                workers=workers,
-                total=len(share),
-                is_worker=worker is not None,
-                caller=caller,
-            ),
-            plan,
-            share,
+        progress = Progress(
+            start=position,
+            world_size=world_size,
+            workers=workers,
+            total=len(share),
+            is_worker=worker is not None,
+            caller=caller,
         )
+        return progress, plan, share
 
     def _dealing(self) -> tuple[int, int]:
         """Return rank and world size for whoever asks how much there is."""
@@ -319,7 +316,8 @@ class Epochs:
         undo = None if progress.is_worker else self._coming.begin(progress.start)
 
         def take_back() -> None:
-            _ = undo and undo()
+            if undo is not None:
+                undo()
             if self.latest is progress:
                 self.latest = before
 

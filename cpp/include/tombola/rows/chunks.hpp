@@ -41,6 +41,7 @@ struct ChunkLayout {
     std::size_t across() const noexcept {
         return row_bytes / chunk_row_bytes + static_cast<std::size_t>(row_bytes % chunk_row_bytes != 0);
     }
+    std::size_t chunk_bytes() const noexcept { return static_cast<std::size_t>(chunk_rows) * chunk_row_bytes; }
     std::size_t down() const noexcept {
         return static_cast<std::size_t>(rows / chunk_rows + static_cast<index_t>(rows % chunk_rows != 0));
     }
@@ -79,8 +80,6 @@ class ChunkReader {
   public:
     // The descriptor is borrowed: it must stay open. std::invalid_argument where the parts do not fit each other.
     ChunkReader(int descriptor, ChunkLayout layout, std::vector<StoredChunk> chunks, InflateLibrary library);
-
-    const ChunkLayout& layout() const noexcept { return layout_; }
 
     // Rows [starts[i], stops[i]), ascending and disjoint, one after the other into `out`. std::invalid_argument where
     // they are not, or `out` is not as long; the first fault that is met, if there is one: `out` is half filled then.

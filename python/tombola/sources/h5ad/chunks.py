@@ -27,9 +27,10 @@ _FILTERS = {
     h5py.h5z.FILTER_FLETCHER32: "fletcher32",
 }
 _NOWHERE = 2**64 - 1
-Table = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint32]]
 _LARGEST_CHUNK = 2**32
 _MOST_CHUNKS = 2**26
+
+Table = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint32]]
 
 
 def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
@@ -47,8 +48,10 @@ def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
     if functions is None and "deflate" in filters:
         return None
     own = _same_file(dataset.file)  # a link may lead to another file than the one that was opened
-    table = None if own is None else _table(dataset)
-    if own is None or table is None:
+    if own is None:
+        return None
+    table = _table(dataset)
+    if table is None:
         return None
     addresses, sizes, skipped = table
     if not _is_alike(dataset, own, addresses, sizes):
@@ -116,23 +119,21 @@ def _identity(descriptor: int) -> tuple[int, int]:
 
 
 def _same_file(file: h5py.File) -> _core.OpenFile | None:
-    """Return the file that HDF5 has open, open once more; None if another one has its name by now."""
+    """Return the file that HDF5 has open, open once more; None if its name no longer leads there."""
     identity = _identity(file.id.get_vfd_handle())
     known = _open.get(identity)
     own = None if known is None else known()
-    if own is None:
-        try:
-            own = _core.OpenFile(os.open(file.filename, os.O_RDONLY | os.O_CLOEXEC))
-        except (
-            OSError
-        ):  # it has no name any more, or none that leads there from the folder that is current now
-            return None
+    if own is not None:
+        return own
+    try:
+        own = _core.OpenFile(os.open(file.filename, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return None
     if _identity(own.fileno()) != identity:
         return None
-    if known is None or known() is not own:
-        for other in [other for other, reference in list(_open.items()) if reference() is None]:
-            _open.pop(other, None)
-        _open[identity] = weakref.ref(own)  # without a callback, in which a Ctrl-C could get lost
+    for other in [other for other, reference in list(_open.items()) if reference() is None]:
+        _open.pop(other, None)
+    _open[identity] = weakref.ref(own)  # without a callback, in which a Ctrl-C could get lost
     return own
 
 
@@ -178,7 +179,7 @@ def _is_alike(
     if not len(stored):
         return True
     first = int(stored[0])
-    across = 1 if dataset.ndim == 1 else -(-dataset.shape[1] // dataset.chunks[1])
-    offset = [size * place for size, place in zip(dataset.chunks, divmod(first, across), strict=False)]
-    _, content = dataset.id.read_direct_chunk(tuple(offset))
+    places = np.unravel_index(first, _grid(dataset))
+    offset = tuple(size * int(place) for size, place in zip(dataset.chunks, places, strict=True))
+    _, content = dataset.id.read_direct_chunk(offset)
     return bool(os.pread(own.fileno(), int(sizes[first]), int(addresses[first])) == content)
