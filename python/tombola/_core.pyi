@@ -225,10 +225,43 @@ def csr_dense(
     n_columns: int,
     first: int,
     out: npt.NDArray[Any],
+    background: npt.NDArray[Any] | None = None,
 ) -> None: ...
 def csr_check_columns(
     indices: _Columns, indptr: IndexArray, n_columns: int, first: int, last: int
 ) -> tuple[bool, bool]: ...
+def csr_transform(
+    data: npt.NDArray[Any],
+    indices: _Columns,
+    indptr: IndexArray,
+    maps: list[npt.NDArray[np.int32] | int],
+    map_of_row: npt.NDArray[np.int32] | None,
+    *,
+    n_columns: int,
+    target: float = 0.0,
+    log1p: bool = False,
+    mean: FloatArray | None = None,
+    factor: FloatArray | None = None,
+) -> tuple[IndexArray, int, int, bool]: ...
+def csr_compact(
+    data: npt.NDArray[Any],
+    indices: _Columns,
+    starts: IndexArray,
+    places: IndexArray,
+    out_data: npt.NDArray[Any],
+    out_indices: _Columns,
+) -> None: ...
+def dense_transform(
+    rows: npt.NDArray[Any],
+    map: npt.NDArray[np.int32] | int,
+    places: IndexArray | None,
+    out: npt.NDArray[Any],
+    *,
+    target: float = 0.0,
+    log1p: bool = False,
+    mean: FloatArray | None = None,
+    factor: FloatArray | None = None,
+) -> None: ...
 
 class DataFile:
     def __init__(self, path: str, *, descriptor: int) -> None: ...

@@ -37,6 +37,8 @@ class CsrRows:
         (n_rows, n_columns).
     as_dense
         Whether batches cut from these rows are meant to be handed out as dense arrays.
+    background
+        What dense rows have where nothing is stored, by column, of the dtype of `data`; by default 0.
     """
 
     data: npt.NDArray[Any]
@@ -44,6 +46,7 @@ class CsrRows:
     indptr: IndexArray
     shape: tuple[int, int]
     as_dense: bool = False
+    background: npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         if len(self.indptr) != self.shape[0] + 1:
@@ -56,6 +59,14 @@ class CsrRows:
             msg = (
                 f"data and indices must have {int(self.indptr[-1]):,} entries as indptr says, "
                 f"but have {len(self.data):,} and {len(self.indices):,}"
+            )
+            raise ValueError(msg)
+        if self.background is not None and (
+            self.background.shape != self.shape[1:] or self.background.dtype != self.data.dtype
+        ):
+            msg = (
+                f"background must have {self.shape[1]:,} values of {self.data.dtype}, but has shape "
+                f"{self.background.shape} and dtype {self.background.dtype}"
             )
             raise ValueError(msg)
 
@@ -84,14 +95,14 @@ class CsrRows:
         shape = (len(where), self.shape[1])
         if self._in_core:
             taken = _core.csr_take(self.data, self.indices, self.indptr, where)
-            return CsrRows(*taken, shape, self.as_dense)
+            return CsrRows(*taken, shape, self.as_dense, self.background)
         starts = self.indptr[where]
         lengths = self.indptr[where + 1] - starts
         indptr = np.zeros(len(where) + 1, dtype=np.int64)
         np.cumsum(lengths, out=indptr[1:])
         data = gather_ranges(self.data, starts, lengths)
         indices = gather_ranges(self.indices, starts, lengths)
-        return CsrRows(data, indices, indptr, shape, self.as_dense)
+        return CsrRows(data, indices, indptr, shape, self.as_dense, self.background)
 
     def take_dense(self, positions: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         """Give the rows at these positions as an array of shape (len(positions), n_columns).
@@ -108,7 +119,7 @@ class CsrRows:
         IndexError
             If a position is out of range.
         """
-        if not self._in_core:
+        if not self._in_core or self.background is not None:
             return self.take(positions).to_dense()
         where = self._checked(positions)
         return _core.csr_take_dense(self.data, self.indices, self.indptr, where, self.shape[1])
@@ -118,12 +129,14 @@ class CsrRows:
         first, last = int(self.indptr[start]), int(self.indptr[stop])
         indptr = self.indptr[start : stop + 1] - first
         shape = (stop - start, self.shape[1])
-        return CsrRows(self.data[first:last], self.indices[first:last], indptr, shape, self.as_dense)
+        data, indices = self.data[first:last], self.indices[first:last]
+        return CsrRows(data, indices, indptr, shape, self.as_dense, self.background)
 
     def part_dense(self, start: int, stop: int, out: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Write rows [start, stop) into ``out``, of shape (stop - start, n_columns), on all threads."""
         if len(out):
-            _core.csr_dense(self.data, self.indices, self.indptr, self.shape[1], start, out)
+            width = self.shape[1]
+            _core.csr_dense(self.data, self.indices, self.indptr, width, start, out, self.background)
         return out
 
     @property
@@ -160,12 +173,11 @@ class CsrRows:
             If `out` has another shape or is not C-contiguous.
         """
         if out is None:
-            out = np.zeros(self.shape, dtype=self.data.dtype)
+            out = np.empty(self.shape, dtype=self.data.dtype)
         elif out.shape != self.shape or not out.flags.c_contiguous:
             msg = f"out must be C-contiguous of shape {self.shape}, but has shape {out.shape}"
             raise ValueError(msg)
-        else:
-            out.fill(0)
+        out[...] = 0 if self.background is None else self.background
         row_starts = np.arange(self.shape[0], dtype=np.int64) * self.shape[1]
         where = np.repeat(row_starts, np.diff(self.indptr))
         where += self.indices

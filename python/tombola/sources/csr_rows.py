@@ -40,17 +40,6 @@ def sort_rows(data: npt.NDArray[Any], indices: npt.NDArray[Any], indptr: IndexAr
     return summed, indices[first], _pointers(counts)
 
 
-def select_columns(
-    data: npt.NDArray[Any], indices: npt.NDArray[Any], indptr: IndexArray, column_map: IndexArray
-) -> Parts:
-    """Renumber columns by `column_map` and drop those that it sends to -1."""
-    renumbered = column_map.astype(indices.dtype)[indices]
-    kept = renumbered >= 0
-    before = np.zeros(len(kept) + 1, dtype=np.int64)
-    np.cumsum(kept, out=before[1:])
-    return data[kept], renumbered[kept], before[indptr]
-
-
 def from_dense(values: npt.NDArray[Any]) -> Parts:
     """Give the values other than 0 of a dense block of rows as CSR, columns as int32."""
     rows, columns = np.nonzero(values)

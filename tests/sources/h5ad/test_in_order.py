@@ -96,7 +96,7 @@ def test_columns_that_do_not_ascend_and_duplicates(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_straight(tmp_path: Path) -> None:
-    """Casts, columns that move, other filters, CSC: the loader reads these sorted, with the same result."""
+    """Casts, other filters, CSC: the loader reads these sorted, with the same result. Columns may move."""
     counts = random_counts(dtype=np.float64)
     cast = write_h5ad(tmp_path / "cast.h5ad", counts)
     csc = write_h5ad(tmp_path / "csc.h5ad", sp.csc_matrix(counts.astype("f4")))
@@ -106,7 +106,7 @@ def test_what_cannot_be_read_straight(tmp_path: Path) -> None:
     genes = [f"gene{i}" for i in range(counts.shape[1])][::-1]
     sources = [H5adSource(path) for path in (cast, csc, other)] + [H5adSource(moved, vars=genes)]
     for source in sources:
-        assert source.read_in_order(np.array([3, 1])) is None
+        assert (source.read_in_order(np.array([3, 1])) is None) == (source is not sources[-1])
         expected = counts.toarray()[:, ::-1] if source is sources[-1] else counts.toarray()
         for batch in tombola.Loader(source, tombola.BlockShuffling(3), 16, fetch_factor=3, prefetch=0):
             np.testing.assert_array_equal(batch["X"].numpy(), expected[batch["row"]])

@@ -229,8 +229,8 @@ def test_genes_that_are_not_there(paths: list[Path], tmp_path: Path) -> None:
         ),
         (["g1", "g1"], ValueError, "vars must be distinct, but 'g1' comes twice"),
         ([], ValueError, "vars must name at least one column of X"),
-        ("g1", TypeError, "vars must be a sequence of var names, but is 'g1'"),
-        ([1], TypeError, r"vars must be a sequence of var names, but is \[1\]"),
+        ("g1", TypeError, "vars must be a sequence of var names or a mask, but is 'g1'"),
+        ([1], TypeError, r"vars must be a sequence of var names or a mask, but is \[1\]"),
     ]
     for chosen, error, text in cases:
         with pytest.raises(error, match=text):

@@ -22,6 +22,7 @@ struct CsrView {
     std::span<const Column> columns;
     std::span<const index_t> indptr;
     index_t n_columns;
+    std::span<const T> background{};  // what a dense row has where nothing is stored; empty: 0
 
     index_t n_rows() const noexcept { return static_cast<index_t>(indptr.size()) - 1; }
     // The values of one row as a range of `data`; std::invalid_argument where row or indptr are wrong.
@@ -74,7 +75,11 @@ template <typename T, typename Column>
 void csr_spread(const CsrView<T, Column>& csr, index_t row, T* to) {
     const std::size_t width = static_cast<std::size_t>(csr.n_columns);
     const auto [start, stop] = csr.range(row);
-    std::fill_n(to, width, T{0});
+    if (csr.background.empty()) {
+        std::fill_n(to, width, T{0});
+    } else {
+        std::copy_n(csr.background.begin(), width, to);
+    }
     for (std::size_t k = start; k < stop; ++k) {
         const u64 column = static_cast<u64>(csr.columns[k]);
         if (column >= width) {

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .errors import NotAFileError
 
-__all__ = ["PathLike", "as_paths", "check_is_file", "names_of_columns", "number_type"]
+__all__ = ["PathLike", "as_paths", "batch_type", "check_is_file", "names_of_columns", "number_type"]
 
 PathLike = str | os.PathLike[str]
 _LISTED = 3
@@ -67,8 +67,13 @@ def check_is_file(path: Path) -> None:
         raise NotAFileError(msg)
 
 
+def batch_type(dtype: Any) -> str | None:
+    """Return "bfloat16" where that is asked for, which torch has and NumPy has not; else None."""
+    return "bfloat16" if str(dtype) in ("bfloat16", "torch.bfloat16") else None
+
+
 def number_type(dtype: Any) -> np.dtype[Any]:
-    """Return a type of numbers, of NumPy's or by the name of torch's.
+    """Return a type of numbers, of NumPy's or by the name of torch's; float32 in place of bfloat16.
 
     Raises
     ------
@@ -77,15 +82,14 @@ def number_type(dtype: Any) -> np.dtype[Any]:
     ValueError
         If it is no type of numbers.
     """
+    if batch_type(dtype) is not None:
+        return np.dtype(np.float32)
     name = str(dtype)
     given: npt.DTypeLike = name.removeprefix("torch.") if name.startswith("torch.") else dtype
     try:
         made = np.dtype(given).newbyteorder("=")
     except TypeError:
-        cure = ""
-        if "bfloat16" in name:
-            cure = "; NumPy has no bfloat16: read float32, batch_transform can cast it"
-        msg = f"dtype must be a type of numbers, but is {dtype!r}{cure}"
+        msg = f"dtype must be a type of numbers, but is {dtype!r}"
         raise TypeError(msg) from None
     if made.kind not in "biuf":
         msg = f"dtype must be a type of numbers, but is {made}"

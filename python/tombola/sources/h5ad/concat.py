@@ -5,16 +5,20 @@ Files are concatenated by rows, in the order they are given. O(files * columns).
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-ColumnMap = npt.NDArray[np.int64] | None
+ColumnMap = npt.NDArray[np.int32] | None
 """For each column of a file its number in the source or -1; None where both are the same."""
 
 
 def join_variables(
-    names: list[list[str]], paths: list[Path], join: str, chosen: Sequence[str] | None = None
+    names: list[list[str]],
+    paths: list[Path],
+    join: str,
+    chosen: Sequence[str] | npt.NDArray[np.bool_] | None = None,
 ) -> tuple[list[str], list[ColumnMap]]:
     """Agree on the columns of X.
 
@@ -28,7 +32,8 @@ def join_variables(
         "exact": all files must have the same names in the same order. "inner": the names that all files have,
         in the first file's order. "outer": the names that any file has, in the order of appearance.
     chosen
-        The names to take instead, in their order; all files must have them, but by "outer".
+        The names to take instead, in their order; all files must have them, but by "outer". Or of the columns
+        that there are without it which to take, as booleans.
 
     Returns
     -------
@@ -40,6 +45,8 @@ def join_variables(
     ValueError
         If the names differ ("exact"), or share nothing or repeat.
     """
+    if (mask := _as_mask(chosen)) is not None:
+        return _masked(*join_variables(names, paths, join), mask)
     first = names[0]
     if all(other == first for other in names[1:]) and chosen is None:
         return first, [None] * len(names)
@@ -67,9 +74,37 @@ def join_variables(
     place = {name: i for i, name in enumerate(kept)}
     made: dict[int, ColumnMap] = {}
     for other in _different(names):
-        to = None if other == kept else np.array([place.get(name, -1) for name in other], dtype=np.int64)
+        to = None if other == kept else np.array([place.get(name, -1) for name in other], dtype=np.int32)
         made[id(other)] = to
     return kept, [made[id(other)] for other in names]
+
+
+def _as_mask(chosen: Any) -> npt.NDArray[np.bool_] | None:
+    if chosen is None or isinstance(chosen, str):
+        return None
+    given = np.asarray(chosen)
+    return given if given.dtype == np.bool_ and given.size else None
+
+
+def _masked(
+    all_names: list[str], column_maps: list[ColumnMap], mask: npt.NDArray[np.bool_]
+) -> tuple[list[str], list[ColumnMap]]:
+    """Keep the columns where the mask is True; names may repeat then."""
+    if mask.shape != (len(all_names),):
+        msg = f"a mask as vars must have {len(all_names):,} booleans, one a var, but has shape {mask.shape}"
+        raise ValueError(msg)
+    if not mask.any():
+        msg = "vars must name at least one column of X, but the mask is False throughout"
+        raise ValueError(msg)
+    if mask.all():
+        return all_names, column_maps
+    place = np.where(mask, np.cumsum(mask) - 1, -1).astype(np.int32)
+    made: dict[int, ColumnMap] = {id(None): place}
+    for old in column_maps:
+        if old is not None and id(old) not in made:
+            made[id(old)] = np.where(old >= 0, place[old], np.int32(-1))
+    kept = [all_names[i] for i in np.flatnonzero(mask)]
+    return kept, [made[id(old)] for old in column_maps]
 
 
 def _different(names: list[list[str]]) -> list[list[str]]:
@@ -87,10 +122,10 @@ def _check_distinct(names: list[str], path: Path, option: str) -> None:
         raise ValueError(msg)
 
 
-def _chosen(chosen: Sequence[str], names: list[list[str]], paths: list[Path], *, may_lack: bool) -> list[str]:
+def _chosen(chosen: Any, names: list[list[str]], paths: list[Path], *, may_lack: bool) -> list[str]:
     """Check the names that a user chooses."""
     if isinstance(chosen, str) or not all(isinstance(name, str) for name in chosen):
-        msg = f"vars must be a sequence of var names, but is {chosen!r}"
+        msg = f"vars must be a sequence of var names or a mask, but is {chosen!r}"
         raise TypeError(msg)
     kept = list(map(str, chosen))
     if not kept:

@@ -1,7 +1,8 @@
 """Dense matrices of h5ad files, read by rows.
 
 Rows are read whole, straight into the caller's array. Where columns are picked or zeros are dropped, rows
-pass through blocks of about `BLOCK_BYTES`, so that a window of a wide matrix is never in memory twice.
+pass through blocks of about `BLOCK_BYTES`, so that a window of a wide matrix is never in memory twice. What
+is done to a block (see `transform`) is done to it while it is in the cache.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..._base.types import IndexArray
-from ..csr_rows import Parts, concatenate, from_dense, select_columns
+from ..csr_rows import Parts, concatenate, from_dense
 from .casting import cast_into, row_of_run
 from .elements import read_array
 from .errors import BadFileError
@@ -66,10 +67,8 @@ class DenseMatrix:
         self._is_vector = len(shape) == 1
         self.shape = (shape[0], 1 if self._is_vector else shape[1])
 
-    def fill(self, rows: IndexArray, out: npt.NDArray[Any], column_map: IndexArray | None = None) -> None:
-        """Read rows into `out`, C-contiguous, cast to its dtype, columns moved as `column_map` says.
-
-        Columns of `out` that none goes to become 0.
+    def fill(self, rows: IndexArray, out: npt.NDArray[Any]) -> None:
+        """Read rows into `out`, C-contiguous, cast to its dtype.
 
         Raises
         ------
@@ -78,14 +77,7 @@ class DenseMatrix:
         ValueError
             If a value does not fit the dtype of `out`.
         """
-        if column_map is None:
-            self._read(rows, out)
-            return
-        kept = np.flatnonzero(column_map >= 0)
-        if len(kept) < out.shape[1]:
-            out.fill(0)
-        for lo, block in self._blocks(rows, out.dtype):
-            out[lo : lo + len(block), column_map[kept]] = block[:, kept]
+        self._read(rows, out)
 
     def gather(self, gather: Gather, rows: IndexArray, places: IndexArray, out: npt.NDArray[Any]) -> bool:
         """Ask for rows, ascending with repeats, each at its place in ``out``; returns whether it can be."""
@@ -95,21 +87,35 @@ class DenseMatrix:
         target = out.reshape(-1) if self._is_vector else out
         return gather.add(reader, rows, rows + 1, places, target, _rows_of)
 
-    def sparse(self, rows: IndexArray, dtype: np.dtype[Any], column_map: IndexArray | None = None) -> Parts:
-        """Give rows as CSR without the zeros; columns do not ascend where `column_map` moves them."""
-        parts = []
-        for _, block in self._blocks(rows, dtype):
-            part = from_dense(block)
-            parts.append(part if column_map is None else select_columns(*part, column_map))
-        return concatenate(parts)
+    def sparse(self, rows: IndexArray, dtype: np.dtype[Any]) -> Parts:
+        """Give rows as CSR without the zeros."""
+        return concatenate([from_dense(block) for _, block in self.blocks(rows, dtype)])
 
-    def _blocks(self, rows: IndexArray, dtype: np.dtype[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    def blocks(self, rows: IndexArray, dtype: np.dtype[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        """Read rows, ascending with repeats, a block at a time; yields the first row's place, and the block.
+
+        A block is good until the next one is asked for.
+        """
         step = max(1, BLOCK_BYTES // max(1, self.shape[1] * dtype.itemsize))
+        memory = np.empty((min(step, len(rows)), self.shape[1]), dtype=dtype)
         for lo in range(0, max(len(rows), 1), step):
             part = rows[lo : lo + step]
-            block = np.empty((len(part), self.shape[1]), dtype=dtype)
-            self._read(part, block)
+            block = memory[: len(part)]
+            gather = Gather()
+            if self.gather(gather, part, np.arange(len(part), dtype=np.int64), block):
+                gather.read()
+            else:
+                self._read_repeated(part, block)
             yield lo, block
+
+    def _read_repeated(self, rows: IndexArray, out: npt.NDArray[Any]) -> None:
+        if np.all(rows[1:] > rows[:-1]):
+            self._read(rows, out)
+            return
+        distinct, where = np.unique(rows, return_inverse=True)
+        once = np.empty((len(distinct), self.shape[1]), dtype=out.dtype)
+        self._read(distinct, once)
+        out[...] = once[where]
 
     def _read(self, rows: IndexArray, out: npt.NDArray[Any]) -> None:
         target = out.reshape(-1) if self._is_vector else out

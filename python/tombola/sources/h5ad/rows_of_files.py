@@ -1,7 +1,8 @@
 """The rows of X of one window, out of the files that hold them: CSR or dense.
 
 Where all files allow it, the core reads each row straight to its place, in any order (see `gather`).
-Otherwise each file's rows are read in file order, cast, renumbered and sorted as they need.
+Otherwise each file's rows are read in file order and cast as they need. Either way the core then renumbers,
+sorts and works on them in one pass (see `transform`).
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,12 @@ import numpy.typing as npt
 from ... import _core
 from ..._base.types import IndexArray
 from ..base import CsrRows
-from ..csr_rows import Parts, concatenate, select_columns, sort_rows
+from ..csr_rows import Parts, concatenate, sort_rows
 from .dense import DenseMatrix
 from .gather import Gather
 from .layout import FileLayout
 from .sparse import CsrMatrix
+from .transform import ColumnOutOfRangeError, RowTransform
 
 __all__ = ["RowsOfFiles"]
 
@@ -35,8 +37,10 @@ class RowsOfFiles:
 
     Parameters
     ----------
-    layouts, column_maps
-        What each file holds, and where its columns go; None where they stay.
+    layouts
+        What each file holds.
+    transform
+        What is done to the rows of each file.
     offsets
         Row at which each file begins, and the number of rows.
     dtype
@@ -45,15 +49,20 @@ class RowsOfFiles:
         Where arrays of windows come from.
     as_dense
         Whether batches are meant to be dense.
+    n_vars
+        Number of columns.
+    given_as
+        The type that X has in the end, where it is another one than `dtype`, in which it is worked on.
     """
 
     layouts: Sequence[FileLayout]
-    column_maps: Sequence[IndexArray | None]
+    transform: RowTransform
     offsets: IndexArray
     dtype: np.dtype[Any]
     memory: _core.BufferPool
     as_dense: bool
     n_vars: int
+    given_as: np.dtype[Any] | None = None
 
     def sparse_in_order(self, rows: IndexArray, order: IndexArray) -> CsrRows | None:
         """Read rows, ascending with repeats, row i to place ``order[i]``; None where that cannot be."""
@@ -71,17 +80,14 @@ class RowsOfFiles:
             if not matrix.gather(gather, local, indptr[order[lo:hi]], data, indices):
                 return None
         gather.read()
-        in_range, ascending = _core.csr_check_columns(indices, indptr, self.n_vars, 0, len(indices))
-        if not in_range:
-            at = int(np.argmax((indices < 0) | (indices >= self.n_vars)))
-            place = int(np.searchsorted(indptr, at, side="right")) - 1
-            sorted_at = int(np.flatnonzero(order == place)[0])
+        try:
+            return self._finished(data, indices, indptr, [(k, order[lo:hi]) for k, lo, hi, _ in parts])
+        except ColumnOutOfRangeError as error:
+            sorted_at = int(np.flatnonzero(order == error.row)[0])
             for matrix, (_, lo, hi, local) in zip(matrices, parts, strict=True):
                 if lo <= sorted_at < hi:
-                    matrix.refuse_column(int(local[sorted_at - lo]), int(indices[at]))
-        if not ascending:
-            data, indices, indptr = sort_rows(data, indices, indptr)
-        return CsrRows(data, indices, indptr, (len(rows), self.n_vars), self.as_dense)
+                    matrix.refuse_column(int(local[sorted_at - lo]), error.column)
+            raise
 
     def dense_in_order(self, rows: IndexArray, order: IndexArray) -> npt.NDArray[Any] | None:
         """Read rows, ascending with repeats, row i to place ``order[i]``; None where that cannot be."""
@@ -90,12 +96,18 @@ class RowsOfFiles:
         if matrices is None:
             return None
         out = self._table(len(rows))
+        if any(self.transform.moves(k) for k, *_ in parts):
+            for matrix, (k, lo, hi, local) in zip(matrices, parts, strict=True):
+                self._fill(matrix, k, local, out, order[lo:hi])
+            return self._given(out)
         gather = Gather()
         for matrix, (_, lo, hi, local) in zip(matrices, parts, strict=True):
             if not matrix.gather(gather, local, order[lo:hi], out):
                 return None
         gather.read()
-        return out
+        if parts and self.transform.steps.are_any:
+            self.transform.dense(out, parts[0][0], None, out)
+        return self._given(out)
 
     def sparse(self, rows: IndexArray) -> CsrRows:
         """Read rows, strictly increasing."""
@@ -106,10 +118,74 @@ class RowsOfFiles:
         out = self._table(len(rows))
         for k, lo, hi, local in self._parts(rows):
             matrix = self.layouts[k].matrix
-            if isinstance(matrix, DenseMatrix):
-                matrix.fill(local, out[lo:hi], self.column_maps[k])
+            if not isinstance(matrix, DenseMatrix):
+                self._read_sparse([(k, 0, hi - lo, local)], hi - lo, given=False).to_dense(out[lo:hi])
+            elif self.transform.moves(k):
+                self._fill(matrix, k, local, out, np.arange(lo, hi, dtype=np.int64))
             else:
-                self._read_sparse([(k, 0, hi - lo, local)], hi - lo).to_dense(out[lo:hi])
+                matrix.fill(local, out[lo:hi])
+                if self.transform.steps.are_any:
+                    self.transform.dense(out[lo:hi], k, None, out[lo:hi])
+        return self._given(out)
+
+    def _fill(
+        self, matrix: DenseMatrix, file: int, rows: IndexArray, out: npt.NDArray[Any], places: IndexArray
+    ) -> None:
+        for lo, block in matrix.blocks(rows, self.dtype):
+            self.transform.dense(block, file, places[lo : lo + len(block)], out)
+
+    def _finished(
+        self,
+        data: npt.NDArray[Any],
+        indices: npt.NDArray[Any],
+        indptr: IndexArray,
+        placed: list[tuple[int, IndexArray | slice]],
+        *,
+        ascending: bool | None = None,
+        given: bool = True,
+    ) -> CsrRows:
+        """Check, renumber and work on rows as read.
+
+        `placed` says of each file which rows are its own, `ascending` of rows that were checked what was
+        found.
+        """
+        n_rows = len(indptr) - 1
+        files = [file for file, _ in placed]
+        if self.transform.is_needed(files):
+            file_of_row = None
+            if len(placed) > 1:
+                file_of_row = np.empty(n_rows, dtype=np.int32)
+                for number, (_, places) in enumerate(placed):
+                    file_of_row[places] = number
+            data, indices, indptr, ascending = self.transform.sparse(
+                data, indices, indptr, files, file_of_row, self.memory
+            )
+        elif ascending is None:
+            in_range, ascending = _core.csr_check_columns(indices, indptr, self.n_vars, 0, len(indices))
+            if not in_range:
+                at = int(np.argmax((indices < 0) | (indices >= self.n_vars)))
+                row = int(np.searchsorted(indptr, at, side="right")) - 1
+                raise ColumnOutOfRangeError(row, int(indices[at]))
+        if not ascending:
+            data, indices, indptr = sort_rows(data, indices, indptr)
+        background = self.transform.background(self.dtype)
+        if given:
+            data = self._given(data)
+            background = None if background is None else self._given(background)
+        return CsrRows(data, indices, indptr, (n_rows, self.n_vars), self.as_dense, background)
+
+    def _given(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Cast values that were worked on to the type of batches."""
+        if self.given_as in (None, values.dtype):
+            return values
+        out = self.memory.empty(values.size, self.given_as).reshape(values.shape)
+        with np.errstate(over="ignore"):
+            out[...] = values
+        wrong = np.isinf(out) & np.isfinite(values)
+        if wrong.any():
+            value = values[np.unravel_index(int(np.argmax(wrong)), wrong.shape)].item()
+            msg = f"X has {value!r}{self.transform.steps}, which cannot be given as {self.given_as}"
+            raise ValueError(msg)
         return out
 
     def _parts(self, rows: IndexArray) -> list[PartOfRows]:
@@ -121,11 +197,11 @@ class RowsOfFiles:
         ]
 
     def _plain(self, parts: list[PartOfRows], kind: type[M]) -> list[M] | None:
-        """Return the matrices of these parts if all are of that kind and keep their columns."""
+        """Return the matrices of these parts if all are of that kind."""
         found: list[M] = []
         for k, *_ in parts:
             matrix = self.layouts[k].matrix
-            if not isinstance(matrix, kind) or self.column_maps[k] is not None:
+            if not isinstance(matrix, kind):
                 return None
             found.append(matrix)
         return found
@@ -140,7 +216,7 @@ class RowsOfFiles:
         indices = self.memory.empty(n_values, np.result_type(np.int32, *set(index_types)))
         return self.memory.empty(n_values, self.dtype), indices
 
-    def _read_sparse(self, parts: list[PartOfRows], n_rows: int) -> CsrRows:
+    def _read_sparse(self, parts: list[PartOfRows], n_rows: int, *, given: bool = True) -> CsrRows:
         lengths = np.zeros(n_rows + 1, dtype=np.int64)
         for k, lo, hi, local in parts:
             matrix = self.layouts[k].matrix
@@ -149,33 +225,18 @@ class RowsOfFiles:
         indptr = np.cumsum(lengths)
         data, indices = self._arrays(int(indptr[-1]))
         pieces: list[Parts] = []
-        part: Parts
-        as_read = True
+        as_read = ascending = True
         for k, lo, hi, local in parts:
-            matrix, column_map = self.layouts[k].matrix, self.column_maps[k]
+            matrix = self.layouts[k].matrix
             if isinstance(matrix, DenseMatrix):
-                part = matrix.sparse(local, self.dtype, column_map)
-                if column_map is not None and not _ascends(column_map):
-                    part = sort_rows(*part)
-                pieces.append(part)
+                pieces.append(matrix.sparse(local, self.dtype))
                 as_read = False
                 continue
             at = slice(int(indptr[lo]), int(indptr[hi]))
             part = (data[at], indices[at], indptr[lo : hi + 1] - indptr[lo])
-            ordered = matrix.fill(local, part[2], part[0], part[1])
-            if column_map is not None:
-                part = select_columns(*part, column_map)
-                ordered = ordered and _ascends(column_map)
-            if not ordered:
-                part = sort_rows(*part)
-            as_read = as_read and ordered and column_map is None
+            ascending &= matrix.fill(local, part[2], part[0], part[1])
             pieces.append(part)
         if not as_read:
             data, indices, indptr = concatenate(pieces)
-        return CsrRows(data, indices, indptr, (n_rows, self.n_vars), self.as_dense)
-
-
-def _ascends(column_map: IndexArray) -> bool:
-    """Tell whether columns keep their order."""
-    kept = column_map[column_map >= 0]
-    return bool(np.all(kept[1:] > kept[:-1]))
+        placed: list[tuple[int, IndexArray | slice]] = [(k, slice(lo, hi)) for k, lo, hi, _ in parts]
+        return self._finished(data, indices, indptr, placed, ascending=ascending, given=given)

@@ -15,7 +15,7 @@ from ... import _core
 from ..._base.types import IndexArray
 from ..base import Column
 from ..rows import check_rows
-from .arguments import PathLike, as_paths, names_of_columns, number_type
+from .arguments import PathLike, as_paths, batch_type, names_of_columns, number_type
 from .concat import join_variables
 from .describe import describe_file, describe_table
 from .files import OpenFiles
@@ -24,6 +24,7 @@ from .matrices import check_x
 from .obs_table import CategoriesView, ObsOptions, ObsTable, ObsView
 from .rows_of_files import RowsOfFiles
 from .selection import file_numbers
+from .transform import RowTransform, check_steps
 
 RESERVED = ("X", "row")
 
@@ -49,13 +50,22 @@ class H5adSource:
         either way; of dense files a window is dense, `len(rows) * n_vars` values.
     dtype
         X is cast to it, a type of NumPy's or torch's. Floats round; a value that would become another one
-        is an error that names it and its row, as 300 for uint8 or 1e300 for float32.
+        is an error that names it and its row, as 300 for uint8 or 1e300 for float32. Of "bfloat16", which
+        NumPy has not, `read` gives float32, and a `Loader` casts batches.
     join
         What to do where the var names of files differ: "exact" refuses, "inner" keeps the names that all
         files have, in the first file's order, "outer" all names, with X 0 where a file lacks one.
     vars
-        The columns of X to give, by name and in this order, such as another source's `var_names`. All files
-        must have them, but with ``join="outer"``.
+        The columns of X to give, by name and in this order, such as another source's `var_names`: all files
+        must have them, but with ``join="outer"``. Or a mask, one boolean for each column that there is else.
+    normalize_total
+        The total that each row gets over all columns that its file has, before `vars` picks some; a row whose
+        total is 0 stays.
+    log1p
+        Whether X becomes log(1 + x), after that.
+    scale
+        After that, ``(mean, std)``, X becoming ``(x - mean) / std``, or `std` alone; arrays with an entry for
+        each of `var_names`. With a mean batches must be dense.
     obs_join
         Which columns of obs there are: "inner" those that all files have, "outer" those that any has, missing
         where a file lacks one. By default "outer" with ``join="outer"``, else "inner".
@@ -114,7 +124,10 @@ class H5adSource:
         x_format: Literal["dense", "csr"] = "dense",
         dtype: Any = "float32",
         join: Literal["exact", "inner", "outer"] = "exact",
-        vars: Sequence[str] | None = None,
+        vars: Sequence[str] | npt.NDArray[np.bool_] | None = None,
+        normalize_total: float | None = None,
+        log1p: bool = False,
+        scale: Any = None,
         obs_join: Literal["inner", "outer"] | None = None,
         categories: Mapping[str, Any] | None = None,
         unknown: Literal["error", "missing"] = "error",
@@ -128,7 +141,7 @@ class H5adSource:
             obs_join = "outer" if join == "outer" else "inner"
         self.obs_join = _one_of("obs_join", obs_join, ("inner", "outer"))
         _one_of("unknown", unknown, ("error", "missing"))
-        self.dtype = number_type(dtype)
+        self.dtype, self.batch_dtype = number_type(dtype), batch_type(dtype)
         self.columns = names_of_columns(obs, RESERVED)
         files = OpenFiles()
         self._layouts: list[FileLayout] = []
@@ -139,6 +152,14 @@ class H5adSource:
             # Files that agree share one list: a thousand plates would take gigabytes otherwise.
             names.append(names[0] if names and found == names[0] else found)
         self.var_names, self._column_maps = join_variables(names, list(self.paths), self.join, vars)
+        self._steps = check_steps(
+            normalize_total,
+            log1p,
+            scale,
+            names=self.var_names,
+            dtype=self.dtype,
+            gives_dense=x_format == "dense",
+        )
         given = dict(categories) if isinstance(categories, dict) else categories
         self._table = ObsTable(self._layouts, ObsOptions(self.obs_join, given, unknown))
         self._prepare()
@@ -148,8 +169,13 @@ class H5adSource:
         self._is_sparse = self.x_format == "csr" or all(layout.matrix.is_sparse for layout in self._layouts)
         memory = _core.BufferPool(keep=KEPT_BUFFERS, limit=KEPT_BYTES)
         as_dense = self.x_format == "dense"
+        widths = [layout.matrix.shape[1] for layout in self._layouts]
+        transform = RowTransform(self._steps, self._column_maps, widths, self.n_vars)
+        # The core works in float32 where batches have less.
+        is_worked_on = self._steps.are_any and self.dtype.itemsize < np.dtype(np.float32).itemsize
+        read_as = np.dtype(np.float32) if is_worked_on else self.dtype
         self._x = RowsOfFiles(
-            self._layouts, self._column_maps, self._offsets, self.dtype, memory, as_dense, self.n_vars
+            self._layouts, transform, self._offsets, read_as, memory, as_dense, self.n_vars, self.dtype
         )
         for name in self.columns:
             self._table.column(name)
@@ -160,7 +186,7 @@ class H5adSource:
     def __repr__(self) -> str:
         files = str(self.paths[0]) if len(self.paths) == 1 else f"{len(self.paths)} files"
         size = f"{len(self):,} rows x {self.n_vars:,} columns"
-        return f"H5adSource({files}, x={self.x!r}, {size}, {self.x_format})"
+        return f"H5adSource({files}, x={self.x!r}, {size}, {self.x_format}{self._steps})"
 
     @property
     def n_vars(self) -> int:
@@ -295,12 +321,14 @@ class H5adSource:
         Returns
         -------
         dict
-            JSON-able: n_obs, n_vars, x, a list of `files` and, by name, the columns of `obs`.
+            JSON-able: n_obs, n_vars, x, what is done to it (`transform`), a list of `files` and, by name, the
+            columns of `obs`.
         """
         return {
             "n_obs": len(self),
             "n_vars": self.n_vars,
             "x": self.x,
+            "transform": self._steps.describe(),
             "files": [describe_file(layout) for layout in self._layouts],
             "obs": describe_table(self._table),
         }
