@@ -12,6 +12,7 @@ from contextlib import closing
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
+import torch
 from torch.utils.data import IterableDataset, Sampler
 
 from .._base.checks import check_integer
@@ -20,6 +21,7 @@ from ..passes.epochs import Epochs
 from ..passes.iterator import PassIterator
 from ..passes.schedule import Even, Share
 from ..sources.base import BufferPool, Source
+from .delivery import Delivery, check_device, check_pin_memory
 from .prefetch import in_order
 from .windows import by_window, read_window
 
@@ -70,6 +72,12 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
         `world_size`, are left out, or filled up with the first of the epoch, or some ranks have one more.
     prefetch : int
         Windows that a thread reads ahead; 0 reads in the consumer's own.
+    device : torch.device or str, optional
+        Where the tensors of batches go, before `batch_transform`. Sparse rows that are handed out dense go
+        over sparse and become dense there. The CPU, where they are, costs nothing.
+    pin_memory : bool
+        Whether tensors pass through pinned memory, so that they move while the CPU works on; without `device`
+        they are handed out in it. Where torch finds no CUDA nothing happens, which the log says.
 
     Raises
     ------
@@ -111,13 +119,20 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
         world_size: SupportsIndex | None = None,
         even: Even = "drop",
         prefetch: int = 2,
+        device: torch.device | str | None = None,
+        pin_memory: bool = False,
     ) -> None:
         _check_source(source)
         self.source = source
         self.prefetch = check_integer("prefetch", prefetch)
         self.fetch_transform = fetch_transform
         self.batch_transform = batch_transform
-        self._memory = BufferPool(keep=KEPT_BATCHES, limit=KEPT_BYTES)
+        self._delivery = Delivery(
+            memory=BufferPool(keep=KEPT_BATCHES, limit=KEPT_BYTES),
+            device=check_device(device),
+            pin=check_pin_memory(pin_memory),
+            dtype=_batch_dtype(source),
+        )
         self._epochs = Epochs(
             strategy,
             len(source),
@@ -156,11 +171,13 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
 
     def _read(self, plan: "Plan", share: Share, _: str) -> Iterator[Any]:
         source, fetch_transform, batch_transform = self.source, self.fetch_transform, self.batch_transform
-        memory = self._memory
+        delivery = self._delivery.checked()
         runs = by_window(share.runs(), plan.fetch_factor)
         with closing(
             in_order(
-                runs, lambda run: read_window(plan, source, run, memory, fetch_transform), ahead=self.prefetch
+                runs,
+                lambda run: read_window(plan, source, run, delivery, fetch_transform),
+                ahead=self.prefetch,
             )
         ) as windows:
             for window in windows:
@@ -189,3 +206,9 @@ def _check_source(source: object) -> None:
         kind = type(source).__name__
         msg = f"source must have read() and a length, such as ArraySource(array), but is {kind}"
         raise TypeError(msg)
+
+
+def _batch_dtype(source: Source) -> torch.dtype | None:
+    """Return the type of torch's that a source wants X in where NumPy has none such."""
+    name = getattr(source, "batch_dtype", None)
+    return None if name is None else {"bfloat16": torch.bfloat16}[name]

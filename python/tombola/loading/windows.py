@@ -7,18 +7,16 @@ out by position. Sparse rows are made dense batch by batch, so a window takes th
 Complexity: O(rows log rows) a window beside reading; a copy of its rows a batch where they were read sorted.
 """
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from .._base.types import IndexArray
-from ..sources.base import BufferPool, CsrRows, OrderedSource, Source
+from ..sources.base import CsrRows, OrderedSource, Source
+from .delivery import Delivery
 
 if TYPE_CHECKING:
     from ..plans.plan import Plan
@@ -43,15 +41,15 @@ class Window:
         Where each of `rows` is in the columns, int64; None if these have the same order.
     columns
         Name to array, tensor or `CsrRows`, whose first axis is the distinct rows, or `rows`.
-    memory
-        Where dense batches of sparse rows come from.
+    delivery
+        Where batches go.
     """
 
     rows: IndexArray
     bounds: list[int]
     positions: IndexArray | None
     columns: Mapping[str, Any]
-    memory: BufferPool
+    delivery: Delivery
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -59,12 +57,13 @@ class Window:
     def batch(self, i: int) -> dict[str, Any]:
         """Return batch i as a dict of tensors; columns of strings come as lists."""
         part = slice(self.bounds[i], self.bounds[i + 1])
+        give, columns = self.delivery, self.columns.items()
         if self.positions is None:
-            batch = {name: _part(column, part, self.memory) for name, column in self.columns.items()}
+            batch = {name: give.part(column, part, is_x=name == FEATURES) for name, column in columns}
         else:
             where = self.positions[part]
-            batch = {name: _take(column, where) for name, column in self.columns.items()}
-        batch[ROW] = torch.from_numpy(self.rows[part])
+            batch = {name: give.take(column, where, is_x=name == FEATURES) for name, column in columns}
+        batch[ROW] = give.array(self.rows[part])
         return batch
 
 
@@ -82,7 +81,7 @@ def read_window(
     plan: "Plan",
     source: Source,
     batches: range,
-    memory: BufferPool,
+    delivery: Delivery,
     transform: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
 ) -> Window:
     """Plan these batches of one fetch window and read their rows.
@@ -106,14 +105,14 @@ def read_window(
         if given is not None:
             columns: Mapping[str, Any] = _named(given)
             _check(columns, len(rows), "the source's read_in_order")
-            return Window(rows, bounds, None, columns, memory)
+            return Window(rows, bounds, None, columns, delivery)
     distinct, positions = np.unique(rows, return_inverse=True)
     columns = _named(source.read(distinct))
     _check(columns, len(distinct), "the source's read")
     if transform is not None:
         columns = transform({**columns, ROW: distinct})
         _check(columns, len(distinct), "fetch_transform")
-    return Window(rows, bounds, positions.astype(np.int64, copy=False), columns, memory)
+    return Window(rows, bounds, positions.astype(np.int64, copy=False), columns, delivery)
 
 
 def _reads_in_order(source: Source) -> OrderedSource | None:
@@ -157,53 +156,3 @@ def _check(columns: object, n_rows: int, giver: str) -> None:
         if length != n_rows:
             message = f"{giver} must give {n_rows} rows of each column, but column {name!r} has {length}"
             raise ValueError(message)
-
-
-def _part(column: Any, part: slice, memory: BufferPool) -> Any:
-    """Return rows of a column in its own memory; sparse ones that are meant to be dense in new memory."""
-    if isinstance(column, torch.Tensor):
-        return column[part]
-    if not isinstance(column, CsrRows):
-        return _tensor(np.asarray(column)[part])
-    if not column.as_dense:
-        return _sparse_tensor(column.part(part.start, part.stop))
-    shape = (part.stop - part.start, column.shape[1])
-    out = memory.empty(shape[0] * shape[1], column.dtype).reshape(shape)
-    return torch.from_numpy(column.part_dense(part.start, part.stop, out))
-
-
-def _take(column: Any, where: IndexArray) -> Any:
-    if isinstance(column, torch.Tensor):
-        return column[torch.from_numpy(where)]
-    if isinstance(column, CsrRows):
-        if column.as_dense:
-            return torch.from_numpy(column.take_dense(where))
-        return _sparse_tensor(column.take(where))
-    return _tensor(np.asarray(column).take(where, axis=0))
-
-
-def _tensor(part: npt.NDArray[Any]) -> Any:
-    if not part.dtype.isnative:  # torch has no other byte order
-        part = part.astype(part.dtype.newbyteorder("="))
-    return torch.from_numpy(part) if part.dtype.kind in "biufc" else part.tolist()
-
-
-def _sparse_tensor(rows: CsrRows) -> torch.Tensor:
-    _say_nothing_of_beta()
-    indptr = rows.indptr.astype(rows.indices.dtype, copy=False)
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(indptr),
-        torch.from_numpy(rows.indices),
-        torch.from_numpy(rows.data),
-        size=rows.shape,
-        check_invariants=False,
-    )
-
-
-@cache
-def _say_nothing_of_beta() -> None:
-    """Let torch say once, unheard, that its CSR tensors are new: users ask for them knowingly."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        nothing = torch.zeros(1, dtype=torch.int64)
-        torch.sparse_csr_tensor(nothing, nothing[:0], nothing[:0], size=(0, 1), check_invariants=False)
