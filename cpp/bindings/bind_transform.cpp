@@ -209,6 +209,16 @@ void transform_dense(const py::array& rows, const py::object& map, const std::op
     });
 }
 
+void bfloat16(const py::array& values, const py::array& words) {
+    const std::span<const float> from = borrow<float>(values, "values");
+    if (borrow<u16>(words, "words").size() != from.size()) {
+        throw std::invalid_argument("words must be as many as values");
+    }
+    const std::span<u16> to = room_of<u16>(words);
+    const py::gil_scoped_release release;
+    round_to_bfloat16(from, to);
+}
+
 }  // namespace
 
 void register_transform(py::module_& m) {
@@ -216,6 +226,7 @@ void register_transform(py::module_& m) {
     m.def("csr_transform", &transform_csr, py::arg("data"), py::arg("indices"), py::arg("indptr"), py::arg("maps"),
           py::arg("map_of_row"), py::kw_only(), py::arg("n_columns"), py::arg("target") = 0.0, py::arg("log1p") = false,
           py::arg("mean") = none, py::arg("factor") = none);
+    m.def("round_to_bfloat16", &bfloat16, py::arg("values"), py::arg("words"));
     m.def("csr_compact", &compact_csr, py::arg("data"), py::arg("indices"), py::arg("starts"), py::arg("places"),
           py::arg("out_data"), py::arg("out_indices"));
     m.def("dense_transform", &transform_dense, py::arg("rows"), py::arg("map"), py::arg("places"), py::arg("out"),

@@ -243,6 +243,7 @@ def csr_transform(
     mean: FloatArray | None = None,
     factor: FloatArray | None = None,
 ) -> tuple[IndexArray, int, int, bool]: ...
+def round_to_bfloat16(values: npt.NDArray[np.float32], words: npt.NDArray[np.uint16]) -> None: ...
 def csr_compact(
     data: npt.NDArray[Any],
     indices: _Columns,

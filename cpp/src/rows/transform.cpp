@@ -127,10 +127,31 @@ struct Selected {
     bool ascending;
 };
 
+// Whether columns ascend and are in range; both as signs of differences, which any compiler turns into vectors.
+template <typename Column>
+bool all_is_well(const Column* columns, std::size_t n, u64 width) {
+    using Unsigned = std::make_unsigned_t<Column>;
+    constexpr Unsigned sign = ~(std::numeric_limits<Unsigned>::max() >> 1U);
+    if (n == 0 || width == 0 || width > sign) {
+        return n == 0;
+    }
+    const Unsigned top = static_cast<Unsigned>(width - 1);
+    const Unsigned first = static_cast<Unsigned>(columns[0]);
+    Unsigned wrong = first | (top - first);
+    for (std::size_t k = 1; k < n; ++k) {
+        const Unsigned column = static_cast<Unsigned>(columns[k]);
+        wrong |= column | (top - column) | (column - static_cast<Unsigned>(columns[k - 1]) - 1);
+    }
+    return (wrong & sign) == 0;
+}
+
 // Renumbers the columns of a row and closes up; where one is out of range it stands at `kept`.
 template <typename T, typename Column>
 Selected select_columns(T* values, Column* columns, std::size_t n, const ColumnMap& map) {
     const u64 width = static_cast<u64>(map.n_columns);
+    if (map.to.empty() && all_is_well(columns, n, width)) {
+        return {n, true, true};
+    }
     std::size_t kept = 0;
     bool ascending = true;
     index_t last = -1;
@@ -261,10 +282,12 @@ void dense_transform(std::span<const T> rows, const ColumnMap& map, const Arithm
 // series is cut where the rest is below 2^-33 of it. In front of e = 0 the sum 1 + x is not needed, and x small is not
 // rounded away. Without branches, so that compilers make vectors of it.
 void log1p_each(std::span<float> values) {
-    bool is_plain = true;
+    u32 odd = 0;  // its sign is set by what is negative, infinite or no number
     for (const float x : values) {
-        is_plain = is_plain && x >= 0 && x <= std::numeric_limits<float>::max();
+        const u32 bits = std::bit_cast<u32>(x);
+        odd |= bits | (bits + 0x00800000U);
     }
+    const bool is_plain = (odd >> 31U) == 0;
     if (!is_plain) {
         std::transform(values.begin(), values.end(), values.begin(), [](float x) { return std::log1p(x); });
         return;
@@ -273,20 +296,36 @@ void log1p_each(std::span<float> values) {
     constexpr u64 one = 0x3FF0000000000000ULL;
     constexpr u64 fraction = 0x000FFFFFFFFFFFFFULL;
     constexpr u64 whole = 0x4330000000000000ULL;  // 2^52: its last bits count units
-    constexpr double bias = 4503599627370496.0 + 1023.0;
+    constexpr double unit = 4503599627370496.0;
     constexpr double log_2 = 0.69314718055994530942;
     for (float& value : values) {
         const double x = static_cast<double>(value);
         const u64 bits = std::bit_cast<u64>(1.0 + x) + (one - root_half);
-        const double e = std::bit_cast<double>((bits >> 52U) | whole) - bias;
+        const u64 exponent = (bits >> 52U) - 1023U;  // 0 to 128
+        const double e = std::bit_cast<double>(exponent | whole) - unit;
         const double above = std::bit_cast<double>((bits & fraction) + root_half) - 1.0;
-        const double f = e == 0.0 ? x : above;
+        const u64 is_zero = u64{0} - ((exponent - 1U) >> 63U);
+        const double f =
+            std::bit_cast<double>((std::bit_cast<u64>(x) & is_zero) | (std::bit_cast<u64>(above) & ~is_zero));
         const double s = f / (2.0 + f);
         const double t = s * s;
         const double series =
             1.0 + t * (1.0 / 3.0 + t * (1.0 / 5.0 + t * (1.0 / 7.0 + t * (1.0 / 9.0 + t * (1.0 / 11.0)))));
         value = static_cast<float>(2.0 * s * series + e * log_2);
     }
+}
+
+void round_to_bfloat16(std::span<const float> values, std::span<u16> words) {
+    const index_t n = static_cast<index_t>(values.size());
+    parallel_for((n + task_values - 1) / task_values, [&](index_t task) {
+        const std::size_t stop = static_cast<std::size_t>(std::min(n, (task + 1) * task_values));
+        for (std::size_t k = static_cast<std::size_t>(task * task_values); k < stop; ++k) {
+            const u32 bits = std::bit_cast<u32>(values[k]);
+            const u32 rounded = bits + 0x7FFFU + ((bits >> 16U) & 1U);
+            const bool is_number = (bits & 0x7FFFFFFFU) <= 0x7F800000U;
+            words[k] = static_cast<u16>((is_number ? rounded : bits | 0x00400000U) >> 16U);
+        }
+    });
 }
 
 #define TOMBOLA_CSR(T, Column)                                                                                      \

@@ -1,5 +1,6 @@
 // Rows renumbered and worked on, against plain loops in double; arrays are exactly as long as needed, so that the
 // address sanitizer sees an access beyond them. ctest-label: threads
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -247,4 +248,17 @@ TEST(logarithms_are_right_to_the_last_place) {
     log1p_each(odd);
     CHECK(odd[0] == std::log1p(-0.5F));
     CHECK(std::isinf(odd[2]) && std::isinf(odd[3]) && std::isnan(odd[4]));
+}
+
+TEST(bfloat16_is_rounded_to_even) {
+    const std::vector<u32> bits{0x3F800000, 0x3F808000, 0x3F818000, 0x3F808001, 0x7F7FFFFF,
+                                0x7F800000, 0x7F800001, 0xFFFFFFFF, 0x80000000, 0x00000001};
+    const std::vector<u16> expected{0x3F80, 0x3F80, 0x3F82, 0x3F81, 0x7F80, 0x7F80, 0x7FC0, 0xFFFF, 0x8000, 0x0000};
+    std::vector<float> values;
+    for (const u32 each : bits) {
+        values.push_back(std::bit_cast<float>(each));
+    }
+    std::vector<u16> words(values.size());
+    round_to_bfloat16(values, words);
+    CHECK(words == expected);
 }

@@ -54,4 +54,7 @@ void dense_transform(std::span<const T> rows, const ColumnMap& map, const Arithm
 // log(1 + x) of each, correct to 1 unit in the last place of a float
 void log1p_each(std::span<float> values);
 
+// The upper halves of floats, rounded to nearest, ties to even; words.size() == values.size()
+void round_to_bfloat16(std::span<const float> values, std::span<u16> words);
+
 }  // namespace tombola
