@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .. import _core
-from ..sources.base import BufferPool, CsrRows
+from ..sources.base import BufferPool, CsrRows, round_to_bfloat16
 
 __all__ = ["Delivery", "check_device", "check_pin_memory"]
 
@@ -71,13 +70,16 @@ class Delivery:
     pin
         Whether tensors are in memory that a device can fetch from by itself.
     dtype
-        What X is cast to if it holds floats; None leaves it.
+        What matrices are cast to if they hold floats; None leaves them.
+    matrices
+        Names of the columns that are no labels.
     """
 
     memory: BufferPool
     device: torch.device | None = None
     pin: bool = False
     dtype: torch.dtype | None = None
+    matrices: frozenset[str] = frozenset({"X"})
 
     def checked(self) -> "Delivery":
         """Return what this process can do: without an accelerator nothing is pinned, which the log says once.
@@ -193,7 +195,7 @@ def _words(values: npt.NDArray[Any], dtype: torch.dtype) -> npt.NDArray[Any]:
     """
     if dtype == torch.bfloat16 and values.dtype == np.float32 and values.flags.c_contiguous:
         words = np.empty(values.shape, dtype=np.uint16)
-        _core.round_to_bfloat16(values.reshape(-1), words.reshape(-1))
+        round_to_bfloat16(values.reshape(-1), words.reshape(-1))
         return words.view(np.int16)
     found: npt.NDArray[Any] = torch.from_numpy(values).to(dtype).view(torch.int16).numpy()
     return found

@@ -132,6 +132,7 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
             device=check_device(device),
             pin=check_pin_memory(pin_memory),
             dtype=_batch_dtype(source),
+            matrices=frozenset(getattr(source, "matrices", ("X",))),
         )
         self._epochs = Epochs(
             strategy,

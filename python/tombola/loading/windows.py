@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Window", "by_window", "read_window"]
 
 ROW = "row"
-FEATURES = "X"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,10 +58,10 @@ class Window:
         part = slice(self.bounds[i], self.bounds[i + 1])
         give, columns = self.delivery, self.columns.items()
         if self.positions is None:
-            batch = {name: give.part(column, part, is_x=name == FEATURES) for name, column in columns}
+            batch = {name: give.part(column, part, is_x=name in give.matrices) for name, column in columns}
         else:
             where = self.positions[part]
-            batch = {name: give.take(column, where, is_x=name == FEATURES) for name, column in columns}
+            batch = {name: give.take(column, where, is_x=name in give.matrices) for name, column in columns}
         batch[ROW] = give.array(self.rows[part])
         return batch
 
@@ -103,11 +102,11 @@ def read_window(
     if transform is None and (in_order := _reads_in_order(source)) is not None:
         given = in_order.read_in_order(rows)
         if given is not None:
-            columns: Mapping[str, Any] = _named(given)
+            columns: Mapping[str, Any] = _named(given, delivery)
             _check(columns, len(rows), "the source's read_in_order")
             return Window(rows, bounds, None, columns, delivery)
     distinct, positions = np.unique(rows, return_inverse=True)
-    columns = _named(source.read(distinct))
+    columns = _named(source.read(distinct), delivery)
     _check(columns, len(distinct), "the source's read")
     if transform is not None:
         columns = transform({**columns, ROW: distinct})
@@ -127,11 +126,12 @@ def _reads_in_order(source: Source) -> OrderedSource | None:
     return None
 
 
-def _named(columns: dict[str, Any]) -> dict[str, Any]:
+def _named(columns: dict[str, Any], delivery: Delivery) -> dict[str, Any]:
     if ROW in columns:
         message = f"a source must not have a column named {ROW!r}: it is that of the row ids"
         raise ValueError(message)
-    return {name: column if name == FEATURES else _widened(column) for name, column in columns.items()}
+    items = columns.items()
+    return {name: column if name in delivery.matrices else _widened(column) for name, column in items}
 
 
 def _widened(column: Any) -> Any:

@@ -18,6 +18,9 @@ from .ranges import gather_ranges
 BufferPool = _core.BufferPool
 """Arrays whose memory is used again."""
 
+round_to_bfloat16 = _core.round_to_bfloat16
+"""Floats to the words that stand for them in bfloat16."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CsrRows:

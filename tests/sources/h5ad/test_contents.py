@@ -96,3 +96,12 @@ def test_mudata_says_what_it_is(mudata: Path) -> None:
     anndata.AnnData(X).write_h5ad(mudata.parent / "plain.h5ad")
     with pytest.raises(KeyError, match=r"no 'mod/rna/X'; the file has X$"):
         H5adSource(mudata.parent / "plain.h5ad", x="mod/rna/X")
+
+
+def test_matrices_of_one_modality_at_once(mudata: Path) -> None:
+    source = H5adSource(mudata, x={"X": "mod/rna/X", "counts": "mod/rna/layers/counts"})
+    found = source.read(np.arange(len(source)))
+    plain = H5adSource(mudata, x="mod/rna/layers/counts").read(np.arange(len(source)))
+    np.testing.assert_array_equal(dense(found["counts"]), dense(plain["X"]))
+    with pytest.raises(ValueError, match="the rows of one obs, but mod/adt/X has those of mod/adt"):
+        H5adSource(mudata, x={"X": "mod/rna/X", "protein": "mod/adt/X"})

@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from ... import _core
 from ..._base.types import IndexArray
-from ..base import CsrRows
+from ..base import Column, CsrRows
 from ..csr_rows import Parts, concatenate, sort_rows
+from .concat import ColumnMap
 from .dense import DenseMatrix
 from .gather import Gather
 from .layout import FileLayout
 from .sparse import CsrMatrix
-from .transform import ColumnOutOfRangeError, RowTransform
+from .transform import ColumnOutOfRangeError, RowTransform, Steps
 
 __all__ = ["RowsOfFiles"]
 
@@ -63,6 +64,42 @@ class RowsOfFiles:
     as_dense: bool
     n_vars: int
     given_as: np.dtype[Any] | None = None
+
+    @classmethod
+    def make(
+        cls,
+        layouts: Sequence[FileLayout],
+        column_maps: Sequence[ColumnMap],
+        var_names: Sequence[str],
+        steps: Steps,
+        *,
+        memory: _core.BufferPool,
+        as_dense: bool,
+        dtype: np.dtype[Any],
+    ) -> "RowsOfFiles":
+        """Make it of what the files hold and what is asked for."""
+        widths = [layout.matrix.shape[1] for layout in layouts]
+        transform = RowTransform(steps, column_maps, widths, len(var_names))
+        offsets = np.cumsum([0] + [layout.n_obs for layout in layouts], dtype=np.int64)
+        # The core works in float32 where batches have less.
+        is_worked_on = steps.are_any and dtype.itemsize < np.dtype(np.float32).itemsize
+        read_as = np.dtype(np.float32) if is_worked_on else dtype
+        return cls(layouts, transform, offsets, read_as, memory, as_dense, len(var_names), dtype)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether rows are given as `CsrRows`."""
+        return not self.as_dense or all(layout.matrix.is_sparse for layout in self.layouts)
+
+    def read(self, rows: IndexArray) -> Column:
+        """Read rows, strictly increasing."""
+        return self.sparse(rows) if self.is_sparse else self.dense(rows)
+
+    def read_in_order(self, rows: IndexArray, order: IndexArray) -> Column | None:
+        """Read rows, ascending with repeats, row i to place ``order[i]``; None where that cannot be."""
+        if self.is_sparse:
+            return self.sparse_in_order(rows, order)
+        return self.dense_in_order(rows, order)
 
     def sparse_in_order(self, rows: IndexArray, order: IndexArray) -> CsrRows | None:
         """Read rows, ascending with repeats, row i to place ``order[i]``; None where that cannot be."""

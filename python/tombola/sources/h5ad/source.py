@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ... import _core
 from ..._base.types import IndexArray
 from ..base import Column
 from ..rows import check_rows
@@ -20,17 +19,12 @@ from .concat import join_variables
 from .describe import describe_file, describe_table
 from .files import OpenFiles
 from .layout import FileLayout, read_layout
-from .matrices import check_x
 from .obs_table import CategoriesView, ObsOptions, ObsTable, ObsView
-from .rows_of_files import RowsOfFiles
 from .selection import file_numbers
-from .transform import RowTransform, check_steps
+from .several import MatrixOfFiles, names_of_matrices, open_further, read_in_order, rows_of_all
+from .transform import check_steps
 
-RESERVED = ("X", "row")
-
-KEPT_BUFFERS = 2
-KEPT_BYTES = 1 << 28
-"""Memory of dropped windows is used again: these arrays (data and indices), each up to so many bytes."""
+RESERVED = ("row",)
 
 
 class H5adSource:
@@ -42,7 +36,8 @@ class H5adSource:
         One path or several. The rows of several files follow each other in this order.
     x
         The matrix: "X", "layers/NAME", "raw/X" or "obsm/NAME"; "mod/NAME/X" and so on of a MuData file, whose
-        obs then are those of that modality.
+        obs then are those of that modality. Or a mapping of such, by their names in batches. Its "X", or the
+        first, is what `vars` and all else is said of; `vars` holds for those with the same var names, too.
     obs
         Columns of obs to read with each row.
     x_format
@@ -79,6 +74,11 @@ class H5adSource:
     ----------
     paths : tuple of Path
     var_names : list of str
+        Of `x`, or its first.
+    var_names_of : mapping
+        By the names of matrices in batches.
+    matrices : mapping
+        Name in batches to name of the matrix, as given by `x`.
     n_vars : int
     file_bounds : ndarray of int64, shape (n_files + 1,)
         File f holds the rows from ``file_bounds[f]`` to ``file_bounds[f + 1]``.
@@ -119,7 +119,7 @@ class H5adSource:
         self,
         paths: PathLike | Iterable[PathLike],
         *,
-        x: str = "X",
+        x: str | Mapping[str, str] = "X",
         obs: str | Sequence[str] = (),
         x_format: Literal["dense", "csr"] = "dense",
         dtype: Any = "float32",
@@ -133,8 +133,8 @@ class H5adSource:
         unknown: Literal["error", "missing"] = "error",
     ) -> None:
         self.paths = as_paths(paths)
-        check_x(x)
-        self.x = x
+        self.matrices = names_of_matrices(x)
+        self._first, self.x = next(iter(self.matrices.items()))
         self.x_format = _one_of("x_format", x_format, ("dense", "csr"))
         self.join = _one_of("join", join, ("exact", "inner", "outer"))
         if obs_join is None:
@@ -142,16 +142,16 @@ class H5adSource:
         self.obs_join = _one_of("obs_join", obs_join, ("inner", "outer"))
         _one_of("unknown", unknown, ("error", "missing"))
         self.dtype, self.batch_dtype = number_type(dtype), batch_type(dtype)
-        self.columns = names_of_columns(obs, RESERVED)
+        self.columns = names_of_columns(obs, (*self.matrices, *RESERVED))
         files = OpenFiles()
         self._layouts: list[FileLayout] = []
         names: list[list[str]] = []
         for path in self.paths:
-            layout, found = read_layout(path, x, files)
+            layout, found = read_layout(path, self.x, files)
             self._layouts.append(layout)
             # Files that agree share one list: a thousand plates would take gigabytes otherwise.
             names.append(names[0] if names and found == names[0] else found)
-        self.var_names, self._column_maps = join_variables(names, list(self.paths), self.join, vars)
+        self.var_names, column_maps = join_variables(names, list(self.paths), self.join, vars)
         self._steps = check_steps(
             normalize_total,
             log1p,
@@ -160,23 +160,17 @@ class H5adSource:
             dtype=self.dtype,
             gives_dense=x_format == "dense",
         )
+        first = MatrixOfFiles(self._first, self._layouts, column_maps, self.var_names)
+        others = {name: matrix for name, matrix in self.matrices.items() if name != self._first}
+        self._all = [first, *open_further(others, self.paths, files, first, names, self.join)]
         given = dict(categories) if isinstance(categories, dict) else categories
         self._table = ObsTable(self._layouts, ObsOptions(self.obs_join, given, unknown))
         self._prepare()
 
     def _prepare(self) -> None:
         self._offsets = np.cumsum([0] + [layout.n_obs for layout in self._layouts], dtype=np.int64)
-        self._is_sparse = self.x_format == "csr" or all(layout.matrix.is_sparse for layout in self._layouts)
-        memory = _core.BufferPool(keep=KEPT_BUFFERS, limit=KEPT_BYTES)
         as_dense = self.x_format == "dense"
-        widths = [layout.matrix.shape[1] for layout in self._layouts]
-        transform = RowTransform(self._steps, self._column_maps, widths, self.n_vars)
-        # The core works in float32 where batches have less.
-        is_worked_on = self._steps.are_any and self.dtype.itemsize < np.dtype(np.float32).itemsize
-        read_as = np.dtype(np.float32) if is_worked_on else self.dtype
-        self._x = RowsOfFiles(
-            self._layouts, transform, self._offsets, read_as, memory, as_dense, self.n_vars, self.dtype
-        )
+        self._rows = rows_of_all(self._all, self._steps, as_dense=as_dense, dtype=self.dtype)
         for name in self.columns:
             self._table.column(name)
 
@@ -192,6 +186,11 @@ class H5adSource:
     def n_vars(self) -> int:
         """Number of columns of X."""
         return len(self.var_names)
+
+    @property
+    def var_names_of(self) -> Mapping[str, list[str]]:
+        """Names of the columns of each matrix, by its name in batches."""
+        return {matrix.name: matrix.var_names for matrix in self._all}
 
     @property
     def file_bounds(self) -> IndexArray:
@@ -233,7 +232,7 @@ class H5adSource:
         part.__dict__.update(self.__dict__)
         part.paths = tuple(self.paths[number] for number in numbers)
         part._layouts = [self._layouts[number] for number in numbers]
-        part._column_maps = [self._column_maps[number] for number in numbers]
+        part._all = [matrix.part(numbers) for matrix in self._all]
         part._table = self._table.part(numbers)
         part._prepare()
         return part
@@ -259,8 +258,9 @@ class H5adSource:
         Returns
         -------
         dict
-            "X": `CsrRows` if all files are sparse or `x_format` is "csr", else an array of shape (len(rows),
-            n_vars); and for each column of `obs` an array of shape (len(rows),), numbers or int64 codes.
+            "X", or the names of `x`: `CsrRows` if all files are sparse or `x_format` is "csr", else an array
+            of shape (len(rows), n_vars); and for each column of `obs` an array of shape (len(rows),), numbers
+            or int64 codes.
 
         Raises
         ------
@@ -273,11 +273,8 @@ class H5adSource:
             If a file cannot be read there.
         """
         rows = check_rows(rows, len(self))
-        if self._is_sparse:
-            x: Column = self._x.sparse(rows)
-        else:
-            x = self._x.dense(rows)
-        return {"X": x, **self._read_obs(rows)}
+        matrices = {name: matrix.read(rows) for name, matrix in self._rows.items()}
+        return {**matrices, **self._read_obs(rows)}
 
     def read_in_order(self, rows: IndexArray) -> dict[str, Column] | None:
         """Read rows in any order, repeats allowed, each straight to its place.
@@ -301,11 +298,8 @@ class H5adSource:
         if len(rows) == 0 or not 0 <= rows.min() <= rows.max() < len(self):
             check_rows(np.unique(rows), len(self))
         order = np.argsort(rows, kind="stable")
-        if self._is_sparse:
-            x: Column | None = self._x.sparse_in_order(rows[order], order)
-        else:
-            x = self._x.dense_in_order(rows[order], order)
-        return None if x is None else {"X": x, **self._read_obs(rows)}
+        matrices = read_in_order(self._rows, rows, order)
+        return None if matrices is None else {**matrices, **self._read_obs(rows)}
 
     def _read_obs(self, rows: IndexArray) -> dict[str, Column]:
         found: dict[str, Column] = {}
@@ -321,13 +315,14 @@ class H5adSource:
         Returns
         -------
         dict
-            JSON-able: n_obs, n_vars, x, what is done to it (`transform`), a list of `files` and, by name, the
-            columns of `obs`.
+            JSON-able: n_obs, n_vars, x, `matrices` by name, what is done to x (`transform`), a list of
+            `files` and, by name, the columns of `obs`.
         """
         return {
             "n_obs": len(self),
             "n_vars": self.n_vars,
             "x": self.x,
+            "matrices": dict(self.matrices),
             "transform": self._steps.describe(),
             "files": [describe_file(layout) for layout in self._layouts],
             "obs": describe_table(self._table),
