@@ -256,9 +256,17 @@ class ChunkReader:
         library: tuple[int, int, int] | None,
     ) -> None: ...
 
-ReadJob = tuple[ChunkReader, IndexArray, IndexArray, IndexArray | None, npt.NDArray[np.uint8]]
+ReadJob = tuple[
+    ChunkReader,
+    IndexArray,
+    IndexArray,
+    IndexArray | None,
+    npt.NDArray[np.uint8],
+    tuple[str, str] | None,
+]
 
 def read_rows(jobs: list[ReadJob]) -> tuple[int, int, int, str] | None: ...
+def can_convert(stored: str, given: str) -> bool: ...
 def most_open_files() -> int: ...
 
 class BufferPool:

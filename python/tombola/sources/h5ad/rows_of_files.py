@@ -70,7 +70,8 @@ class RowsOfFiles:
         for matrix, (_, lo, hi, local) in zip(matrices, parts, strict=True):
             if not matrix.gather(gather, local, indptr[order[lo:hi]], data, indices):
                 return None
-        gather.read()
+        if not gather.read():  # who reads file by file says which value it is
+            return None
         in_range, ascending = _core.csr_check_columns(indices, indptr, self.n_vars, 0, len(indices))
         if not in_range:
             at = int(np.argmax((indices < 0) | (indices >= self.n_vars)))
@@ -94,8 +95,7 @@ class RowsOfFiles:
         for matrix, (_, lo, hi, local) in zip(matrices, parts, strict=True):
             if not matrix.gather(gather, local, order[lo:hi], out):
                 return None
-        gather.read()
-        return out
+        return out if gather.read() else None
 
     def sparse(self, rows: IndexArray) -> CsrRows:
         """Read rows, strictly increasing."""
