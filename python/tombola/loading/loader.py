@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EpochTold", "Loader"]
 
+BATCHES_AHEAD = 2
+"""Batches that are made dense while the consumer has the one before."""
 KEPT_BATCHES = 4
 KEPT_BYTES = 1 << 26
 """Memory of dropped dense batches of sparse rows is used again: so many, each up to so many bytes."""
@@ -164,10 +166,12 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
             )
         ) as windows:
             for window in windows:
-                for i in range(len(window)):
-                    batch = window.batch(i)
-                    yield batch if batch_transform is None else batch_transform(batch)
-                del window
+                ahead = BATCHES_AHEAD if self.prefetch and window.takes_work else 0
+                with closing(in_order(iter(range(len(window))), window.batch, ahead=ahead)) as batches:
+                    for batch in batches:
+                        yield batch if batch_transform is None else batch_transform(batch)
+                        del batch
+                del window, batches
 
 
 class EpochTold(Sampler[None]):
