@@ -76,8 +76,9 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
     -----
     The same version gives the same batches on every platform. The thread does what worker processes are for
     elsewhere. Under ``DataLoader(loader, batch_size=None, num_workers=k)`` the workers share the windows of
-    their rank; epochs advance and `set_epoch` is heard as in one process. What of their batches was handed
-    out is known by `tombola.DataLoader` alone, whose ``state_dict`` is to be saved.
+    their rank; epochs advance and `set_epoch` is heard as in one process. Torch asks workers in turn, so the
+    order of batches depends on how many there are. What of them was handed out is known by
+    `tombola.DataLoader` alone, whose ``state_dict`` is to be saved.
 
     Examples
     --------
