@@ -127,8 +127,11 @@ def test_passes_that_are_broken_off_are_epochs(kind: str) -> None:
 
 
 @pytest.mark.parametrize("method", [None, "fork", "spawn"])
+@pytest.mark.parametrize("is_prepared", [False, True])
 @pytest.mark.parametrize("kind", ["sampler", "loader"])
-def test_what_skipping_rests_on_is_said_once(kind: str, method: str | None, tmp_path: Path) -> None:
+def test_what_skipping_rests_on_is_said_once(
+    kind: str, is_prepared: bool, method: str | None, tmp_path: Path
+) -> None:
     """Which batches of a Loader come first depends on how many workers read; it is not a sampler's matter."""
     told = tmp_path / "told.txt"
     told.touch()
@@ -139,6 +142,8 @@ def test_what_skipping_rests_on_is_said_once(kind: str, method: str | None, tmp_
         loader = common.make_loader("blocks", kind)
         if method is not None:
             loader.num_workers, loader.prefetch_factor, loader.multiprocessing_context = 2, 2, method
+        if is_prepared:
+            loader = make_accelerator().prepare(loader)
         skipping = accelerate.skip_first_batches(loader, 3)
         assert len(passes_of(skipping, 1)[0]) == 8
     finally:

@@ -60,13 +60,13 @@ class Remarks:
     def skipped(self, caller: Caller) -> None:
         """Say what it rests on that batches are left out by their number, if they are; one worker does."""
         worker = loader_worker()
-        if not caller.skipper or (worker is not None and worker.number):
+        if not caller.counts or (worker is not None and worker.number):
             return
         self._say(
             "%s leaves out the first batches by their number alone. Which ones those are depends on how many "
             "worker processes read, so there must be as many as before, or rows are lost and others come "
             "twice; a state of tombola.DataLoader goes on with any number",
-            caller.skipper,
+            caller.counts,
         )
 
     def dealt_out(self, dealer: str) -> None:
