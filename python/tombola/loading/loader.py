@@ -84,7 +84,8 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
     `H5adSource` does, are parts of their window's memory, which lives as long as one of them: `clone` what is
     to be kept for long. The thread does what worker processes are for elsewhere. Under
     ``DataLoader(loader, batch_size=None, num_workers=k)`` the workers share the windows of their rank; epochs
-    advance and `set_epoch` is heard as in one process. What of their batches was handed out is known by
+    advance and `set_epoch` is heard as in one process. Torch asks workers in turn, so the order of batches
+    depends on how many there are. What of them was handed out is known by
     `tombola.DataLoader` alone, whose ``state_dict`` is to be saved.
 
     Examples
