@@ -4,6 +4,7 @@ Covers what anndata has written since 0.6: groups with `encoding-type`, the olde
 obs, var and obsm as one dataset with a compound dtype.
 """
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ import numpy.typing as npt
 
 from .errors import BadFileError, MissingElementError, UnreadableFileError
 from .files import require_codecs
+
+PIECE_BYTES = 1 << 22
+"""Long lists of numbers are read in pieces of this size."""
 
 
 def listed(names: list[str]) -> str:
@@ -56,7 +60,12 @@ def dataset(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
 
 
 def read_array(
-    source: h5py.Dataset, where: str, field: str | None = None, *, length: int | None = None
+    source: h5py.Dataset,
+    where: str,
+    field: str | None = None,
+    *,
+    length: int | None = None,
+    place: Callable[[np.dtype[Any], int], npt.NDArray[Any] | None] | None = None,
 ) -> npt.NDArray[Any]:
     """Read a dataset, or one field of a compound one, as it is stored.
 
@@ -66,6 +75,8 @@ def read_array(
         The dataset, what messages call it, and the field.
     length : int, optional
         What its only axis must have: checked before anything is read, as a damaged file may claim any size.
+    place : callable, optional
+        Gives the array for values of a type and number, or None for a new one.
 
     Raises
     ------
@@ -79,11 +90,44 @@ def read_array(
         raise BadFileError(msg)
     require_codecs(source, where)
     try:
+        into = None if place is None or source.ndim != 1 else place(source.dtype, source.shape[0])
+        if into is not None:
+            source.id.read(h5py.h5s.ALL, h5py.h5s.ALL, into)
+            return into
         value = source[()] if field is None else source[field]
     except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         msg = f"{where}: cannot read it; the file is damaged ({error})"
         raise UnreadableFileError(msg) from error
     return np.asarray(value)
+
+
+def read_pieces(source: h5py.Dataset, where: str) -> Iterator[npt.NDArray[Any]]:
+    """Read a list of numbers in pieces of about `PIECE_BYTES`, each chunk once; a piece lasts until the next.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it cannot be read.
+    """
+    require_codecs(source, where)
+    n, dtype = int(source.shape[0]), source.dtype.newbyteorder("=")
+    step = max(1, PIECE_BYTES // dtype.itemsize)
+    if source.chunks is not None:
+        step = max(1, step // source.chunks[0]) * source.chunks[0]
+    try:
+        if n <= step:
+            whole = np.empty(n, dtype=dtype)
+            source.id.read(h5py.h5s.ALL, h5py.h5s.ALL, whole)
+            yield whole
+            return
+        piece = np.empty(step, dtype=dtype)
+        for start in range(0, n, step):
+            stop = min(start + step, n)
+            source.read_direct(piece, np.s_[start:stop], np.s_[: stop - start])
+            yield piece[: stop - start]
+    except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
+        msg = f"{where}: cannot read it; the file is damaged ({error})"
+        raise UnreadableFileError(msg) from error
 
 
 def is_text(values: npt.NDArray[Any]) -> bool:

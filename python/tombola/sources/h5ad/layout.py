@@ -1,5 +1,6 @@
 """What one h5ad file holds: its rows, the matrix that was asked for, the names of its columns."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,21 @@ from .elements import frame_length, listed, place, written_by
 from .errors import BadFileError, MissingElementError, reading
 from .files import OpenFiles, open_alone
 from .matrices import Matrix, find_matrix, is_mudata, list_matrices, modalities, root_of, split_x
-from .obs import column_names, row_names
+from .obs import ObsColumn, column_names, read_obs_column, row_names
+from .obs_codes import Reading
 
-__all__ = ["Contents", "FileLayout", "ObsLayout", "read_contents", "read_layout"]
+__all__ = [
+    "Contents",
+    "FileLayout",
+    "FoundColumns",
+    "ObsLayout",
+    "read_columns",
+    "read_contents",
+    "read_layout",
+]
+
+FoundColumns = Mapping[str, ObsColumn]
+"""Columns of obs of one file that were read, by name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -98,6 +111,17 @@ def read_contents(path: Path) -> Contents:
         found = modalities(file) if is_mudata(file) else []
         obs = None if found else _read_obs(file, path, "")
         return Contents(matrices=list_matrices(file), modalities=found, obs=obs)
+
+
+def read_columns(
+    root: h5py.Group, layout: ObsLayout, names: Iterable[str], before: Mapping[str, Reading]
+) -> FoundColumns:
+    """Read columns of obs of an open file; `before` says of each what it takes from the files before."""
+    columns = {}
+    for name in names:
+        with reading(layout.path, f"obs column {name!r}"):
+            columns[name] = read_obs_column(root, layout.path, name, layout.n_obs, before[name])
+    return columns
 
 
 def _read_layout(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[FileLayout, list[str]]:

@@ -22,6 +22,7 @@ from ...labels.categorical import signed_codes
 from ...labels.numbering import code_type, number_sorted
 from .elements import attribute, dataset, decoded, encoding, index_name, is_text, listed, place, read_array
 from .errors import BadFileError, MissingElementError
+from .obs_codes import Reading
 
 EXACT_FLOAT = 2**53
 
@@ -59,7 +60,9 @@ def column_names(obs: h5py.Group | h5py.Dataset, where: str) -> list[str]:
     return [name for name in decoded(np.asarray(order), f"{where}, column-order") if name in obs]
 
 
-def read_obs_column(root: h5py.Group, path: Path, name: str, n_obs: int) -> ObsColumn:
+def read_obs_column(
+    root: h5py.Group, path: Path, name: str, n_obs: int, before: Reading | None = None
+) -> ObsColumn:
     """Read one column of obs.
 
     Parameters
@@ -68,6 +71,8 @@ def read_obs_column(root: h5py.Group, path: Path, name: str, n_obs: int) -> ObsC
         The group that holds obs: the file, or a modality of a MuData file.
     path, name, n_obs
         The file, the column, and how many rows obs has.
+    before
+        What the column takes from the files before.
 
     Raises
     ------
@@ -85,7 +90,7 @@ def read_obs_column(root: h5py.Group, path: Path, name: str, n_obs: int) -> ObsC
     if isinstance(obs, h5py.Dataset):
         return _from_compound(root, obs, name, where, n_obs)
     if isinstance(obs[name], h5py.Group):
-        return _from_group(obs[name], where, n_obs)
+        return _from_group(obs[name], where, n_obs, before)
     if isinstance(obs[name], h5py.Dataset):
         return _from_dataset(obs, name, where, n_obs)
     msg = f"{where} must be a dataset or a group, but is a {type(obs[name]).__name__}"
@@ -130,17 +135,20 @@ def _from_compound(root: h5py.Group, obs: h5py.Dataset, name: str, where: str, n
     return _numbers(values, where)
 
 
-def _from_group(group: h5py.Group, where: str, n_obs: int | None = None) -> ObsColumn:
+def _from_group(
+    group: h5py.Group, where: str, n_obs: int | None = None, before: Reading | None = None
+) -> ObsColumn:
     kind = encoding(group)
     if kind == "categorical":
-        codes = read_array(dataset(group, "codes", where), f"{where}, codes", length=n_obs)
+        place = None if before is None else before.place
+        codes = read_array(dataset(group, "codes", where), f"{where}, codes", length=n_obs, place=place)
         categories = group.get("categories")
         if isinstance(categories, h5py.Group):
             named = _from_group(categories, f"{where}, categories")
             values = named.values if named.categories is None else named.categories[named.values]
         else:
             values = read_array(dataset(group, "categories", where), f"{where}, categories")
-        return _coded(codes, _categories(values, where), where)
+        return _coded(codes, _categories(values, where, before), where)
     if kind.startswith("nullable-"):
         values = read_array(dataset(group, "values", where), f"{where}, values", length=n_obs)
         mask = read_array(dataset(group, "mask", where), f"{where}, mask")
@@ -179,8 +187,16 @@ def _text(values: npt.NDArray[Any], where: str, missing: npt.NDArray[np.bool_] |
     return ObsColumn(codes.astype(code_type(len(categories))), categories, is_sorted=True)
 
 
-def _categories(values: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
+def _categories(values: npt.NDArray[Any], where: str, before: Reading | None = None) -> npt.NDArray[Any]:
     """Return categories as text or numbers, distinct ones that are there."""
+    if before is None or values.ndim != 1 or values.dtype.kind != "O":
+        return _checked_categories(values, where)
+    stored = values.tolist()
+    known = before.known(stored)
+    return before.keep(stored, _checked_categories(values, where)) if known is None else known
+
+
+def _checked_categories(values: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
     values = values.reshape(1) if values.ndim == 0 else values  # one category, as old versions wrote it
     if values.ndim != 1:
         msg = f"{where}: categories must be a list, but have shape {values.shape}"

@@ -149,8 +149,7 @@ class H5adSource:
     def _prepare(self) -> None:
         self._offsets = np.cumsum([0] + [layout.n_obs for layout in self._layouts], dtype=np.int64)
         self._memory = _core.BufferPool(keep=KEPT_BUFFERS, limit=KEPT_BYTES)
-        for name in self.columns:
-            self._table.column(name)
+        self._table.use(self.columns)
 
     def __len__(self) -> int:
         return int(self._offsets[-1])
