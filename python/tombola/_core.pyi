@@ -273,6 +273,9 @@ class RowPointers:
     def unpack(self) -> IndexArray:
         """Return indptr as it was."""
 
+def heap_texts(descriptor: int, offset: int, count: int) -> bytes | None:
+    """Return lengths and bytes of texts in an HDF5 file; None where they are not as expected there."""
+
 class BufferPool:
     def __init__(self, *, keep: int, limit: int) -> None: ...
     def empty(self, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]: ...

@@ -12,8 +12,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ... import _core
 from .errors import BadFileError, MissingElementError, UnreadableFileError
 from .files import require_codecs
+
+_TEXT = h5py.string_dtype()
 
 PIECE_BYTES = 1 << 22
 """Long lists of numbers are read in pieces of this size."""
@@ -29,10 +32,23 @@ def listed(names: list[str]) -> str:
 def attribute(element: h5py.HLObject, *names: str) -> Any:
     """Give the first of these attributes that is there, text as str, or None."""
     for name in names:
-        if name in element.attrs:
-            value = element.attrs[name]
+        key = name.encode()
+        if h5py.h5a.exists(element.id, key):
+            text = _text_of(h5py.h5a.open(element.id, key))
+            value = element.attrs[name] if text is None else text
             return value.decode() if isinstance(value, bytes) else value
     return None
+
+
+def _text_of(found: h5py.h5a.AttrID) -> str | None:
+    """Give an attribute that is one text, in a third of the time that h5py takes; None of others."""
+    kind = found.get_type()
+    if found.shape != () or not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
+        return None
+    text = np.empty((), dtype=_TEXT)
+    found.read(text)
+    value: object = text.item()
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else None
 
 
 def encoding(element: h5py.HLObject) -> str:
@@ -44,6 +60,17 @@ def encoding(element: h5py.HLObject) -> str:
     return "dense" if name == "array" else name
 
 
+def child(group: h5py.Group, name: str) -> h5py.HLObject | None:
+    """Give what lies in a group under a name, or None; as ``group.get(name)``, in a third of the time."""
+    try:
+        found = h5py.h5o.open(group.id, name.encode())
+    except KeyError:
+        return None
+    if isinstance(found, h5py.h5d.DatasetID):
+        return h5py.Dataset(found)
+    return h5py.Group(found) if isinstance(found, h5py.h5g.GroupID) else h5py.Datatype(found)
+
+
 def dataset(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
     """Give a dataset of a group.
 
@@ -52,7 +79,7 @@ def dataset(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
     MissingElementError
         If it is not there or is no dataset.
     """
-    found = group.get(name)
+    found = child(group, name)
     if not isinstance(found, h5py.Dataset):
         msg = f"{where}: expected a dataset {name!r}, but found {listed(sorted(group))}"
         raise MissingElementError(msg)
@@ -88,12 +115,15 @@ def read_array(
     if length is not None and source.shape != (length,):
         msg = f"{where} must have shape ({length},) as obs has {length:,} rows, but has shape {source.shape}"
         raise BadFileError(msg)
-    require_codecs(source, where)
+    if source.chunks is not None:
+        require_codecs(source, where)
     try:
-        into = None if place is None or source.ndim != 1 else place(source.dtype, source.shape[0])
-        if into is not None:
-            source.id.read(h5py.h5s.ALL, h5py.h5s.ALL, into)
-            return into
+        shape, dtype = source.shape, source.dtype
+        if field is None and dtype.kind in "iuf" and shape and 0 not in shape:
+            into = None if place is None or len(shape) != 1 else place(dtype, shape[0])
+            numbers = np.empty(shape, dtype=dtype) if into is None else into
+            source.id.read(h5py.h5s.ALL, h5py.h5s.ALL, numbers)
+            return numbers
         value = source[()] if field is None else source[field]
     except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         msg = f"{where}: cannot read it; the file is damaged ({error})"
@@ -109,10 +139,10 @@ def read_pieces(source: h5py.Dataset, where: str) -> Iterator[npt.NDArray[Any]]:
     UnreadableFileError
         If it cannot be read.
     """
-    require_codecs(source, where)
     n, dtype = int(source.shape[0]), source.dtype.newbyteorder("=")
     step = max(1, PIECE_BYTES // dtype.itemsize)
     if source.chunks is not None:
+        require_codecs(source, where)
         step = max(1, step // source.chunks[0]) * source.chunks[0]
     try:
         if n <= step:
@@ -128,6 +158,30 @@ def read_pieces(source: h5py.Dataset, where: str) -> Iterator[npt.NDArray[Any]]:
     except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         msg = f"{where}: cannot read it; the file is damaged ({error})"
         raise UnreadableFileError(msg) from error
+
+
+def stored_texts(source: h5py.Dataset) -> bytes | None:
+    """Read text as bytes to compare with those of other files, a tenth of the time of reading it as text.
+
+    Returns
+    -------
+    bytes or None
+        Equal ones mean equal text. None where it is not kept as one contiguous list of variable length.
+    """
+    try:
+        kind = source.id.get_type()
+        if not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
+            return None
+        offset = source.id.get_offset()
+        if offset is None or len(source.shape) != 1:
+            return None
+        file = h5py.h5i.get_file_id(source.id)
+        properties = file.get_create_plist()
+        if properties.get_userblock() or properties.get_sizes() != (8, 8):
+            return None
+        return _core.heap_texts(file.get_vfd_handle(), offset, source.shape[0])
+    except (OSError, RuntimeError, ValueError, TypeError, NotImplementedError):
+        return None  # whoever reads it as text says what is wrong
 
 
 def is_text(values: npt.NDArray[Any]) -> bool:
@@ -189,8 +243,8 @@ def index_name(frame: h5py.Group | h5py.Dataset, where: str) -> str:
     raise MissingElementError(msg)
 
 
-def frame_length(frame: h5py.Group | h5py.Dataset, where: str) -> int:
-    """Count the rows of a data frame without reading them.
+def frame_length(frame: h5py.Group | h5py.Dataset, where: str, name: str) -> int:
+    """Count the rows of a data frame, whose index is called `name`, without reading them.
 
     Raises
     ------
@@ -200,8 +254,7 @@ def frame_length(frame: h5py.Group | h5py.Dataset, where: str) -> int:
     if isinstance(frame, h5py.Dataset):
         index = frame
     else:
-        name = index_name(frame, where)
-        index, where = frame[name], f"{where}/{name}"
+        index, where = child(frame, name), f"{where}/{name}"
         if isinstance(index, h5py.Group):
             part = "codes" if encoding(index) == "categorical" else "values"
             index = dataset(index, part, where)
@@ -214,15 +267,14 @@ def frame_length(frame: h5py.Group | h5py.Dataset, where: str) -> int:
     return int(index.shape[0])
 
 
-def written_by(file: h5py.File) -> str:
+def written_by(file: h5py.File, obs: h5py.Group | h5py.Dataset) -> str:
     """Say which version of anndata's format a file follows, as far as it says so itself."""
-    obs = file.get("obs")
     if isinstance(obs, h5py.Dataset):
         return "before 0.7 (compound obs)"
     version = attribute(file, "encoding-version")
     if version is not None:
         return f"anndata {version}"
-    frame = attribute(obs, "encoding-version") if obs is not None else None
+    frame = attribute(obs, "encoding-version")
     return "0.7 (no file version" + (f", dataframe {frame})" if frame is not None else ")")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 
 from .dense import DenseMatrix
-from .elements import attribute, encoding, listed
+from .elements import attribute, child, encoding, listed
 from .errors import BadFileError, MissingElementError
 from .files import OpenFiles
 from .sparse import CscMatrix, CsrMatrix
@@ -92,19 +92,20 @@ def find_matrix(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[
             f"so on; it has {listed(list_matrices(file))}"
         )
         raise MissingElementError(msg)
-    group = file.get(root) if root else file
+    group = child(file, root) if root else file
     head, _, name = inner.partition("/")
     prefix = f"{root}/" if root else ""
     if isinstance(group, h5py.Group):
-        obsm = group.get("obsm")
+        obsm = child(group, "obsm") if head == "obsm" else None
         if head == "obsm" and isinstance(obsm, h5py.Dataset):
             if name in (obsm.dtype.names or ()):
                 return DenseMatrix(obsm, path, f"{prefix}obsm", files, field=name), None
         else:
             for key in ("raw/X", "raw.X") if inner == "raw/X" else (inner,):
-                if key in group and encoding(group[key]) != "null":
+                element = child(group, key)
+                if element is not None and encoding(element) != "null":
                     var = key.replace("X", "var") if head == "raw" else None if head == "obsm" else "var"
-                    return _open_matrix(group[key], path, f"{prefix}{key}", files), var
+                    return _open_matrix(element, path, f"{prefix}{key}", files), var
     msg = f"{path}: no {x!r}; the file has {listed(list_matrices(file))}"
     raise MissingElementError(msg)
 

@@ -1,18 +1,46 @@
 """One obs column of several files on its way into memory: codes at their place, categories decoded once.
 
-Rule: codes of all files go into one array, as wide as those of the first file, and are read straight to their
-place there; those of another width are an array of their own. Categories that are those of the file before are
-the same array: whoever unites files compares them by identity. O(rows) memory at the stored width.
+Rule: codes of all files go into one array, as wide as those of the first file, and are read straight to
+their place there; those of another width are an array of their own. Categories that are those of the file
+before are the same array: whoever unites files compares them by identity. O(rows) memory at the stored width.
 """
 
-from typing import Any
+import operator
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Reading", "map_codes"]
+__all__ = ["Before", "Reading", "map_codes"]
 
 _CHUNK = 1 << 18
+
+
+T = TypeVar("T")
+
+
+class Before(Generic[T]):
+    """What was decoded of the file before, by the bytes that it was stored as."""
+
+    def __init__(self, equal: Callable[[T, T], bool] = operator.eq) -> None:
+        self._equal = equal
+        self._stored: bytes | None = None
+        self._value: T | None = None
+
+    def get(self, stored: bytes | None, decode: Callable[[], T]) -> T:
+        """Give what `stored` is decoded to; the same object as that of the file before, if it is equal."""
+        if self._value is not None and stored is not None and stored == self._stored:
+            return self._value
+        value = decode()
+        if self._value is not None and self._equal(self._value, value):
+            value = self._value
+        self._stored, self._value = stored, value
+        return value
+
+
+def _are_equal(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+    return one.dtype.kind == other.dtype.kind and np.array_equal(one, other)
 
 
 class Reading:
@@ -29,14 +57,15 @@ class Reading:
         The codes of all files; places of files whose codes are not in it are not written.
     start : int
         The row at which the file that is read begins.
+    categories : Before
+        The categories of the file before.
     """
 
     def __init__(self, total: int = 0) -> None:
         self.total = total
         self.whole: npt.NDArray[Any] | None = None
         self.start = 0
-        self._stored: list[Any] | None = None
-        self._categories: npt.NDArray[Any] | None = None
+        self.categories: Before[npt.NDArray[Any]] = Before(_are_equal)
 
     def place(self, dtype: np.dtype[Any], size: int) -> npt.NDArray[Any] | None:
         """Give the place of this file's codes, None if they do not go into the one array."""
@@ -47,22 +76,9 @@ class Reading:
             self.whole = np.empty(self.total, dtype=native)
         return self.whole[self.start : self.start + size] if self.whole.dtype == native else None
 
-    def known(self, stored: list[Any]) -> npt.NDArray[Any] | None:
-        """Give the categories if the file before stored them so, too."""
-        return self._categories if self._stored == stored else None
-
-    def keep(self, stored: list[Any], categories: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Remember categories for the next file; the same array if they are those of the file before."""
-        before = self._categories
-        if before is not None and before.dtype.kind == categories.dtype.kind and len(before) == len(categories):
-            if np.array_equal(before, categories):
-                categories = before
-        self._stored, self._categories = stored, categories
-        return categories
-
 
 def map_codes(codes: npt.NDArray[Any], table: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
-    """Write ``table[codes]``, in pieces; the last entry of the table is that of code -1. `out` may be `codes`."""
+    """Write ``table[codes]``, in pieces; the table's last entry is that of code -1. `out` may be `codes`."""
     if np.array_equal(table[:-1], np.arange(len(table) - 1)) and table[-1] == -1:
         if codes.dtype != out.dtype or not np.may_share_memory(codes, out):
             out[...] = codes

@@ -73,7 +73,7 @@ class ObsTable:
             for name in options.categories:
                 self._check_name(name)
 
-    def __reduce__(self) -> tuple[type["ObsTable"], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[type["ObsTable"], tuple[Any, ...], dict[str, Any]]:
         return ObsTable, (self._layouts, self._options), {"_together": self._together}
 
     def column(self, name: str) -> ObsColumn:
@@ -191,7 +191,7 @@ class PartOfObs(ObsTable):
         self._whole, self._numbers = whole, tuple(numbers)
         self._meanings = dict(meanings or {})
 
-    def __reduce__(self) -> tuple[type["ObsTable"], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[type["ObsTable"], tuple[Any, ...], dict[str, Any]]:
         with self._lock:
             known = {
                 name: ObsColumn(column.values[:0], column.categories, column.is_sorted)

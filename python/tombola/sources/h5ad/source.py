@@ -22,7 +22,7 @@ from .concat import join_variables
 from .dense import DenseMatrix
 from .describe import describe_file, describe_table
 from .files import OpenFiles
-from .layout import FileLayout, read_layout
+from .layout import FileLayout, FoundColumns, Opening, read_layout
 from .matrices import check_x
 from .obs_table import CategoriesView, ObsOptions, ObsTable, ObsView
 from .selection import file_numbers
@@ -136,20 +136,25 @@ class H5adSource:
         files = OpenFiles()
         self._layouts: list[FileLayout] = []
         names: list[list[str]] = []
+        opening = Opening(self.columns)
+        found: list[FoundColumns] = []
         for path in self.paths:
-            layout, found = read_layout(path, x, files)
+            layout, var_names, columns = read_layout(path, x, files, opening)
             self._layouts.append(layout)
             # Files that agree share one list: a thousand plates would take gigabytes otherwise.
-            names.append(names[0] if names and found == names[0] else found)
+            if names and var_names is not names[0] and var_names == names[0]:
+                var_names = names[0]
+            names.append(var_names)
+            found.append(columns)
         self.var_names, self._column_maps = join_variables(names, list(self.paths), self.join, vars)
         given = dict(categories) if isinstance(categories, dict) else categories
         self._table = ObsTable(self._layouts, ObsOptions(self.obs_join, given, unknown))
-        self._prepare()
+        self._prepare(found)
 
-    def _prepare(self) -> None:
+    def _prepare(self, found: Sequence[FoundColumns] = ()) -> None:
         self._offsets = np.cumsum([0] + [layout.n_obs for layout in self._layouts], dtype=np.int64)
         self._memory = _core.BufferPool(keep=KEPT_BUFFERS, limit=KEPT_BYTES)
-        self._table.use(self.columns)
+        self._table.use(self.columns, found)
 
     def __len__(self) -> int:
         return int(self._offsets[-1])

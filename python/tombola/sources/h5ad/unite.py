@@ -197,7 +197,8 @@ def _codes(
                 own[np.isnan(part.column.values)] = -1
         if distinct is not last:
             same_kind = (distinct.dtype.kind == "b") == (kind == "booleans") or not len(categories)
-            found = [place.get(value, -1) if same_kind else -1 for value in distinct.tolist()]  # True is not 1
+            values = distinct.tolist()
+            found = [place.get(value, -1) if same_kind else -1 for value in values]  # True is not 1
             last, table = distinct, np.array([*found, -1], dtype=dtype)
         if unknown == "error" and (table[:-1] < 0).any():
             outside = (own >= 0) & (table[own] < 0)
