@@ -122,6 +122,19 @@ class Collection {
     std::vector<Object> objects_;
 };
 
+// Whether the file begins as HDF5 without a user block, with addresses and lengths of 8 bytes that count from its start
+bool is_plain(Window& file) {
+    constexpr u64 bytes = 40;
+    const char* const block = file.part(0, bytes);
+    if (block == nullptr || std::memcmp(block, "\x89HDF\r\n\x1a\n", 8) != 0) {
+        return false;
+    }
+    const int version = block[8];
+    const std::size_t sizes = version < 2 ? 13 : 9;
+    const std::size_t base = version == 0 ? 24 : version == 1 ? 28 : 12;
+    return version >= 0 && version <= 3 && block[sizes] == 8 && block[sizes + 1] == 8 && load<u64>(block + base) == 0;
+}
+
 }  // namespace
 
 std::optional<std::string> heap_texts(int descriptor, u64 offset, u64 count) {
@@ -134,6 +147,9 @@ std::optional<std::string> heap_texts(int descriptor, u64 offset, u64 count) {
         return std::nullopt;
     }
     Window list(descriptor, size, 0);
+    if (!is_plain(list)) {
+        return std::nullopt;
+    }
     const char* const references = list.part(offset, count * reference_bytes);
     if (references == nullptr) {
         return std::nullopt;

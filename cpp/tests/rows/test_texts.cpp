@@ -47,7 +47,9 @@ struct Heap {
 // Texts in collections of so many, which come in front of the list
 Heap made(const std::vector<std::string>& texts, std::size_t in_collection) {
     Heap heap;
-    heap.file.assign(48, 'x');
+    heap.file.assign("\x89HDF\r\n\x1a\n", 8);
+    heap.file.resize(48);
+    heap.file[13] = heap.file[14] = 8;
     std::string list;
     for (std::size_t first = 0; first < texts.size(); first += in_collection) {
         const u64 address = heap.file.size();

@@ -167,10 +167,12 @@ def read_columns(
     root: h5py.Group, layout: ObsLayout, names: Iterable[str], before: Mapping[str, Reading]
 ) -> FoundColumns:
     """Read columns of obs of an open file; `before` says of each what it takes from the files before."""
-    columns = {}
+    columns: dict[str, ObsColumn] = {}
+    obs = None
     for name in names:
         with reading(layout.path, f"obs column {name!r}"):
-            columns[name] = read_obs_column(root, layout.path, name, layout.n_obs, before[name])
+            obs = child(root, "obs") if obs is None else obs
+            columns[name] = read_obs_column(root, obs, layout.path, name, layout.n_obs, before[name])
     return columns
 
 

@@ -86,7 +86,7 @@ def find_matrix(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[
         If it is no matrix that can be read.
     """
     root, inner = split_x(x)
-    if not root and is_mudata(file):
+    if not root and "mod" in file and is_mudata(file):
         msg = (
             f"{path}: a MuData file (.h5mu), whose matrices are those of its modalities, x='mod/NAME/X' and "
             f"so on; it has {listed(list_matrices(file))}"
@@ -103,9 +103,10 @@ def find_matrix(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[
         else:
             for key in ("raw/X", "raw.X") if inner == "raw/X" else (inner,):
                 element = child(group, key)
-                if element is not None and encoding(element) != "null":
+                kind = "null" if element is None else encoding(element)
+                if element is not None and kind != "null":
                     var = key.replace("X", "var") if head == "raw" else None if head == "obsm" else "var"
-                    return _open_matrix(element, path, f"{prefix}{key}", files), var
+                    return _open_matrix(element, kind, path, f"{prefix}{key}", files), var
     msg = f"{path}: no {x!r}; the file has {listed(list_matrices(file))}"
     raise MissingElementError(msg)
 
@@ -152,8 +153,9 @@ def _is_matrix(element: object) -> bool:
     return isinstance(element, h5py.Group) and encoding(element) in ("csr", "csc")
 
 
-def _open_matrix(element: h5py.Group | h5py.Dataset, path: Path, name: str, files: OpenFiles) -> Matrix:
-    kind = encoding(element)
+def _open_matrix(
+    element: h5py.Group | h5py.Dataset, kind: str, path: Path, name: str, files: OpenFiles
+) -> Matrix:
     if isinstance(element, h5py.Dataset) and kind == "dense":
         return DenseMatrix(element, path, name, files)
     if isinstance(element, h5py.Group) and kind in ("csr", "csc"):

@@ -72,14 +72,19 @@ def column_names(obs: h5py.Group | h5py.Dataset, where: str, index: str) -> list
 
 
 def read_obs_column(
-    root: h5py.Group, path: Path, name: str, n_obs: int, before: Reading | None = None
+    root: h5py.Group,
+    obs: h5py.Group | h5py.Dataset,
+    path: Path,
+    name: str,
+    n_obs: int,
+    before: Reading | None = None,
 ) -> ObsColumn:
     """Read one column of obs.
 
     Parameters
     ----------
-    root
-        The group that holds obs: the file, or a modality of a MuData file.
+    root, obs
+        The group that holds obs, the file or a modality of a MuData file, and obs itself.
     path, name, n_obs
         The file, the column, and how many rows obs has.
     before
@@ -93,7 +98,6 @@ def read_obs_column(
         If its length, its codes or its type are wrong.
     """
     where = place(path, f"obs column {name!r}")
-    obs = child(root, "obs")
     if isinstance(obs, h5py.Dataset) and name in (obs.dtype.names or ()):
         return _from_compound(root, obs, name, where, n_obs)
     column = child(obs, name) if isinstance(obs, h5py.Group) else None

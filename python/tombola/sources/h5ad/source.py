@@ -1,8 +1,8 @@
 """Rows of h5ad files, several files as one, read as anndata wrote them.
 
 The rows of a window are read in file order, each chunk of a file once, without AnnData and without SciPy.
-Cost: a few calls of HDF5 a megabyte plus the copy of the bytes; memory: the window, 8 bytes a row for the row
-pointers of sparse files, and the obs columns in use.
+Cost: a few calls of HDF5 a megabyte plus the copy of the bytes; memory: the window, less than 2 bytes a row
+for the row pointers of sparse files, and the obs columns in use at their stored width.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
