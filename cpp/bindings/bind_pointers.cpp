@@ -71,7 +71,7 @@ py::array_t<index_t> unpack(const RowPointers& pointers) {
 }  // namespace
 
 void register_pointers(py::module_& m) {
-    py::class_<RowPointers>(m, "RowPointers", py::is_final())
+    py::class_<RowPointers>(m, "RowPointers")
         .def_static("from_pieces", &from_pieces, py::arg("pieces"), py::arg("expected") = 0, py::arg("unit") = "row")
         .def_property_readonly("n_values", &RowPointers::n_values)
         .def_property_readonly("nbytes", &RowPointers::memory)
