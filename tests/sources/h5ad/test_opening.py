@@ -1,4 +1,4 @@
-"""How files are opened: what is read and what is not, codes of several files in one array, few or many rows."""
+"""How files are opened: what is read and what is not, codes of several files in one array."""
 
 import pickle
 from collections.abc import Callable, Iterator
