@@ -5,6 +5,7 @@ C-contiguous and one-dimensional; they are borrowed by tables and plans, never c
 ValueError, wrong dtypes TypeError, positions out of range IndexError.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -268,6 +269,34 @@ ReadJob = tuple[
 def read_rows(jobs: list[ReadJob]) -> tuple[int, int, int, str] | None: ...
 def can_convert(stored: str, given: str) -> bool: ...
 def most_open_files() -> int: ...
+
+class RowPointers:
+    """Where each row of a CSR matrix begins: below 2 bytes a row where rows hold less than 2**14 values.
+
+    Made of indptr in pieces, one pass; O(1) a row looked up, O(log n) a position. Immutable.
+    """
+
+    @staticmethod
+    def from_pieces(
+        pieces: Iterable[npt.NDArray[np.integer[Any]]], expected: int = 0, unit: str = "row"
+    ) -> RowPointers: ...
+    @property
+    def n_values(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def __len__(self) -> int: ...
+    def ranges(self, rows: IndexArray) -> tuple[IndexArray, IndexArray]:
+        """Return the start and the stop of each row."""
+
+    def lengths(self, rows: IndexArray) -> IndexArray: ...
+    def row_of(self, position: int) -> int:
+        """Return the last row that begins at a position or before."""
+
+    def unpack(self) -> IndexArray:
+        """Return indptr as it was."""
+
+def heap_texts(descriptor: int, offset: int, count: int) -> bytes | None:
+    """Return lengths and bytes of texts in an HDF5 file; None where they are not as expected there."""
 
 class BufferPool:
     def __init__(self, *, keep: int, limit: int) -> None: ...

@@ -4,6 +4,7 @@ Covers what anndata has written since 0.6: groups with `encoding-type`, the olde
 obs, var and obsm as one dataset with a compound dtype.
 """
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,15 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ... import _core
 from .errors import BadFileError, MissingElementError, UnreadableFileError
 from .files import require_codecs
+
+_TEXT = h5py.string_dtype()
+_TEXT_IN_MEMORY = h5py.h5t.py_create(_TEXT)
+
+PIECE_BYTES = 1 << 22
+"""Long lists of numbers are read in pieces of this size."""
 
 
 def listed(names: list[str]) -> str:
@@ -25,9 +33,29 @@ def listed(names: list[str]) -> str:
 def attribute(element: h5py.HLObject, *names: str) -> Any:
     """Give the first of these attributes that is there, text as str, or None."""
     for name in names:
-        if name in element.attrs:
-            value = element.attrs[name]
+        key = name.encode()
+        if h5py.h5a.exists(element.id, key):
+            value = _value(h5py.h5a.open(element.id, key))
+            if value is None:
+                value = element.attrs[name]
             return value.decode() if isinstance(value, bytes) else value
+    return None
+
+
+def _value(found: h5py.h5a.AttrID) -> Any:
+    """Give text or numbers of an attribute in a third of the time that h5py takes; None of all else."""
+    shape = found.shape
+    kind = found.get_type()
+    if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str() and shape is not None:
+        text = np.empty(shape, dtype=_TEXT)
+        if 0 not in shape:
+            found.read(text, _TEXT_IN_MEMORY)
+        return text if shape else text.item()
+    if isinstance(kind, h5py.h5t.TypeIntegerID) and shape:
+        numbers = np.empty(shape, dtype=kind.dtype)
+        if 0 not in shape:
+            found.read(numbers)
+        return numbers
     return None
 
 
@@ -40,6 +68,17 @@ def encoding(element: h5py.HLObject) -> str:
     return "dense" if name == "array" else name
 
 
+def child(group: h5py.Group, name: str) -> h5py.HLObject | None:
+    """Give what lies in a group under a name, or None; as ``group.get(name)``, in a third of the time."""
+    try:
+        found = h5py.h5o.open(group.id, name.encode())
+    except KeyError:
+        return None
+    if isinstance(found, h5py.h5d.DatasetID):
+        return h5py.Dataset(found, readonly=True)
+    return h5py.Group(found) if isinstance(found, h5py.h5g.GroupID) else h5py.Datatype(found)
+
+
 def dataset(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
     """Give a dataset of a group.
 
@@ -48,7 +87,7 @@ def dataset(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
     MissingElementError
         If it is not there or is no dataset.
     """
-    found = group.get(name)
+    found = child(group, name)
     if not isinstance(found, h5py.Dataset):
         msg = f"{where}: expected a dataset {name!r}, but found {listed(sorted(group))}"
         raise MissingElementError(msg)
@@ -56,7 +95,12 @@ def dataset(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
 
 
 def read_array(
-    source: h5py.Dataset, where: str, field: str | None = None, *, length: int | None = None
+    source: h5py.Dataset,
+    where: str,
+    field: str | None = None,
+    *,
+    length: int | None = None,
+    place: Callable[[np.dtype[Any], int], npt.NDArray[Any] | None] | None = None,
 ) -> npt.NDArray[Any]:
     """Read a dataset, or one field of a compound one, as it is stored.
 
@@ -66,6 +110,8 @@ def read_array(
         The dataset, what messages call it, and the field.
     length : int, optional
         What its only axis must have: checked before anything is read, as a damaged file may claim any size.
+    place : callable, optional
+        Gives the array for values of a type and number, or None for a new one.
 
     Raises
     ------
@@ -77,13 +123,70 @@ def read_array(
     if length is not None and source.shape != (length,):
         msg = f"{where} must have shape ({length},) as obs has {length:,} rows, but has shape {source.shape}"
         raise BadFileError(msg)
-    require_codecs(source, where)
+    if source.id.get_offset() is None:  # not as it is in the file
+        require_codecs(source, where)
     try:
+        shape, dtype = source.shape, source.dtype
+        if field is None and dtype.kind in "iuf" and shape and 0 not in shape:
+            into = None if place is None or len(shape) != 1 else place(dtype, shape[0])
+            numbers = np.empty(shape, dtype=dtype) if into is None else into
+            source.id.read(h5py.h5s.ALL, h5py.h5s.ALL, numbers)
+            return numbers
         value = source[()] if field is None else source[field]
     except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         msg = f"{where}: cannot read it; the file is damaged ({error})"
         raise UnreadableFileError(msg) from error
     return np.asarray(value)
+
+
+def read_pieces(source: h5py.Dataset, where: str) -> Iterator[npt.NDArray[Any]]:
+    """Read a list of numbers in pieces of about `PIECE_BYTES`, each chunk once; a piece lasts until the next.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it cannot be read.
+    """
+    n, dtype = int(source.shape[0]), source.dtype.newbyteorder("=")
+    step = max(1, PIECE_BYTES // dtype.itemsize)
+    if source.id.get_offset() is None and source.chunks is not None:
+        require_codecs(source, where)
+        step = max(1, step // source.chunks[0]) * source.chunks[0]
+    try:
+        if n <= step:
+            whole = np.empty(n, dtype=dtype)
+            source.id.read(h5py.h5s.ALL, h5py.h5s.ALL, whole)
+            yield whole
+            return
+        piece = np.empty(step, dtype=dtype)
+        for start in range(0, n, step):
+            stop = min(start + step, n)
+            source.read_direct(piece, np.s_[start:stop], np.s_[: stop - start])
+            yield piece[: stop - start]
+    except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
+        msg = f"{where}: cannot read it; the file is damaged ({error})"
+        raise UnreadableFileError(msg) from error
+
+
+def stored_texts(source: h5py.Dataset) -> bytes | None:
+    """Read text as bytes to compare with those of other files, a tenth of the time of reading it as text.
+
+    Returns
+    -------
+    bytes or None
+        Equal ones mean equal text. None where it is not kept as one contiguous list of variable length.
+    """
+    try:
+        kind = source.id.get_type()
+        if not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
+            return None
+        offset = source.id.get_offset()
+        if offset is None or len(source.shape) != 1:
+            return None
+        descriptor = h5py.h5i.get_file_id(source.id).get_vfd_handle()
+        return _core.heap_texts(descriptor, offset, source.shape[0])
+    except (OSError, RuntimeError, ValueError, TypeError, NotImplementedError):
+        return None  # whoever reads it as text says what is wrong
 
 
 def is_text(values: npt.NDArray[Any]) -> bool:
@@ -145,8 +248,8 @@ def index_name(frame: h5py.Group | h5py.Dataset, where: str) -> str:
     raise MissingElementError(msg)
 
 
-def frame_length(frame: h5py.Group | h5py.Dataset, where: str) -> int:
-    """Count the rows of a data frame without reading them.
+def frame_length(frame: h5py.Group | h5py.Dataset, where: str, name: str) -> int:
+    """Count the rows of a data frame, whose index is called `name`, without reading them.
 
     Raises
     ------
@@ -156,8 +259,7 @@ def frame_length(frame: h5py.Group | h5py.Dataset, where: str) -> int:
     if isinstance(frame, h5py.Dataset):
         index = frame
     else:
-        name = index_name(frame, where)
-        index, where = frame[name], f"{where}/{name}"
+        index, where = child(frame, name), f"{where}/{name}"
         if isinstance(index, h5py.Group):
             part = "codes" if encoding(index) == "categorical" else "values"
             index = dataset(index, part, where)
@@ -170,15 +272,14 @@ def frame_length(frame: h5py.Group | h5py.Dataset, where: str) -> int:
     return int(index.shape[0])
 
 
-def written_by(file: h5py.File) -> str:
+def written_by(file: h5py.File, obs: h5py.Group | h5py.Dataset) -> str:
     """Say which version of anndata's format a file follows, as far as it says so itself."""
-    obs = file.get("obs")
     if isinstance(obs, h5py.Dataset):
         return "before 0.7 (compound obs)"
     version = attribute(file, "encoding-version")
     if version is not None:
         return f"anndata {version}"
-    frame = attribute(obs, "encoding-version") if obs is not None else None
+    frame = attribute(obs, "encoding-version")
     return "0.7 (no file version" + (f", dataframe {frame})" if frame is not None else ")")
 
 

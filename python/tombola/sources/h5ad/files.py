@@ -10,7 +10,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,14 @@ _looking = ForkLock(reentrant=True)
 _inherited: list[Any] = []
 
 
+@cache
+def _access() -> h5py.h5p.PropFAID:
+    """Properties by which h5py opens files, made once: HDF5 opens a file a second time by the same only."""
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_LATEST)
+    return access
+
+
 def open_h5(path: Path) -> h5py.File:
     """Open a file for reading.
 
@@ -41,13 +49,13 @@ def open_h5(path: Path) -> h5py.File:
     OSError
         If it is not HDF5, or is truncated.
     """
-    check_is_file(path)
-    if not path.is_file():
-        msg = f"{path}: no such file"
-        raise FileNotFoundError(msg)
     try:
-        return h5py.File(path, "r")
+        return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, _access()))
     except OSError as error:
+        check_is_file(path)
+        if not path.is_file():
+            msg = f"{path}: no such file"
+            raise FileNotFoundError(msg) from None
         if not h5py.is_hdf5(path):
             msg = f"{path}: not an HDF5 file, so not h5ad"
         elif "truncated" in str(error):

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 
 from .dense import DenseMatrix
-from .elements import attribute, encoding, listed
+from .elements import attribute, child, encoding, listed
 from .errors import BadFileError, MissingElementError
 from .files import OpenFiles
 from .sparse import CscMatrix, CsrMatrix
@@ -86,25 +86,27 @@ def find_matrix(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[
         If it is no matrix that can be read.
     """
     root, inner = split_x(x)
-    if not root and is_mudata(file):
+    if not root and "mod" in file and is_mudata(file):
         msg = (
             f"{path}: a MuData file (.h5mu), whose matrices are those of its modalities, x='mod/NAME/X' and "
             f"so on; it has {listed(list_matrices(file))}"
         )
         raise MissingElementError(msg)
-    group = file.get(root) if root else file
+    group = child(file, root) if root else file
     head, _, name = inner.partition("/")
     prefix = f"{root}/" if root else ""
     if isinstance(group, h5py.Group):
-        obsm = group.get("obsm")
+        obsm = child(group, "obsm") if head == "obsm" else None
         if head == "obsm" and isinstance(obsm, h5py.Dataset):
             if name in (obsm.dtype.names or ()):
                 return DenseMatrix(obsm, path, f"{prefix}obsm", files, field=name), None
         else:
             for key in ("raw/X", "raw.X") if inner == "raw/X" else (inner,):
-                if key in group and encoding(group[key]) != "null":
+                element = child(group, key)
+                kind = "null" if element is None else encoding(element)
+                if element is not None and kind != "null":
                     var = key.replace("X", "var") if head == "raw" else None if head == "obsm" else "var"
-                    return _open_matrix(group[key], path, f"{prefix}{key}", files), var
+                    return _open_matrix(element, kind, path, f"{prefix}{key}", files), var
     msg = f"{path}: no {x!r}; the file has {listed(list_matrices(file))}"
     raise MissingElementError(msg)
 
@@ -151,8 +153,9 @@ def _is_matrix(element: object) -> bool:
     return isinstance(element, h5py.Group) and encoding(element) in ("csr", "csc")
 
 
-def _open_matrix(element: h5py.Group | h5py.Dataset, path: Path, name: str, files: OpenFiles) -> Matrix:
-    kind = encoding(element)
+def _open_matrix(
+    element: h5py.Group | h5py.Dataset, kind: str, path: Path, name: str, files: OpenFiles
+) -> Matrix:
     if isinstance(element, h5py.Dataset) and kind == "dense":
         return DenseMatrix(element, path, name, files)
     if isinstance(element, h5py.Group) and kind in ("csr", "csc"):

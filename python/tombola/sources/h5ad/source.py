@@ -1,8 +1,8 @@
 """Rows of h5ad files, several files as one, read as anndata wrote them.
 
 The rows of a window are read in file order, each chunk of a file once, without AnnData and without SciPy.
-Cost: a few calls of HDF5 a megabyte plus the copy of the bytes; memory: the window, 8 bytes a row for the row
-pointers of sparse files, and the obs columns in use.
+Cost: a few calls of HDF5 a megabyte plus the copy of the bytes; memory: the window, less than 2 bytes a row
+for the row pointers of sparse files, and the obs columns in use at their stored width.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from .arguments import PathLike, as_paths, names_of_columns, number_type
 from .concat import join_variables
 from .describe import describe_file, describe_table
 from .files import OpenFiles
-from .layout import FileLayout, read_layout
+from .layout import FileLayout, FoundColumns, Opening, read_layout
 from .matrices import check_x
 from .obs_table import CategoriesView, ObsOptions, ObsTable, ObsView
 from .rows_of_files import RowsOfFiles
@@ -133,17 +133,22 @@ class H5adSource:
         files = OpenFiles()
         self._layouts: list[FileLayout] = []
         names: list[list[str]] = []
+        opening = Opening(self.columns)
+        found: list[FoundColumns] = []
         for path in self.paths:
-            layout, found = read_layout(path, x, files)
+            layout, var_names, columns = read_layout(path, x, files, opening)
             self._layouts.append(layout)
             # Files that agree share one list: a thousand plates would take gigabytes otherwise.
-            names.append(names[0] if names and found == names[0] else found)
+            if names and var_names is not names[0] and var_names == names[0]:
+                var_names = names[0]
+            names.append(var_names)
+            found.append(columns)
         self.var_names, self._column_maps = join_variables(names, list(self.paths), self.join, vars)
         given = dict(categories) if isinstance(categories, dict) else categories
         self._table = ObsTable(self._layouts, ObsOptions(self.obs_join, given, unknown))
-        self._prepare()
+        self._prepare(found)
 
-    def _prepare(self) -> None:
+    def _prepare(self, found: Sequence[FoundColumns] = ()) -> None:
         self._offsets = np.cumsum([0] + [layout.n_obs for layout in self._layouts], dtype=np.int64)
         self._is_sparse = self.x_format == "csr" or all(layout.matrix.is_sparse for layout in self._layouts)
         memory = _core.BufferPool(keep=KEPT_BUFFERS, limit=KEPT_BYTES)
@@ -151,8 +156,7 @@ class H5adSource:
         self._x = RowsOfFiles(
             self._layouts, self._column_maps, self._offsets, self.dtype, memory, as_dense, self.n_vars
         )
-        for name in self.columns:
-            self._table.column(name)
+        self._table.use(self.columns, found)
 
     def __len__(self) -> int:
         return int(self._offsets[-1])
