@@ -47,27 +47,28 @@ def checksums(columns: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArra
     return np.asarray((weights * values).sum(axis=1))
 
 
-def reference_file(compression: str | None, cells: int = CELLS) -> Path:
-    """Return the path of a file, which is written if it is not there."""
+def reference_file(compression: str | None, cells: int = CELLS, chunk: int = CHUNK) -> Path:
+    """Return the path of a file, which is written if it is not there; ``chunk`` is in values."""
     folder = Path(os.environ.get("TOMBOLA_BENCH_DATA") or Path(tempfile.gettempdir()) / "tombola-bench")
-    path = folder / f"reference-{FORMAT}-{cells}-{compression or 'raw'}.h5ad"
+    of_chunks = "" if chunk == CHUNK else f"-{chunk}"
+    path = folder / f"reference-{FORMAT}-{cells}-{compression or 'raw'}{of_chunks}.h5ad"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            _write(part, compression, cells)
+            _write(part, compression, cells, chunk)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     return path
 
 
-def _write(path: Path, compression: str | None, cells: int) -> None:
+def _write(path: Path, compression: str | None, cells: int, chunk: int) -> None:
     with h5py.File(path, "w") as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         x = file.create_group("X")
         x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": [cells, GENES]})
-        chunks = (min(CHUNK, cells * VALUES),)
+        chunks = (min(chunk, cells * VALUES),)
         data = x.create_dataset("data", (cells * VALUES,), "f4", chunks=chunks, compression=compression)
         indices = x.create_dataset("indices", (cells * VALUES,), "i4", chunks=chunks, compression=compression)
         x.create_dataset("indptr", data=np.arange(cells + 1, dtype=np.int64) * VALUES)

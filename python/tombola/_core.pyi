@@ -140,6 +140,17 @@ class Groups:
     def members(self) -> IndexArray: ...
     def firsts(self) -> IndexArray: ...
 
+class BlockBounds:
+    """Where blocks begin: O(blocks) to build, 8 bytes a block, a copy."""
+
+    def __init__(self, bounds: IndexArray, indices: IndexArray | None = None) -> None: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def n_blocks(self) -> int: ...
+    @property
+    def largest(self) -> int: ...
+
 class Plan:
     """The immutable batches of one epoch, with random access."""
 
@@ -168,6 +179,16 @@ def plan_blocks(
     n: int,
     *,
     block_size: int,
+    indices: IndexArray | None = None,
+    batch_size: int,
+    fetch_factor: int,
+    drop_last: bool,
+    seed: int,
+    epoch: int,
+) -> Plan: ...
+def plan_bounded_blocks(
+    bounds: BlockBounds,
+    *,
     indices: IndexArray | None = None,
     batch_size: int,
     fetch_factor: int,

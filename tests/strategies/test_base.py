@@ -23,6 +23,7 @@ from tombola import (
 
 N = 60
 INDICES = np.arange(0, N, 2)
+BOUNDS = np.array([0, 3, 4, 20, 21, 33, 50, N])
 WEIGHTS = np.linspace(0, 1, N)
 LABELS = np.arange(N) % 3
 SERIES = np.arange(N) * 7 % 16
@@ -34,6 +35,8 @@ CASES = {
     "windows": Streaming(shuffle=True),
     "blocks": BlockShuffling(4),
     "blocks of a subset": BlockShuffling(4, indices=INDICES),
+    "bounded blocks": BlockShuffling(bounds=BOUNDS),
+    "bounded blocks of a subset": BlockShuffling(bounds=BOUNDS, indices=INDICES),
     "equal weights": BlockWeightedSampling(),
     "weights": BlockWeightedSampling(WEIGHTS),
     "weights of a subset": BlockWeightedSampling(WEIGHTS, indices=INDICES, draw="iid"),
