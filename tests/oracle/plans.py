@@ -58,7 +58,7 @@ def shuffle_blocks(sequence: I64, block_size: int, key: ArrayLike) -> I64:
 
 
 def shuffle_bounded_blocks(sequence: I64, bounds: ArrayLike, key: ArrayLike) -> I64:
-    """Return the parts of a sequence of rows between bounds in random order; parts without rows do not count."""
+    """Return the parts of a sequence of rows between bounds in random order, but those without rows."""
     cuts = np.searchsorted(sequence, np.asarray(bounds, dtype=np.int64))
     parts = [part for part in np.split(sequence, cuts) if len(part)]
     order = Bijection(len(parts), key, EXACT_BELOW)(np.arange(len(parts)))
@@ -98,7 +98,7 @@ def blocks(n: int, how: Batching, *, block_size: int, indices: ArrayLike | None 
 
 
 def bounded_blocks(how: Batching, *, bounds: ArrayLike, indices: ArrayLike | None = None) -> OraclePlan:
-    """Return the plan of ``BlockShuffling(bounds=...)``; where no block has 2 rows, windows stay as they are."""
+    """Return the plan of ``BlockShuffling(bounds=...)``; blocks of 1 need no permutation of windows."""
     cuts = np.asarray(bounds, dtype=np.int64)
     chosen = np.arange(cuts[-1]) if indices is None else np.asarray(indices, dtype=np.int64)
     rows = shuffle_bounded_blocks(chosen, cuts, derive(how.seed, how.epoch, Purpose.BLOCKS))

@@ -18,6 +18,7 @@ from ..base import Column, CsrRows
 from ..csr_rows import Parts, concatenate, select_columns, sort_rows
 from ..rows import check_rows
 from .arguments import PathLike, as_paths, names_of_columns, number_type
+from .bounds import FollowsChunks
 from .concat import join_variables
 from .dense import DenseMatrix
 from .describe import describe_file, describe_table
@@ -35,7 +36,7 @@ KEPT_BYTES = 1 << 28
 """Memory of dropped windows is used again: these arrays (data and indices), each up to so many bytes."""
 
 
-class H5adSource:
+class H5adSource(FollowsChunks):
     """Rows of one or more h5ad files.
 
     Parameters
