@@ -15,6 +15,17 @@ namespace {
 
 constexpr u64 group_blocks = 64;
 constexpr u64 groups_a_task = 256;
+constexpr u64 overshoot = 32;
+
+// start, start + 1, ... in whole steps, up to `overshoot` beyond the end: lengths differ from block to block, and a
+// wrong guess of where the loop ends would cost more than the steps.
+void count_from(index_t start, u64 length, index_t* out) {
+    for (u64 t = 0; t < length; t += overshoot) {
+        for (u64 i = 0; i < overshoot; ++i) {
+            out[t + i] = start + static_cast<index_t>(t + i);
+        }
+    }
+}
 
 // The first element from `from` on whose row is at least `row`: a step that doubles, then a binary search.
 u64 find(std::span<const index_t> subset, u64 from, u64 row) {
@@ -138,13 +149,16 @@ void BoundedOrder::fill(u64 first, std::size_t count, index_t* out) const {
         const std::size_t n = group_size(group++);
         for (std::size_t i = 0; i < n && position < last; ++i) {
             const u64 length = bounds_->length(now[i]);
-            const u64 skipped = std::min(length, std::max(first, position) - position);
-            const u64 shown = std::min(length, last - position) - skipped;
-            const index_t start = static_cast<index_t>(bounds_->start(now[i]) + skipped);
-            for (u64 t = 0; t < shown; ++t) {
-                out[t] = start + static_cast<index_t>(t);
+            const index_t start = static_cast<index_t>(bounds_->start(now[i]));
+            if (position >= first && position + length + overshoot <= last) {
+                count_from(start, length, out);
+                out += length;
+            } else {
+                const u64 skipped = std::min(length, std::max(first, position) - position);
+                const u64 shown = std::min(length, last - position) - skipped;
+                std::iota(out, out + shown, start + static_cast<index_t>(skipped));
+                out += shown;
             }
-            out += shown;
             position += length;
         }
     }

@@ -60,7 +60,7 @@ class BlockShuffling(Strategy):
     >>> sorted(plan.indices().tolist())
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     >>> tombola.BlockShuffling(bounds=[0, 3, 4, 9]).plan(batch_size=1, seed=2).indices()
-    array([4, 5, 6, 7, 8, 3, 0, 1, 2])
+    array([0, 1, 2, 4, 5, 6, 7, 8, 3])
     """
 
     block_size: int = DEFAULT_BLOCK
