@@ -6,9 +6,10 @@ from pathlib import Path
 
 from tombola.experiments.pictures import BLUE, INK, ORANGE, picture
 
-__all__ = ["Point", "draw_blocks"]
+__all__ = ["FILE", "Point", "draw_blocks"]
 
 COLOURS = {16: ORANGE, 256: BLUE}
+FILE = "file"
 LABELS = {"label": "bits of label a batch", "plate": "bits of plate a batch"}
 
 
@@ -37,7 +38,7 @@ class Point:
 
 
 def draw_blocks(path: Path, points: Sequence[Point], title: str) -> None:
-    """Draw a panel for each file and label, a line for each fetch factor."""
+    """Draw a panel for each file and label; a line a fetch factor, a star for the file's own blocks."""
     files = sorted({point.chunk_rows for point in points})
     with picture(path, size=(8.6, 6.4), title=title, title_size=12, dpi=80) as figure:
         axes = figure.subplots(len(LABELS), len(files), sharey="row", sharex="row", squeeze=False)
@@ -46,9 +47,18 @@ def draw_blocks(path: Path, points: Sequence[Point], title: str) -> None:
                 for fetch_factor, colour in COLOURS.items():
                     line = [p for p in points if (p.chunk_rows, p.fetch_factor) == (chunk_rows, fetch_factor)]
                     bits, cells = [p.bits[label] for p in line], [p.cells for p in line]
+                    of_size = [i for i, point in enumerate(line) if point.blocks != FILE]
                     axis.plot(
-                        bits, cells, "o-", color=colour, lw=1, ms=5, label=f"fetch factor {fetch_factor}"
+                        [bits[i] for i in of_size],
+                        [cells[i] for i in of_size],
+                        "o-",
+                        color=colour,
+                        lw=1,
+                        ms=5,
+                        label=f"fetch factor {fetch_factor}",
                     )
+                    own = [i for i, point in enumerate(line) if point.blocks == FILE]
+                    axis.plot([bits[i] for i in own], [cells[i] for i in own], "*", color=colour, ms=12)
                     for point, x, y in zip(line, bits, cells, strict=True):
                         axis.annotate(
                             point.blocks,

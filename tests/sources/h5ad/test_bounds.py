@@ -114,7 +114,7 @@ def test_files_share_no_block(tmp_path: Path) -> None:
 def test_no_rows_and_no_values(tmp_path: Path) -> None:
     x = random_counts()
     assert H5adSource(write_h5ad(tmp_path / "a.h5ad", x[:0])).chunk_bounds().tolist() == [0]
-    nothing = sp.csr_matrix((40, 5), dtype=np.float32)
+    nothing = sp.csr_matrix(np.zeros((40, 5), dtype=np.float32))
     anndata.AnnData(nothing).write_h5ad(tmp_path / "b.h5ad", compression="gzip")
     assert H5adSource(tmp_path / "b.h5ad").chunk_bounds(min_rows=1).tolist()[::39] in ([0], [0, 39])
     assert H5adSource(tmp_path / "b.h5ad").chunk_bounds(min_rows=1)[-1] == 40
