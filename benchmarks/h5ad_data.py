@@ -6,6 +6,7 @@ system's temporary one. The raw file takes 0.8 GB, the gzip one 0.25 GB.
 """
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CELLS", "GENES", "VALUES", "checksums", "make_rows", "reference_file"]
+__all__ = ["CELLS", "GENES", "VALUES", "checksums", "make_rows", "reference_file", "small_files"]
 
 CELLS, GENES, VALUES = 100_000, 20_000, 1_000
 CHUNK = 24_000
@@ -48,12 +49,11 @@ def checksums(columns: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArra
 
 
 def reference_file(compression: str | None, cells: int = CELLS, chunk: int = CHUNK) -> Path:
-    """Return the path of a file, which is written if it is not there; ``chunk`` is in values."""
-    folder = Path(os.environ.get("TOMBOLA_BENCH_DATA") or Path(tempfile.gettempdir()) / "tombola-bench")
-    of_chunks = "" if chunk == CHUNK else f"-{chunk}"
-    path = folder / f"reference-{FORMAT}-{cells}-{compression or 'raw'}{of_chunks}.h5ad"
+    """Return the path of a file, which is written if it is not there."""
+    of_chunk = "" if chunk == CHUNK else f"-{chunk}"
+    path = _folder() / f"reference-{FORMAT}-{cells}-{compression or 'raw'}{of_chunk}.h5ad"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
             _write(part, compression, cells, chunk)
@@ -61,6 +61,24 @@ def reference_file(compression: str | None, cells: int = CELLS, chunk: int = CHU
         finally:
             part.unlink(missing_ok=True)
     return path
+
+
+def small_files(n_files: int = 1_000, cells: int = 200) -> list[Path]:
+    """Return the paths of files of the same few cells each, not compressed; they are made if need be."""
+    original = reference_file(None, cells)
+    folder = _folder() / f"small-{FORMAT}-{cells}"
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{number:05}.h5ad" for number in range(n_files)]
+    for path in paths:
+        if not path.exists():
+            part = path.with_suffix(f".{os.getpid()}.part")
+            shutil.copyfile(original, part)
+            part.replace(path)
+    return paths
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("TOMBOLA_BENCH_DATA") or Path(tempfile.gettempdir()) / "tombola-bench")
 
 
 def _write(path: Path, compression: str | None, cells: int, chunk: int) -> None:
