@@ -141,6 +141,17 @@ class Groups:
     def members(self) -> IndexArray: ...
     def firsts(self) -> IndexArray: ...
 
+class BlockBounds:
+    """Where blocks begin: O(blocks) to build, 8 bytes a block, a copy."""
+
+    def __init__(self, bounds: IndexArray, indices: IndexArray | None = None) -> None: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def n_blocks(self) -> int: ...
+    @property
+    def largest(self) -> int: ...
+
 class Plan:
     """The immutable batches of one epoch, with random access."""
 
@@ -169,6 +180,16 @@ def plan_blocks(
     n: int,
     *,
     block_size: int,
+    indices: IndexArray | None = None,
+    batch_size: int,
+    fetch_factor: int,
+    drop_last: bool,
+    seed: int,
+    epoch: int,
+) -> Plan: ...
+def plan_bounded_blocks(
+    bounds: BlockBounds,
+    *,
     indices: IndexArray | None = None,
     batch_size: int,
     fetch_factor: int,
@@ -257,7 +278,7 @@ class ChunkReader:
         library: tuple[int, int, int] | None,
     ) -> None: ...
 
-ReadJob = tuple[
+_ReadJob: TypeAlias = tuple[
     ChunkReader,
     IndexArray,
     IndexArray,
@@ -266,7 +287,7 @@ ReadJob = tuple[
     tuple[str, str] | None,
 ]
 
-def read_rows(jobs: list[ReadJob]) -> tuple[int, int, int, str] | None: ...
+def read_rows(jobs: list[_ReadJob]) -> tuple[int, int, int, str] | None: ...
 def can_convert(stored: str, given: str) -> bool: ...
 def most_open_files() -> int: ...
 

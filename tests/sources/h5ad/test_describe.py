@@ -27,6 +27,8 @@ def test_files(tmp_path: Path, kind: str) -> None:
     n_values = 157 * 23 if kind == "dense" else X.nnz
     file = text["files"][0]
     assert 0 < file.pop("bytes_on_disk") < n_values * 4
+    indices = file.pop("index_bytes_on_disk")
+    assert indices is None if kind == "dense" else indices >= n_values * 4
     assert file == {
         "path": str(path),
         "format": "anndata 0.1.0",

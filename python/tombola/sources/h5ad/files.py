@@ -7,10 +7,11 @@ refused: by device, number, size and time in the process that made it and its fo
 """
 
 import os
+import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ class OpenFiles:
                 where = f"{path}: dataset {name!r}"
                 with reading(path, f"dataset {name!r}"):
                     require_codecs(file[name], where)
-                    reader = RunReader(file, name, where, partial(self._file, path))
+                    reader = RunReader(file, name, where, self._reopener(path))
                 readers[name] = reader
                 self._close_idle(path)
             elif reader.needs_hdf5:
@@ -164,6 +165,18 @@ class OpenFiles:
             msg = f"{path}: dataset {name!r} must have {length:,} rows as it had, but has {reader.shape[0]:,}"
             raise UnreadableFileError(msg)
         return reader
+
+    def _reopener(self, path: Path) -> Callable[[], h5py.File]:
+        mine = weakref.ref(self)  # not the files themselves: they would keep each other until a collection
+
+        def reopen() -> h5py.File:
+            files = mine()
+            if files is None:
+                msg = f"{path}: the source was dropped while it was read"
+                raise UnreadableFileError(msg)
+            return files._file(path)
+
+        return reopen
 
     def _file(self, path: Path) -> h5py.File:
         with self._lock:

@@ -23,7 +23,7 @@ class Gather:
     """Jobs for the core, and how to name their rows where one fails."""
 
     def __init__(self) -> None:
-        self._jobs: list[_core.ReadJob] = []
+        self._jobs: list[_core._ReadJob] = []
         self._asked: list[tuple[RunReader, Runs, Runs, Callable[[int, int], str]]] = []
 
     def add(

@@ -103,7 +103,7 @@ class RunReader:
         stops: npt.NDArray[np.int64],
         places: npt.NDArray[np.int64],
         out: npt.NDArray[Any],
-    ) -> "_core.ReadJob | None":
+    ) -> "_core._ReadJob | None":
         """Describe the same as `read`, each run to its place in `out`, for the core to read with others.
 
         None where it cannot.
@@ -128,7 +128,7 @@ class RunReader:
         stops: npt.NDArray[np.int64],
         places: npt.NDArray[np.int64] | None,
         out: npt.NDArray[Any],
-    ) -> "_core.ReadJob":
+    ) -> "_core._ReadJob":
         types = None if out.dtype == self.dtype else (self.dtype.str[1:], out.dtype.str[1:])
         return chunks, starts, stops, places, out.reshape(-1).view(np.uint8), types
 

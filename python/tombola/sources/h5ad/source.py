@@ -16,6 +16,7 @@ from ..._base.types import IndexArray
 from ..base import Column
 from ..rows import check_rows
 from .arguments import PathLike, as_paths, names_of_columns, number_type
+from .bounds import FollowsChunks
 from .concat import join_variables
 from .describe import describe_file, describe_table
 from .files import OpenFiles
@@ -32,7 +33,7 @@ KEPT_BYTES = 1 << 28
 """Memory of dropped windows is used again: these arrays (data and indices), each up to so many bytes."""
 
 
-class H5adSource:
+class H5adSource(FollowsChunks):
     """Rows of one or more h5ad files.
 
     Parameters
