@@ -80,7 +80,7 @@ def _print_contents(console: Console, path: Path, contents: Contents) -> None:
     """Print a file without a matrix that can be read."""
     assert contents.obs is not None
     rows = f"{contents.obs.n_obs:,} rows; no matrix that can be read"
-    _print_heading(console, path, [("shape", rows), ("written by", contents.obs.written_by)])
+    _print_heading(console, path, [("shape", rows), ("format", contents.obs.written_by)])
     console.print(_obs_table(describe_contents(contents), {}))
     console.print()
 
@@ -103,7 +103,10 @@ def _print_file(
 
 
 def _facts(file: Mapping[str, Any]) -> list[tuple[str, str]]:
-    chunks = "none, values lie in one piece"
+    size = file["bytes_on_disk"]
+    chunks = (
+        "none, values lie in one piece" if size is not None else "those of other files, which hold the values"
+    )
     if file["chunks"] is not None:
         shape = " x ".join(f"{size:,}" for size in file["chunks"])
         chunks = f"{shape} values"
@@ -112,10 +115,14 @@ def _facts(file: Mapping[str, Any]) -> list[tuple[str, str]]:
     filters = [file["compression"] or "none", *(["shuffle filter"] if file["shuffle"] else [])]
     return [
         ("shape", f"{file['n_obs']:,} rows x {file['n_vars']:,} columns"),
-        ("encoding", f"{file['encoding']} {file['dtype']}, written by {file['format']}"),
+        ("format", file["format"]),
+        ("encoding", f"{file['encoding']} {file['dtype']}"),
         ("values", f"{file['n_values']:,}, {file['mean_row_values']:,.1f} a row"),
         ("chunks", chunks),
-        ("compression", f"{', '.join(filters)}; {file['bytes_on_disk']:,} bytes on disk"),
+        (
+            "compression",
+            f"{', '.join(filters)}; {size:,} bytes on disk" if size is not None else "not known here",
+        ),
     ]
 
 

@@ -14,6 +14,10 @@ import numpy.typing as npt
 from .errors import BadFileError, MissingElementError, UnreadableFileError
 from .files import require_codecs
 
+_LARGE = 1 << 26
+_MOST_INFLATED = 10_000
+"""Bytes of a large element that one byte in the file may stand for; zlib makes at most 1,032."""
+
 
 def listed(names: list[str]) -> str:
     """Join names for an error message, the first 30 of them."""
@@ -23,12 +27,47 @@ def listed(names: list[str]) -> str:
 
 
 def attribute(element: h5py.HLObject, *names: str) -> Any:
-    """Give the first of these attributes that is there, text as str, or None."""
+    """Give the first of these attributes that is there, text as str, or None.
+
+    A list of one text counts as the text: R's writers keep every value as a list.
+
+    Raises
+    ------
+    BadFileError
+        If it is text that is not UTF-8.
+    """
     for name in names:
         if name in element.attrs:
             value = element.attrs[name]
-            return value.decode() if isinstance(value, bytes) else value
+            if isinstance(value, np.ndarray) and value.shape == (1,) and is_text(value):
+                value = value[0]
+            if isinstance(value, bytes | str):
+                where = f"{element.file.filename}: attribute {name!r} of {element.name.lstrip('/') or '/'}"
+                (value,) = decoded(np.array([value], dtype=object), where)
+            return value
     return None
+
+
+def names_in(group: h5py.Group) -> list[str]:
+    """Give the names in a group, sorted; h5py has bytes for one that is not UTF-8."""
+    return sorted(name if isinstance(name, str) else repr(name) for name in group)
+
+
+def member(group: h5py.Group, name: str, where: str) -> Any:
+    """Give what is in a group under a name.
+
+    Raises
+    ------
+    MissingElementError
+        If nothing is, or a link that leads nowhere.
+    """
+    found = group.get(name)
+    if found is None:
+        link = group.get(name, getlink=True) if name in group else None
+        leads = f"{getattr(link, 'filename', '')} {getattr(link, 'path', '')}".strip()
+        msg = f"{where} is a link to {leads!r}, where nothing is" if leads else f"{where} is not there"
+        raise MissingElementError(msg)
+    return found
 
 
 def encoding(element: h5py.HLObject) -> str:
@@ -50,7 +89,7 @@ def dataset(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
     """
     found = group.get(name)
     if not isinstance(found, h5py.Dataset):
-        msg = f"{where}: expected a dataset {name!r}, but found {listed(sorted(group))}"
+        msg = f"{where}: expected a dataset {name!r}, but found {listed(names_in(group))}"
         raise MissingElementError(msg)
     return found
 
@@ -77,6 +116,7 @@ def read_array(
     if length is not None and source.shape != (length,):
         msg = f"{where} must have shape ({length},) as obs has {length:,} rows, but has shape {source.shape}"
         raise BadFileError(msg)
+    _check_size(source, where)
     require_codecs(source, where)
     try:
         value = source[()] if field is None else source[field]
@@ -84,6 +124,18 @@ def read_array(
         msg = f"{where}: cannot read it; the file is damaged ({error})"
         raise UnreadableFileError(msg) from error
     return np.asarray(value)
+
+
+def _check_size(source: h5py.Dataset, where: str) -> None:
+    """Refuse what holds nothing, and what claims far more than its bytes in the file can mean."""
+    if source.shape is None:
+        msg = f"{where} must hold values, but is a dataset without any (a null dataspace)"
+        raise BadFileError(msg)
+    size = source.size * source.dtype.itemsize
+    if size > _LARGE and not source.is_virtual and size > _MOST_INFLATED * source.id.get_storage_size():
+        held = source.id.get_storage_size()
+        msg = f"{where} claims {size:,} bytes in shape {source.shape}, but has {held:,} in the file"
+        raise BadFileError(msg)
 
 
 def is_text(values: npt.NDArray[Any]) -> bool:
@@ -100,13 +152,14 @@ def decoded(values: npt.NDArray[Any], where: str) -> list[str]:
         If an entry is no text, or bytes are not UTF-8.
     """
     entries = values.ravel().tolist()
-    if values.dtype.kind == "U" or all(type(entry) is str for entry in entries):
-        return entries
     if not is_text(values):
         return [str(entry) for entry in entries]
     try:
+        if all(type(entry) is str for entry in entries):
+            "".join(entries).encode()  # h5py keeps bytes of attributes that are no UTF-8 as lone surrogates
+            return entries
         return [entry if isinstance(entry, str) else entry.decode() for entry in entries]
-    except (UnicodeDecodeError, AttributeError):
+    except (UnicodeError, AttributeError):
         _refuse_text(entries, where)
         raise
 
@@ -114,7 +167,7 @@ def decoded(values: npt.NDArray[Any], where: str) -> list[str]:
 def _refuse_text(entries: list[Any], where: str) -> None:
     for row, entry in enumerate(entries):
         if isinstance(entry, str):
-            continue
+            entry = entry.encode(errors="surrogateescape")
         if not isinstance(entry, bytes):
             msg = f"{where} must hold text or numbers, but entry {row} is of type {type(entry).__name__}"
             raise BadFileError(msg)
@@ -132,7 +185,12 @@ def index_name(frame: h5py.Group | h5py.Dataset, where: str) -> str:
     ------
     MissingElementError
         If there is none.
+    BadFileError
+        If it is no data frame.
     """
+    if isinstance(frame, h5py.Datatype):
+        msg = f"{where} must be a data frame, but is a {type(frame).__name__}"
+        raise BadFileError(msg)
     if isinstance(frame, h5py.Dataset):
         names: tuple[str, ...] = frame.dtype.names or ()
         if names:
@@ -157,7 +215,8 @@ def frame_length(frame: h5py.Group | h5py.Dataset, where: str) -> int:
         index = frame
     else:
         name = index_name(frame, where)
-        index, where = frame[name], f"{where}/{name}"
+        where = f"{where}/{name}"
+        index = member(frame, name, where)
         if isinstance(index, h5py.Group):
             part = "codes" if encoding(index) == "categorical" else "values"
             index = dataset(index, part, where)
@@ -171,15 +230,17 @@ def frame_length(frame: h5py.Group | h5py.Dataset, where: str) -> int:
 
 
 def written_by(file: h5py.File) -> str:
-    """Say which version of anndata's format a file follows, as far as it says so itself."""
+    """Say which version of the format a file follows, and who writes that; no file names its writer."""
     obs = file.get("obs")
     if isinstance(obs, h5py.Dataset):
-        return "before 0.7 (compound obs)"
+        return "before 0.1.0 (anndata before 0.7)"
     version = attribute(file, "encoding-version")
     if version is not None:
-        return f"anndata {version}"
+        return f"{version} (anndata 0.8 and later)" if str(version) == "0.1.0" else str(version)
     frame = attribute(obs, "encoding-version") if obs is not None else None
-    return "0.7 (no file version" + (f", dataframe {frame})" if frame is not None else ")")
+    if frame == "0.1.0":
+        return "before 0.1.0 (anndata 0.7)"
+    return "no version" + (f", data frames {frame}" if frame is not None else "")
 
 
 def place(path: Path, name: str) -> str:

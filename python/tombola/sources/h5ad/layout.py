@@ -5,7 +5,7 @@ from pathlib import Path
 
 import h5py
 
-from .elements import frame_length, listed, place, written_by
+from .elements import frame_length, listed, member, names_in, place, written_by
 from .errors import BadFileError, MissingElementError, reading
 from .files import OpenFiles, open_alone
 from .matrices import Matrix, find_matrix, is_mudata, list_matrices, modalities, root_of, split_x
@@ -29,7 +29,7 @@ class ObsLayout:
     obs_columns
         Names of the columns of obs.
     written_by
-        Version of the format, as the file says.
+        Version of the format, as far as the file says, and who writes that.
     """
 
     path: Path
@@ -113,7 +113,8 @@ def _read_layout(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple
     if var is None:
         var_names = [f"{inner.removeprefix('obsm/')}_{i}" for i in range(matrix.shape[1])]
     else:
-        var_names = row_names(group[var], place(path, f"{root}/{var}".lstrip("/")))
+        where = place(path, f"{root}/{var}".lstrip("/"))
+        var_names = row_names(member(group, var, where), where)
         if len(var_names) != matrix.shape[1]:
             msg = (
                 f"{path}: {x} must have {len(var_names):,} columns as {var} has rows, but has "
@@ -135,14 +136,14 @@ def _check_parts(file: h5py.File, path: Path, root: str) -> None:
     group = root_of(file, root)
     for part in ("obs", "var"):
         if part not in group:
-            msg = f"{path}: no {part!r}, so not h5ad; the file has {listed(sorted(group))}"
+            msg = f"{path}: no {part!r}, so not h5ad; the file has {listed(names_in(group))}"
             raise MissingElementError(msg)
 
 
 def _read_obs(file: h5py.File, path: Path, root: str) -> ObsLayout:
     _check_parts(file, path, root)
-    obs = root_of(file, root)["obs"]
     where = place(path, f"{root}/obs".lstrip("/"))
+    obs = member(root_of(file, root), "obs", where)
     return ObsLayout(
         path=path,
         root=root,

@@ -21,6 +21,7 @@ from .arguments import PathLike, as_paths, names_of_columns, number_type
 from .concat import join_variables
 from .dense import DenseMatrix
 from .describe import describe_file, describe_table
+from .duplicates import put_in_order
 from .files import OpenFiles
 from .layout import FileLayout, read_layout
 from .matrices import check_x
@@ -306,11 +307,12 @@ class H5adSource:
             at = slice(int(indptr[lo]), int(indptr[hi]))
             part = (data[at], indices[at], indptr[lo : hi + 1] - indptr[lo])
             ordered = matrix.fill(local, part[2], part[0], part[1])
+            if not ordered:
+                part = put_in_order(matrix, self.paths[k], local, part)
             if column_map is not None:
                 part = select_columns(*part, column_map)
-                ordered = ordered and _ascends(column_map)
-            if not ordered:
-                part = sort_rows(*part)
+                if not _ascends(column_map):
+                    part = sort_rows(*part)
             as_read = as_read and ordered and column_map is None
             pieces.append(part)
         if not as_read:
