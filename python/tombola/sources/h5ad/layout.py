@@ -96,22 +96,25 @@ def read_contents(path: Path) -> Contents:
     """Say what a file holds, whether there is an X or not."""
     with open_alone(path) as file, reading(path, "its structure"):
         found = modalities(file) if is_mudata(file) else []
-        obs = None if found else _read_obs(file, path, "")
-        return Contents(matrices=list_matrices(file), modalities=found, obs=obs)
+        matrices = list_matrices(file)
+        obs = None if found or (matrices and "obs" not in file) else _read_obs(file, path, "", 0)
+        return Contents(matrices=matrices, modalities=found, obs=obs)
 
 
 def _read_layout(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[FileLayout, list[str]]:
     root, inner = split_x(x)
     if not root:
-        _check_parts(file, path, root)
+        _check_parts(file, path)
     matrix, var = find_matrix(file, path, x, files)
-    obs = _read_obs(file, path, root)
+    obs = _read_obs(file, path, root, matrix.shape[0])
     group = root_of(file, root)
     if matrix.shape[0] != obs.n_obs:
         msg = f"{path}: {x} must have {obs.n_obs:,} rows as obs has, but has {matrix.shape[0]:,}"
         raise BadFileError(msg)
     if var is None:
         var_names = [f"{inner.removeprefix('obsm/')}_{i}" for i in range(matrix.shape[1])]
+    elif var not in group:
+        var_names = list(map(str, range(matrix.shape[1])))  # as anndata names them
     else:
         where = place(path, f"{root}/{var}".lstrip("/"))
         var_names = row_names(member(group, var, where), where)
@@ -132,22 +135,21 @@ def _read_layout(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple
     return layout, var_names
 
 
-def _check_parts(file: h5py.File, path: Path, root: str) -> None:
+def _check_parts(file: h5py.File, path: Path) -> None:
+    """Refuse what is no h5ad file; some writers leave out obs or var where they have no columns."""
+    if not any(part in file for part in ("obs", "var", "obsm", "mod")):
+        msg = f"{path}: no 'obs' and no 'var', so not h5ad; the file has {listed(names_in(file))}"
+        raise MissingElementError(msg)
+
+
+def _read_obs(file: h5py.File, path: Path, root: str, n_obs: int) -> ObsLayout:
+    """Read how obs is laid out; of a file without it, there are so many rows without columns."""
+    if not root:
+        _check_parts(file, path)
     group = root_of(file, root)
-    for part in ("obs", "var"):
-        if part not in group:
-            msg = f"{path}: no {part!r}, so not h5ad; the file has {listed(names_in(group))}"
-            raise MissingElementError(msg)
-
-
-def _read_obs(file: h5py.File, path: Path, root: str) -> ObsLayout:
-    _check_parts(file, path, root)
-    where = place(path, f"{root}/obs".lstrip("/"))
-    obs = member(root_of(file, root), "obs", where)
-    return ObsLayout(
-        path=path,
-        root=root,
-        n_obs=frame_length(obs, where),
-        obs_columns=column_names(obs, where),
-        written_by=written_by(file),
-    )
+    columns: list[str] = []
+    if "obs" in group:
+        where = place(path, f"{root}/obs".lstrip("/"))
+        obs = member(group, "obs", where)
+        n_obs, columns = frame_length(obs, where), column_names(obs, where)
+    return ObsLayout(path=path, root=root, n_obs=n_obs, obs_columns=columns, written_by=written_by(file))
