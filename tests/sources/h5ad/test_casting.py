@@ -82,6 +82,7 @@ def test_a_value_that_would_become_another(
         ([65_504, 1e-9, 2], "float64", "float16"),
         ([2**62, 1, 0], "float64", "int64"),
         ([2**53, 1, 2], "uint64", "float32"),
+        ([65_504, 0, 2], ">f2", "int32"),
     ],
 )
 def test_a_value_that_fits(tmp_path: Path, kind: str, values: Any, stored: str, asked: str) -> None:
