@@ -56,10 +56,14 @@ class Made:
 def make_file(path: Path, rng: Rng, n_vars: int | None = None) -> Made:
     """Write a random file."""
     n_obs = int(
-        rng.choice([0, 1, 2, rng.integers(3, 40), rng.integers(40, 300)], p=[0.03, 0.04, 0.03, 0.5, 0.4])
+        rng.choice(
+            [0, 1, 2, int(rng.integers(3, 40)), int(rng.integers(40, 300))], p=[0.03, 0.04, 0.03, 0.5, 0.4]
+        )
     )
     if n_vars is None:
-        n_vars = int(rng.choice([0, 1, rng.integers(2, 12), rng.integers(12, 90)], p=[0.02, 0.05, 0.33, 0.6]))
+        n_vars = int(
+            rng.choice([0, 1, int(rng.integers(2, 12)), int(rng.integers(12, 90))], p=[0.02, 0.05, 0.33, 0.6])
+        )
     kind = str(rng.choice(KINDS))
     place = str(rng.choice(["X", "X", "X", "layers/counts", "layers/log/x", "raw/X", "obsm/pca"]))
     dtype = np.dtype(str(rng.choice(TYPES)))
@@ -99,9 +103,10 @@ def random_obs(rng: Rng, n: int) -> pd.DataFrame:
     gaps = rng.random(n) < 0.3
     numbers = rng.integers(-100, 100, n)
     number_type = str(rng.choice(TYPES))
+    nothing: Any = None
     columns: dict[str, Any] = {
         "category": pd.Categorical(picked),
-        "with gaps": pd.Categorical(np.where(gaps, None, picked)),
+        "with gaps": pd.Categorical(np.where(gaps, nothing, picked)),
         "nowhere": pd.Categorical([None] * n),
         "numbers": pd.Categorical(numbers % 5),
         "halves": pd.Categorical(numbers % 3 + 0.5),
@@ -110,10 +115,10 @@ def random_obs(rng: Rng, n: int) -> pd.DataFrame:
         "text": picked,
         "number": numbers.astype(number_type) if n else np.zeros(0, number_type),
         "float": np.where(gaps, np.nan, numbers / 3),
-        "nullable": pd.array(np.where(gaps, None, numbers), dtype=str(rng.choice(["Int8", "Int64"]))),
+        "nullable": pd.array(np.where(gaps, nothing, numbers), dtype=str(rng.choice(["Int8", "Int64"]))),
         "whole": pd.array(numbers, dtype="Int32"),
-        "flag": pd.array(np.where(gaps, None, numbers > 0), dtype="boolean"),
-        "string": pd.array(np.where(gaps, None, picked), dtype="string"),
+        "flag": pd.array(np.where(gaps, nothing, numbers > 0), dtype="boolean"),
+        "string": pd.array(np.where(gaps, nothing, picked), dtype="string"),
     }
     chosen = [name for name in columns if rng.random() < 0.4]
     index = pd.Index([f"cell {i}" for i in range(n)], dtype=object)
@@ -208,7 +213,7 @@ def _fits(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     if values.dtype.kind == "b":
         return np.ones(len(values), dtype=np.bool_)
     if values.dtype.kind in "iu":
-        return values < np.iinfo(values.dtype).max
+        return np.asarray(values < np.iinfo(values.dtype).max)
     return np.isfinite(values)
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from tests.sources.h5ad.differential import compare_seeds
 from tests.sources.h5ad.random_files import Made, make_file
-from tombola.sources import H5adSource
+from tombola._base.types import IndexArray
+from tombola.sources import Column, CsrRows, H5adSource
 
 SHORT, LONG, BLOCKS = 25, 500, 20
 
@@ -37,14 +38,13 @@ def test_a_difference_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A reader that is wrong in one value is told from a right one."""
     right = H5adSource.read
 
-    def wrong(source: H5adSource, rows: np.ndarray) -> dict[str, object]:
+    def wrong(source: H5adSource, rows: IndexArray) -> dict[str, Column]:
         batch = right(source, rows)
-        values = getattr(batch["X"], "data", batch["X"])
-        if isinstance(batch["X"], np.ndarray):
-            values = batch["X"].reshape(-1)
+        x = batch["X"]
+        values = x.data if isinstance(x, CsrRows) else x.reshape(-1)
         if len(values):
             values[-1] = values[-1] == 0
-        return dict(batch)
+        return batch
 
     monkeypatch.setattr(H5adSource, "read", wrong)
     with pytest.raises(
