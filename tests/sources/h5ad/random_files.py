@@ -104,6 +104,7 @@ def random_obs(rng: Rng, n: int) -> pd.DataFrame:
     numbers = rng.integers(-100, 100, n)
     number_type = str(rng.choice(TYPES))
     nothing: Any = None
+    nullable: Any = str(rng.choice(["Int8", "Int64"]))
     columns: dict[str, Any] = {
         "category": pd.Categorical(picked),
         "with gaps": pd.Categorical(np.where(gaps, nothing, picked)),
@@ -115,7 +116,7 @@ def random_obs(rng: Rng, n: int) -> pd.DataFrame:
         "text": picked,
         "number": numbers.astype(number_type) if n else np.zeros(0, number_type),
         "float": np.where(gaps, np.nan, numbers / 3),
-        "nullable": pd.array(np.where(gaps, nothing, numbers), dtype=str(rng.choice(["Int8", "Int64"]))),
+        "nullable": pd.array(np.where(gaps, nothing, numbers), dtype=nullable),
         "whole": pd.array(numbers, dtype="Int32"),
         "flag": pd.array(np.where(gaps, nothing, numbers > 0), dtype="boolean"),
         "string": pd.array(np.where(gaps, nothing, picked), dtype="string"),
@@ -214,7 +215,7 @@ def _fits(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         return np.ones(len(values), dtype=np.bool_)
     if values.dtype.kind in "iu":
         return np.asarray(values < np.iinfo(values.dtype).max)
-    return np.isfinite(values)
+    return np.asarray(np.isfinite(values))
 
 
 def _index_type(values: npt.NDArray[Any], rng: Rng) -> str:
