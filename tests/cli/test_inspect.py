@@ -95,6 +95,20 @@ def test_a_matrix_by_columns(tmp_path: Path) -> None:
     assert "values\n" in text[text.index("chunks:") :]
 
 
+def test_a_virtual_matrix(tmp_path: Path) -> None:
+    path = tmp_path / "virtual.h5ad"
+    anndata.AnnData(np.ones((20, 5), dtype=np.float32)).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file.move("X", "kept")
+        layout = h5py.VirtualLayout((20, 5), np.float32)
+        layout[...] = h5py.VirtualSource(file["kept"])
+        file.create_virtual_dataset("X", layout)
+    text = inspect(path)
+    assert "chunks:       those of other files, which hold the values" in text
+    assert "bytes on disk" not in text
+    assert "format:       0.1.0 (anndata 0.8 and later)" in text
+
+
 def test_one_odd_column_is_named_and_the_rest_shown(tmp_path: Path) -> None:
     odd = pd.array([2**60 + 1, None, 3, 4], dtype="Int64")
     obs = pd.DataFrame({"ok": pd.Categorical(list("aabb")), "odd": odd}, index=list("wxyz"))

@@ -185,7 +185,7 @@ def find_caller(asked: object) -> Caller:
                 cuts = function.startswith("DataLoaderDispatcher")
             elif function in _SKIPPERS:
                 skipper = counts = f"Accelerate's {function.partition('.')[0]}"
-            elif function in _AHEAD and getattr(frame.f_locals.get("self"), "skip_batches", 0):
+            elif function in _AHEAD and getattr(frame.f_locals.get("self"), "skip_batches", None):
                 counts = f"Accelerate's {function.partition('.')[0]}"
             if function in _AHEAD and is_own:
                 unknown = f"Accelerate's {function.partition('.')[0]}"

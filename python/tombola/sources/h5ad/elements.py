@@ -21,6 +21,9 @@ _TEXT_IN_MEMORY = h5py.h5t.py_create(_TEXT)
 
 PIECE_BYTES = 1 << 22
 """Long lists of numbers are read in pieces of this size."""
+_LARGE = 1 << 26
+_MOST_INFLATED = 10_000
+"""Bytes of a large element that one byte in the file may stand for; zlib makes at most 1,032."""
 
 
 def listed(names: list[str]) -> str:
@@ -31,14 +34,28 @@ def listed(names: list[str]) -> str:
 
 
 def attribute(element: h5py.HLObject, *names: str) -> Any:
-    """Give the first of these attributes that is there, text as str, or None."""
+    """Give the first of these attributes that is there, text as str, or None.
+
+    A list of one text counts as the text: R's writers keep every value as a list.
+
+    Raises
+    ------
+    BadFileError
+        If it is text that is not UTF-8.
+    """
     for name in names:
         key = name.encode()
-        if h5py.h5a.exists(element.id, key):
-            value = _value(h5py.h5a.open(element.id, key))
-            if value is None:
-                value = element.attrs[name]
-            return value.decode() if isinstance(value, bytes) else value
+        if not h5py.h5a.exists(element.id, key):
+            continue
+        value = _value(h5py.h5a.open(element.id, key))
+        if value is None:
+            value = element.attrs[name]
+        if isinstance(value, np.ndarray) and value.shape == (1,) and is_text(value):
+            value = value[0]
+        if isinstance(value, bytes | str):
+            where = f"{element.file.filename}: attribute {name!r} of {element.name.lstrip('/') or '/'}"
+            (value,) = decoded(np.array([value], dtype=object), where)
+        return value
     return None
 
 
@@ -57,6 +74,28 @@ def _value(found: h5py.h5a.AttrID) -> Any:
             found.read(numbers)
         return numbers
     return None
+
+
+def names_in(group: h5py.Group) -> list[str]:
+    """Give the names in a group, sorted; h5py has bytes for one that is not UTF-8."""
+    return sorted(name if isinstance(name, str) else repr(name) for name in group)
+
+
+def member(group: h5py.Group, name: str, where: str) -> Any:
+    """Give what is in a group under a name.
+
+    Raises
+    ------
+    MissingElementError
+        If nothing is, or a link that leads nowhere.
+    """
+    found = child(group, name)
+    if found is None:
+        link = group.get(name, getlink=True) if name in group else None
+        leads = f"{getattr(link, 'filename', '')} {getattr(link, 'path', '')}".strip()
+        msg = f"{where} is a link to {leads!r}, where nothing is" if leads else f"{where} is not there"
+        raise MissingElementError(msg)
+    return found
 
 
 def encoding(element: h5py.HLObject) -> str:
@@ -89,7 +128,7 @@ def dataset(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
     """
     found = child(group, name)
     if not isinstance(found, h5py.Dataset):
-        msg = f"{where}: expected a dataset {name!r}, but found {listed(sorted(group))}"
+        msg = f"{where}: expected a dataset {name!r}, but found {listed(names_in(group))}"
         raise MissingElementError(msg)
     return found
 
@@ -123,6 +162,7 @@ def read_array(
     if length is not None and source.shape != (length,):
         msg = f"{where} must have shape ({length},) as obs has {length:,} rows, but has shape {source.shape}"
         raise BadFileError(msg)
+    _check_size(source, where)
     if source.id.get_offset() is None:  # not as it is in the file
         require_codecs(source, where)
     try:
@@ -147,6 +187,7 @@ def read_pieces(source: h5py.Dataset, where: str) -> Iterator[npt.NDArray[Any]]:
     UnreadableFileError
         If it cannot be read.
     """
+    _check_size(source, where)
     n, dtype = int(source.shape[0]), source.dtype.newbyteorder("=")
     step = max(1, PIECE_BYTES // dtype.itemsize)
     if source.id.get_offset() is None and source.chunks is not None:
@@ -189,6 +230,18 @@ def stored_texts(source: h5py.Dataset) -> bytes | None:
         return None  # whoever reads it as text says what is wrong
 
 
+def _check_size(source: h5py.Dataset, where: str) -> None:
+    """Refuse what holds nothing, and what claims far more than its bytes in the file can mean."""
+    if source.shape is None:
+        msg = f"{where} must hold values, but is a dataset without any (a null dataspace)"
+        raise BadFileError(msg)
+    size = source.size * source.dtype.itemsize
+    if size > _LARGE and not source.is_virtual and size > _MOST_INFLATED * source.id.get_storage_size():
+        held = source.id.get_storage_size()
+        msg = f"{where} claims {size:,} bytes in shape {source.shape}, but has {held:,} in the file"
+        raise BadFileError(msg)
+
+
 def is_text(values: npt.NDArray[Any]) -> bool:
     """Tell whether an array from HDF5 holds text, or objects that should be text."""
     return values.dtype.kind in "SUO"
@@ -203,13 +256,14 @@ def decoded(values: npt.NDArray[Any], where: str) -> list[str]:
         If an entry is no text, or bytes are not UTF-8.
     """
     entries = values.ravel().tolist()
-    if values.dtype.kind == "U" or all(type(entry) is str for entry in entries):
-        return entries
     if not is_text(values):
         return [str(entry) for entry in entries]
     try:
+        if all(type(entry) is str for entry in entries):
+            "".join(entries).encode()  # h5py keeps bytes of attributes that are no UTF-8 as lone surrogates
+            return entries
         return [entry if isinstance(entry, str) else entry.decode() for entry in entries]
-    except (UnicodeDecodeError, AttributeError):
+    except (UnicodeError, AttributeError):
         _refuse_text(entries, where)
         raise
 
@@ -217,7 +271,7 @@ def decoded(values: npt.NDArray[Any], where: str) -> list[str]:
 def _refuse_text(entries: list[Any], where: str) -> None:
     for row, entry in enumerate(entries):
         if isinstance(entry, str):
-            continue
+            entry = entry.encode(errors="surrogateescape")
         if not isinstance(entry, bytes):
             msg = f"{where} must hold text or numbers, but entry {row} is of type {type(entry).__name__}"
             raise BadFileError(msg)
@@ -235,7 +289,12 @@ def index_name(frame: h5py.Group | h5py.Dataset, where: str) -> str:
     ------
     MissingElementError
         If there is none.
+    BadFileError
+        If it is no data frame.
     """
+    if isinstance(frame, h5py.Datatype):
+        msg = f"{where} must be a data frame, but is a {type(frame).__name__}"
+        raise BadFileError(msg)
     if isinstance(frame, h5py.Dataset):
         names: tuple[str, ...] = frame.dtype.names or ()
         if names:
@@ -259,7 +318,8 @@ def frame_length(frame: h5py.Group | h5py.Dataset, where: str, name: str) -> int
     if isinstance(frame, h5py.Dataset):
         index = frame
     else:
-        index, where = child(frame, name), f"{where}/{name}"
+        where = f"{where}/{name}"
+        index = member(frame, name, where)
         if isinstance(index, h5py.Group):
             part = "codes" if encoding(index) == "categorical" else "values"
             index = dataset(index, part, where)
@@ -272,15 +332,17 @@ def frame_length(frame: h5py.Group | h5py.Dataset, where: str, name: str) -> int
     return int(index.shape[0])
 
 
-def written_by(file: h5py.File, obs: h5py.Group | h5py.Dataset) -> str:
-    """Say which version of anndata's format a file follows, as far as it says so itself."""
+def written_by(file: h5py.File, obs: h5py.Group | h5py.Dataset | None) -> str:
+    """Say which version of the format a file follows, and who writes that; no file names its writer."""
     if isinstance(obs, h5py.Dataset):
-        return "before 0.7 (compound obs)"
+        return "before 0.1.0 (anndata before 0.7)"
     version = attribute(file, "encoding-version")
     if version is not None:
-        return f"anndata {version}"
-    frame = attribute(obs, "encoding-version")
-    return "0.7 (no file version" + (f", dataframe {frame})" if frame is not None else ")")
+        return f"{version} (anndata 0.8 and later)" if str(version) == "0.1.0" else str(version)
+    frame = attribute(obs, "encoding-version") if obs is not None else None
+    if frame == "0.1.0":
+        return "before 0.1.0 (anndata 0.7)"
+    return "no version" + (f", data frames {frame}" if frame is not None else "")
 
 
 def place(path: Path, name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import h5py
 
-from .elements import child, frame_length, index_name, listed, place, written_by
+from .elements import child, frame_length, index_name, listed, member, names_in, place, written_by
 from .errors import BadFileError, MissingElementError, reading
 from .files import OpenFiles, open_alone
 from .matrices import Matrix, find_matrix, is_mudata, list_matrices, modalities, root_of, split_x
@@ -47,7 +47,7 @@ class ObsLayout:
     obs_columns
         Names of the columns of obs.
     written_by
-        Version of the format, as the file says.
+        Version of the format, as far as the file says, and who writes that.
     """
 
     path: Path
@@ -157,10 +157,9 @@ def read_contents(path: Path) -> Contents:
     """Say what a file holds, whether there is an X or not."""
     with open_alone(path) as file, reading(path, "its structure"):
         found = modalities(file) if is_mudata(file) else []
-        if not found:
-            _check_parts(file, path, "")
-        obs = None if found else _read_obs(file, path, "")
-        return Contents(matrices=list_matrices(file), modalities=found, obs=obs)
+        matrices = list_matrices(file)
+        obs = None if found or (matrices and "obs" not in file) else _read_obs(file, path, "", 0)
+        return Contents(matrices=matrices, modalities=found, obs=obs)
 
 
 def read_columns(
@@ -182,19 +181,20 @@ def _read_layout(
     files.note(path, file)
     root, inner = split_x(x)
     if not root:
-        _check_parts(file, path, root)
+        _check_parts(file, path)
     matrix, var = find_matrix(file, path, x, files)
-    if root:
-        _check_parts(file, path, root)
-    obs = _read_obs(file, path, root)
+    obs = _read_obs(file, path, root, matrix.shape[0])
     group = root_of(file, root)
     if matrix.shape[0] != obs.n_obs:
         msg = f"{path}: {x} must have {obs.n_obs:,} rows as obs has, but has {matrix.shape[0]:,}"
         raise BadFileError(msg)
     if var is None:
         var_names = [f"{inner.removeprefix('obsm/')}_{i}" for i in range(matrix.shape[1])]
+    elif var not in group:
+        var_names = list(map(str, range(matrix.shape[1])))  # as anndata names them
     else:
-        var_names = row_names(child(group, var), place(path, f"{root}/{var}".lstrip("/")), before)
+        where = place(path, f"{root}/{var}".lstrip("/"))
+        var_names = row_names(member(group, var, where), where, before)
         if len(var_names) != matrix.shape[1]:
             msg = (
                 f"{path}: {x} must have {len(var_names):,} columns as {var} has rows, but has "
@@ -212,17 +212,23 @@ def _read_layout(
     return layout, var_names
 
 
-def _check_parts(file: h5py.File, path: Path, root: str) -> None:
+def _check_parts(file: h5py.File, path: Path) -> None:
+    """Refuse what is no h5ad file; some writers leave out obs or var where they have no columns."""
+    if not any(part in file for part in ("obs", "var", "obsm", "mod")):
+        msg = f"{path}: no 'obs' and no 'var', so not h5ad; the file has {listed(names_in(file))}"
+        raise MissingElementError(msg)
+
+
+def _read_obs(file: h5py.File, path: Path, root: str, n_obs: int) -> ObsLayout:
+    """Read how obs is laid out; of a file without it, there are so many rows without columns."""
+    if not root:
+        _check_parts(file, path)
     group = root_of(file, root)
-    for part in ("obs", "var"):
-        if part not in group:
-            msg = f"{path}: no {part!r}, so not h5ad; the file has {listed(sorted(group))}"
-            raise MissingElementError(msg)
-
-
-def _read_obs(file: h5py.File, path: Path, root: str) -> ObsLayout:
+    if "obs" not in group:
+        written = written_by(file, None)
+        return ObsLayout(path=path, root=root, n_obs=n_obs, obs_columns=[], written_by=written)
     where = place(path, f"{root}/obs".lstrip("/"))
-    obs = child(root_of(file, root), "obs")
+    obs = member(group, "obs", where)
     index = index_name(obs, where)
     return ObsLayout(
         path=path,

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 
 from .dense import DenseMatrix
-from .elements import attribute, child, encoding, listed
+from .elements import attribute, child, encoding, listed, member, names_in
 from .errors import BadFileError, MissingElementError
 from .files import OpenFiles
 from .sparse import CscMatrix, CsrMatrix
@@ -102,9 +102,9 @@ def find_matrix(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[
                 return DenseMatrix(obsm, path, f"{prefix}obsm", files, field=name), None
         else:
             for key in ("raw/X", "raw.X") if inner == "raw/X" else (inner,):
-                element = child(group, key)
-                kind = "null" if element is None else encoding(element)
-                if element is not None and kind != "null":
+                element = member(group, key, f"{path}: {prefix}{key}") if key in group else None
+                if element is not None and not _is_nothing(element):
+                    kind = encoding(element)
                     var = key.replace("X", "var") if head == "raw" else None if head == "obsm" else "var"
                     return _open_matrix(element, kind, path, f"{prefix}{key}", files), var
     msg = f"{path}: no {x!r}; the file has {listed(list_matrices(file))}"
@@ -138,7 +138,7 @@ def _names(group: h5py.Group) -> Iterator[str]:
 
 def _within(group: h5py.Group) -> Iterator[str]:
     """Yield the matrices below a group: a name with a slash is a group within a group."""
-    for name in sorted(group):
+    for name in names_in(group):
         element = group.get(name)
         if _is_matrix(element):
             yield name
@@ -146,10 +146,20 @@ def _within(group: h5py.Group) -> Iterator[str]:
             yield from (f"{name}/{inner}" for inner in _within(element))
 
 
+def _is_nothing(element: h5py.HLObject) -> bool:
+    """Tell whether an element says that there is none, as X of a file without X."""
+    return encoding(element) == "null" or (isinstance(element, h5py.Dataset) and element.shape is None)
+
+
 def _is_matrix(element: object) -> bool:
     """Tell whether an element is a matrix of numbers, as far as can be told without opening it."""
     if isinstance(element, h5py.Dataset):
-        return encoding(element) == "dense" and element.dtype.kind in NUMBERS and element.ndim in (1, 2)
+        if encoding(element) != "dense" or len(element.shape or ()) not in (1, 2):
+            return False
+        try:
+            return element.dtype.kind in NUMBERS
+        except TypeError:  # of a type that NumPy has not
+            return False
     return isinstance(element, h5py.Group) and encoding(element) in ("csr", "csc")
 
 

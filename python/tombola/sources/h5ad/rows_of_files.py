@@ -15,8 +15,9 @@ import numpy.typing as npt
 from ... import _core
 from ..._base.types import IndexArray
 from ..base import CsrRows
-from ..csr_rows import Parts, concatenate, select_columns, sort_rows
+from ..csr_rows import DuplicatesError, Parts, concatenate, select_columns, sort_rows
 from .dense import DenseMatrix
+from .duplicates import put_in_order
 from .gather import Gather
 from .layout import FileLayout
 from .sparse import CsrMatrix
@@ -81,7 +82,12 @@ class RowsOfFiles:
                 if lo <= sorted_at < hi:
                     matrix.refuse_column(int(local[sorted_at - lo]), int(indices[at]))
         if not ascending:
-            data, indices, indptr = sort_rows(data, indices, indptr)
+            if any(matrix.dtype != self.dtype for matrix in matrices):
+                return None  # duplicates are added as they are stored
+            try:
+                data, indices, indptr = sort_rows(data, indices, indptr)
+            except DuplicatesError:  # who reads file by file says where
+                return None
         return CsrRows(data, indices, indptr, (len(rows), self.n_vars), self.as_dense)
 
     def dense_in_order(self, rows: IndexArray, order: IndexArray) -> npt.NDArray[Any] | None:
@@ -163,11 +169,12 @@ class RowsOfFiles:
             at = slice(int(indptr[lo]), int(indptr[hi]))
             part = (data[at], indices[at], indptr[lo : hi + 1] - indptr[lo])
             ordered = matrix.fill(local, part[2], part[0], part[1])
+            if not ordered:
+                part = put_in_order(matrix, self.layouts[k].path, local, part)
             if column_map is not None:
                 part = select_columns(*part, column_map)
-                ordered = ordered and _ascends(column_map)
-            if not ordered:
-                part = sort_rows(*part)
+                if not _ascends(column_map):
+                    part = sort_rows(*part)
             as_read = as_read and ordered and column_map is None
             pieces.append(part)
         if not as_read:
