@@ -219,18 +219,30 @@ def csr_take(
 def csr_take_dense(
     data: WeightArray, indices: _Columns, indptr: IndexArray, rows: IndexArray, n_columns: int
 ) -> WeightArray: ...
+def csr_dense(
+    data: npt.NDArray[Any],
+    indices: _Columns,
+    indptr: IndexArray,
+    n_columns: int,
+    first: int,
+    out: npt.NDArray[Any],
+) -> None: ...
 def csr_check_columns(
     indices: _Columns, indptr: IndexArray, n_columns: int, first: int, last: int
 ) -> tuple[bool, bool]: ...
 
-class OpenFile:
-    def __init__(self, descriptor: int) -> None: ...
-    def fileno(self) -> int: ...
+class DataFile:
+    def __init__(self, path: str, *, descriptor: int) -> None: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def stamp(self) -> tuple[int, int, int, int, int]: ...
+    def read(self, address: int, size: int) -> bytes: ...
 
 class ChunkReader:
     def __init__(
         self,
-        file: OpenFile,
+        file: DataFile,
         *,
         rows: int,
         row_bytes: int,
@@ -244,9 +256,19 @@ class ChunkReader:
         skipped: npt.NDArray[np.uint32],
         library: tuple[int, int, int] | None,
     ) -> None: ...
-    def read(
-        self, starts: IndexArray, stops: IndexArray, out: npt.NDArray[np.uint8]
-    ) -> tuple[int, int, str] | None: ...
+
+ReadJob = tuple[
+    ChunkReader,
+    IndexArray,
+    IndexArray,
+    IndexArray | None,
+    npt.NDArray[np.uint8],
+    tuple[str, str] | None,
+]
+
+def read_rows(jobs: list[ReadJob]) -> tuple[int, int, int, str] | None: ...
+def can_convert(stored: str, given: str) -> bool: ...
+def most_open_files() -> int: ...
 
 class RowPointers:
     """Where each row of a CSR matrix begins: below 2 bytes a row where rows hold less than 2**14 values.

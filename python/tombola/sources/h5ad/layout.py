@@ -179,6 +179,7 @@ def read_columns(
 def _read_layout(
     file: h5py.File, path: Path, x: str, files: OpenFiles, before: Before[list[str]]
 ) -> tuple[FileLayout, list[str]]:
+    files.note(path, file)
     root, inner = split_x(x)
     if not root:
         _check_parts(file, path, root)
