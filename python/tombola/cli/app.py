@@ -251,7 +251,7 @@ def repack(
     shuffle: Annotated[
         bool, typer.Option("--shuffle", help="Permute the rows; a column of obs keeps where they were.")
     ] = False,
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option(help="Of the permutation.")] = 0,
     row_column: Annotated[str, typer.Option(metavar="NAME", help="That column.")] = "original_row",
     chunk_values: Annotated[int, typer.Option(help="Values of a chunk.")] = DEFAULT_CHUNK_VALUES,
     compression: Annotated[str, typer.Option(metavar="CODEC", help=f"{', '.join(CODECS)}.")] = "gzip",

@@ -82,6 +82,10 @@ def _write_children(assembly: Assembly, name: str, keys: Iterable[str]) -> None:
         else:
             assembly.note(f"{name} is left out: the inputs keep it as records")
         return
+    if name == "raw" and "raw/X" not in keys and not assembly.keeps_rows:
+        if len(assembly.inputs) == 1:
+            assembly.note("raw is left out: it has no X that can be read")
+        return
     copy_attributes(group, assembly.out.require_group(name))
     for child in group:
         key = f"{name}/{child}"
@@ -108,9 +112,7 @@ def _copy_by_var(assembly: Assembly, name: str) -> None:
     """Copy what has no entry a row; of several inputs only what names the columns."""
     is_frame = name in ("var", "raw/var", "raw.var")
     element = assembly.inputs[0].get(name)
-    if len(assembly.inputs) == 1 or is_frame or name == "raw/X":
-        if name.startswith("raw") and len(assembly.inputs) > 1 and "raw/X" not in assembly.out:
-            pass
+    if len(assembly.inputs) == 1 or is_frame:
         assembly.copy(name)
         if len(assembly.inputs) > 1 and isinstance(element, h5py.Group) and len(element) > 1:
             assembly.note(f"{name} is that of the first input: its other columns were not compared")
@@ -135,7 +137,7 @@ def _make_datasets(assembly: Assembly, matrix: MatrixIn, n_values: int) -> None:
     out, options = assembly.out, assembly.options
     if not matrix.is_sparse:
         shape = (matrix.n_rows, matrix.n_columns)
-        chunk = chunk_shape(matrix.n_columns, options)
+        chunk = chunk_shape(shape, options)
         dataset = create_dataset(out, matrix.key, shape, matrix.dtype, chunk, options)
         dataset.attrs.update(_DENSE)
         return

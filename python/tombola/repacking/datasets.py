@@ -12,11 +12,13 @@ from .options import RepackOptions
 __all__ = ["DatasetWriter", "chunk_shape"]
 
 
-def chunk_shape(n_columns: int | None, options: RepackOptions) -> tuple[int, ...]:
-    """Return the chunk of values one after the other (None), or of rows of so many columns."""
-    if n_columns is None:
+def chunk_shape(shape: tuple[int, int] | None, options: RepackOptions) -> tuple[int, ...]:
+    """Return the chunk of values one after the other (None), or of rows of a dense matrix of a shape."""
+    if shape is None:
         return (options.chunk_values,)
-    return (max(1, options.chunk_values // max(n_columns, 1)), n_columns)
+    n_rows, n_columns = shape
+    rows = options.chunk_values // max(n_columns, 1)
+    return (max(1, min(rows, n_rows)), n_columns)
 
 
 class DatasetWriter:

@@ -60,7 +60,7 @@ def create_dataset(
 
     An empty matrix has no chunks.
     """
-    if 0 in shape[1:]:
+    if len(shape) > 1 and 0 in shape:
         return group.create_dataset(name, shape, dtype)
     limit = (None,) if len(shape) == 1 else None
     made = filters(options) if dtype.itemsize > 1 or options.compression == "none" else _bytewise(options)

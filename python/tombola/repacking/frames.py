@@ -69,6 +69,7 @@ class Assembly:
         """Copy an element of the first input as it is."""
         parent = name.rpartition("/")[0]
         self.inputs[0].copy(name, self.out.require_group(parent) if parent else self.out, name.split("/")[-1])
+        mend_categories(self.out[name])
 
 
 def copy_attributes(source: h5py.HLObject, target: h5py.HLObject) -> None:
@@ -77,6 +78,19 @@ def copy_attributes(source: h5py.HLObject, target: h5py.HLObject) -> None:
         value = source.attrs[name]
         if not isinstance(value, h5py.Reference):
             target.attrs.create(name, value, dtype=source.attrs.get_id(name).dtype)
+
+
+def mend_categories(element: h5py.HLObject) -> None:
+    """Let columns of anndata 0.7 below a group refer to their categories in this file again."""
+    if not isinstance(element, h5py.Group):
+        return
+    for column in element.get(_OLD_CATEGORIES, ()):
+        if column in element:
+            element[column].attrs["categories"] = element[f"{_OLD_CATEGORIES}/{column}"].ref
+    for name in element:
+        child = element.get(name)
+        if isinstance(child, h5py.Group) and name != _OLD_CATEGORIES:
+            mend_categories(child)
 
 
 def write_frame(assembly: Assembly, name: str) -> None:
@@ -93,16 +107,14 @@ def write_frame(assembly: Assembly, name: str) -> None:
             assembly.copy(f"{name}/{column}")
         elif not write_element(assembly, f"{name}/{column}"):
             left_out.append(column)
-    for column in frame.get(_OLD_CATEGORIES, ()):
-        if column in out:
-            out[column].attrs["categories"] = out[f"{_OLD_CATEGORIES}/{column}"].ref
+    mend_categories(out)
     if left_out:
         kept = [column for column in column_order(frame) if column not in left_out]
         set_column_order(out, kept)
 
 
 def write_element(assembly: Assembly, name: str) -> bool:
-    """Write an element with an entry a row; tells whether it is of a known kind, else notes that it is not."""
+    """Write an element with an entry a row, and tell whether that could be done; else a note says why not."""
     element, n = assembly.inputs[0].get(name), assembly.order.n
     kind = encoding(element) if element is not None else "a broken link"
     if isinstance(element, h5py.Dataset) and element.shape and element.shape[0] == n:
@@ -119,7 +131,7 @@ def write_element(assembly: Assembly, name: str) -> bool:
     if isinstance(element, h5py.Group) and kind == "dataframe":
         write_frame(assembly, name)
         return True
-    assembly.note(f"{name} is left out: elements encoded as {kind!r} cannot be put in another order")
+    assembly.note(f"{name} is left out: what is encoded as {kind!r} cannot be put in another order")
     return False
 
 

@@ -39,9 +39,9 @@ class RepackOptions:
     byte_shuffle
         Whether HDF5's shuffle filter comes before the codec.
     index_dtype
-        Type of column indices: "auto" is int32 wherever columns allow, "keep" that of the input, "uint16" half
-        as large, for matrices of at most 65,536 columns: anndata reads it, but parts of scikit-learn refuse
-        the matrix that it gives.
+        Type of column indices: "auto" is int32 wherever columns allow, "keep" that of the input, "uint16"
+        half as large, for matrices of at most 65,536 columns. anndata reads uint16, but parts of scikit-learn
+        refuse the matrix that it gives.
     memory
         Bytes that windows of rows may take, in all their copies.
     verify

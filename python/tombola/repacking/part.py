@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from .._base.files import sync_folder, write_json
 __all__ = ["Part", "fingerprint"]
 
 FORMAT = 1
+_OWN = re.compile(r"lock|chunks|entries|runs|sums|whole\.h5ad|state\.json|pending-[01]\.npz|\.state\..*")
 _logger = logging.getLogger("tombola.repacking")
 
 
@@ -57,7 +59,7 @@ class Part:
     Raises
     ------
     ValueError
-        If another run has it.
+        If another run has it, or it holds other files.
     OSError
         If it cannot be made.
     """
@@ -66,6 +68,7 @@ class Part:
         self.folder = output.with_name(output.name + ".part")
         self._of = dict(of)
         self.folder.mkdir(exist_ok=True)
+        _check_own(self.folder)
         self._lock: IO[bytes] = (self.folder / "lock").open("ab")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -131,3 +134,11 @@ class Part:
         if not state:
             self.forget()
         return state
+
+
+def _check_own(folder: Path) -> None:
+    """Refuse a folder with files that no repacking makes, as they would be removed."""
+    others = [path.name for path in folder.iterdir() if not _OWN.fullmatch(path.name)]
+    if others:
+        msg = f"{folder}: expected the folder of a repacking, but it holds {sorted(others)[0]!r}; remove it"
+        raise ValueError(msg)

@@ -10,15 +10,14 @@ A killed run goes on where it was in step 1. An error removes everything that wa
 import errno
 import logging
 import os
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import h5py
 
-from .._base.files import is_full_disk
 from .._version import __version__
 from ..sources.h5ad.arguments import PathLike, as_paths
 from ..sources.h5ad.obs import column_names
@@ -39,6 +38,8 @@ __all__ = ["RepackResult", "repack"]
 
 _logger = logging.getLogger("tombola.repacking")
 _NOT_OF_LAYOUT = ("verify", "force")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_HDF5_ERRNO = re.compile(r"\berrno = (\d+)")
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,7 @@ def repack(
         raise
     except BaseException as error:
         part.remove()
-        if isinstance(error, OSError):
-            _say_full_disk(error, out)
+        _say_full_disk(error, out)
         raise
     names = tuple(matrix.name for matrix in matrices)
     return RepackResult(out, n, names, *sizes, time.perf_counter() - start, tuple(notes))
@@ -228,13 +228,13 @@ def _ignore(what: str, done: int, total: int) -> None:
     """Report nothing."""
 
 
-def _say_full_disk(error: OSError, out: Path) -> NoReturn:
-    """Say that the disk is full in one way, whether the system or HDF5 says so."""
-    text = str(error)
-    if is_full_disk(error) or "errno = 28" in text or "No space left" in text:
-        msg = "the disk is full; what was written is removed"
-        raise OSError(errno.ENOSPC, msg, str(out)) from error
-    if error.errno == errno.EFBIG or "errno = 27" in text:
-        msg = "the file may not grow further; what was written is removed"
-        raise OSError(errno.EFBIG, msg, str(out)) from error
-    raise error
+def _say_full_disk(error: BaseException, out: Path) -> None:
+    """Say in one way that there is no room, whether the system says so or HDF5, in the text of an error."""
+    found: BaseException | None = error
+    while found is not None:
+        said = _HDF5_ERRNO.search(str(found)) if isinstance(found, OSError | RuntimeError) else None
+        number = int(said[1]) if said else getattr(found, "errno", None)
+        if number in _NO_ROOM:
+            msg = f"{os.strerror(number)}; what was written is removed"
+            raise OSError(number, msg, str(out)) from error
+        found = found.__context__

@@ -73,7 +73,7 @@ class _MatrixJob:
         self._runs_state = RunsState(*found.get("runs", ()))
         pending: Mapping[str, npt.NDArray[Any]] = part.pending() if found else {}
         kinds = [matrix.dtype]
-        chunks = [chunk_shape(None if matrix.is_sparse else matrix.n_columns, options)]
+        chunks = [chunk_shape(None if matrix.is_sparse else (matrix.n_rows, matrix.n_columns), options)]
         if matrix.is_sparse:
             kinds += [matrix.index_dtype, matrix.indptr_dtype]
             chunks += [chunks[0], chunks[0]]
