@@ -69,8 +69,6 @@ def _write_obs(assembly: Assembly, matrices: Sequence[MatrixIn]) -> None:
         write_frame(assembly, "obs")
     else:
         write_joined_obs(assembly, matrices[0].source)
-    if assembly.order.is_shuffled:
-        add_column(assembly)
 
 
 def _write_children(assembly: Assembly, name: str, keys: Iterable[str]) -> None:
@@ -170,7 +168,7 @@ def _write_facts(assembly: Assembly) -> None:
     uns = assembly.out.require_group("uns")
     if not len(uns.attrs):
         uns.attrs.update(_DICT)
-    if FACTS in uns and assembly.options.row_column not in uns[FACTS]:
+    if FACTS in uns:  # of a repacking before this one
         del uns[FACTS]
     group = uns.require_group(FACTS)
     group.attrs.update(_DICT)
@@ -186,3 +184,5 @@ def _write_facts(assembly: Assembly) -> None:
         )
     names = [Path(path).name for path in assembly.inputs.paths]
     write_array(group, "inputs", np.array(names, dtype=np.str_))
+    if order.is_shuffled:
+        add_column(assembly)
