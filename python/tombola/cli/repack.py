@@ -25,8 +25,12 @@ def repack_files(paths: Sequence[Path], output: Path, options: RepackOptions) ->
     ValueError, OSError
         If an option or a file does not do.
     """
-    with make_bars() as bars, _quiet():
-        result = repack(paths, output, options=options, report=_Bars(bars))
+    try:
+        with make_bars() as bars, _quiet():
+            result = repack(paths, output, options=options, report=_Bars(bars))
+    except KeyboardInterrupt:
+        warn([f"{output}.part keeps what is done; the same call goes on with it"])
+        raise
     warn(result.notes)
     say(stdout_console(), _summary(result, options))
     return result

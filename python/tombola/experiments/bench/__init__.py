@@ -4,7 +4,7 @@ In: h5ad files. Out: figures, each with its setting.
 May import: every room up to `training`; peers are imported where they are measured.
 """
 
-from .measure import Figure, measure
+from .measuring import Figure, measure
 from .settings import OURS, Setting
 
 __all__ = ["OURS", "Figure", "Setting", "measure"]
