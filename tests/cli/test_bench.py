@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,9 +44,9 @@ def test_a_file_is_measured(tmp_path: Path) -> None:
 def test_forms_and_several_files(tmp_path: Path, form: str) -> None:
     paths = []
     for seed in range(2):
-        x = random_counts(seed=seed)
-        x = x.toarray() if form == "dense" else x.asformat(form)
-        paths.append(write_h5ad(tmp_path / f"{seed}.h5ad", x))
+        counts = random_counts(seed=seed)
+        forms: dict[str, Any] = {"csr": counts, "csc": counts.tocsc(), "dense": counts.toarray()}
+        paths.append(write_h5ad(tmp_path / f"{seed}.h5ad", forms[form]))
     text = bench(*paths, "--batch-size", 8, "--fetch-factor", 2)
     assert "2, 314 rows" in text
     assert ("nothing, as the matrix is stored by columns" in text) == (form == "csc")
@@ -59,6 +60,7 @@ def test_rows_as_h5py_reads_them(tmp_path: Path) -> None:
         path = write_h5ad(tmp_path / f"{form}.h5ad", x)
         rows = np.array([156, 3, 0])
         found = plain_rows([path], "X", np.array([0, 157]), rows)
+        assert found is not None
         assert np.array_equal(found, counts.toarray()[rows])
 
 

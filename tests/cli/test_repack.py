@@ -63,7 +63,7 @@ def test_bad_input_is_one_line(tmp_path: Path, plate: Path) -> None:
     out = tmp_path / "out.h5ad"
     taken = tmp_path / "taken.h5ad"
     taken.write_text("mine")
-    cases = [
+    cases: list[tuple[list[object], str]] = [
         ([plate], "repack takes files to read and one to write, but got one path only"),
         ([plate, plate], "the output must be another file than the inputs"),
         ([plate, taken], "it exists; force (--force) replaces it"),

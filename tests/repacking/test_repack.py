@@ -40,6 +40,10 @@ def added(options: dict[str, Any]) -> str | None:
     return "original_row" if options.get("shuffle") else None
 
 
+def empty_rows(n: int, width: int) -> Any:
+    return sp.csr_matrix(np.zeros((n, width), dtype=np.float32))
+
+
 CODECS: dict[str, dict[str, Any]] = {
     "raw": {"compression": "none"},
     "gzip": {},
@@ -116,9 +120,9 @@ def test_few_rows(tmp_path: Path, form: str, shuffle: bool, n: int) -> None:
 
 def test_no_values_and_no_columns(tmp_path: Path) -> None:
     for name, x in (
-        ("empty", sp.csr_matrix((9, 4), dtype=np.float32)),
+        ("empty", empty_rows(9, 4)),
         ("narrow", np.empty((9, 0), dtype=np.float32)),
-        ("narrow sparse", sp.csr_matrix((9, 0), dtype=np.float32)),
+        ("narrow sparse", empty_rows(9, 0)),
     ):
         path = write_h5ad(tmp_path / f"{name}.h5ad", x)
         made = repack(path, tmp_path / f"{name}-out.h5ad", options=RepackOptions(shuffle=True)).path
@@ -134,7 +138,7 @@ def test_types_of_columns(tmp_path: Path) -> None:
             assert file["X/indices"].dtype == kind
             assert file["X/indptr"].dtype == np.int32
         assert_same(read_anndata(result.path).X, read_anndata(path).X)
-    wide = write_h5ad(tmp_path / "wide.h5ad", sp.csr_matrix((2, 65_537), dtype=np.float32))
+    wide = write_h5ad(tmp_path / "wide.h5ad", empty_rows(2, 65_537))
     with pytest.raises(ValueError, match=r"uint16 holds 65,536 columns, but X has 65,537"):
         repack(wide, tmp_path / "out.h5ad", options=RepackOptions(index_dtype="uint16"))
 
@@ -231,4 +235,4 @@ def test_options_that_do_not_do() -> None:
         ({"row_column": "a/b"}, "row_column must be the name of a column"),
     ):
         with pytest.raises(ValueError, match=message):
-            RepackOptions(**options)  # type: ignore[arg-type]
+            RepackOptions(**options)

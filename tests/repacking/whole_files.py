@@ -28,12 +28,14 @@ def whole_anndata(x: Any | None = None, seed: int = 0) -> anndata.AnnData:
             "depth": rng.random(n),
             "count": rng.integers(0, 9, n).astype(np.int16),
             "flag": rng.random(n) > 0.5,
-            "maybe": pd.array(np.where(rng.random(n) > 0.5, 1, None), dtype="Int64"),
-            "maybe_flag": pd.array(np.where(rng.random(n) > 0.5, True, None), dtype="boolean"),
+            "maybe": pd.array([1 if value > 0.5 else None for value in rng.random(n)], dtype="Int64"),
+            "maybe_flag": pd.array(
+                [True if value > 0.5 else None for value in rng.random(n)], dtype="boolean"
+            ),
         },
         index=names,
     )
-    obs.loc[names[3], "kind"] = None
+    obs["kind"] = obs["kind"].where(np.arange(n) != 3)
     var = pd.DataFrame({"chromosome": rng.integers(1, 22, n_vars)}, index=[f"g{i}" for i in range(n_vars)])
     data = anndata.AnnData(x, obs=obs, var=var)
     data.layers["dense"] = rng.random((n, n_vars))
