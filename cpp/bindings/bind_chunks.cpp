@@ -7,7 +7,8 @@
 
 #include "arrays.hpp"
 #include "register.hpp"
-#include "tombola/rows/chunks.hpp"
+#include "tombola/rows/chunk_reader.hpp"
+#include "tombola/rows/segments.hpp"
 
 namespace tombola::bindings {
 namespace {
@@ -15,11 +16,13 @@ namespace {
 using Addresses = std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t>;
 
 ChunkFilter filter_of(const std::string& name) {
-    static const std::map<std::string, ChunkFilter> names{
-        {"deflate", ChunkFilter::deflate}, {"shuffle", ChunkFilter::shuffle}, {"fletcher32", ChunkFilter::fletcher32}};
+    static const std::map<std::string, ChunkFilter> names{{"deflate", ChunkFilter::deflate},
+                                                          {"shuffle", ChunkFilter::shuffle},
+                                                          {"fletcher32", ChunkFilter::fletcher32},
+                                                          {"lzf", ChunkFilter::lzf}};
     const auto found = names.find(name);
     if (found == names.end()) {
-        throw std::invalid_argument("filters must be deflate, shuffle or fletcher32, but one is " + name);
+        throw std::invalid_argument("filters must be deflate, lzf, shuffle or fletcher32, but one is " + name);
     }
     return found->second;
 }
@@ -35,8 +38,8 @@ InflateLibrary library_at(const std::optional<Addresses>& addresses) {
     return library;
 }
 
-std::unique_ptr<ChunkReader> make(const OpenFile& file, index_t rows, std::size_t row_bytes, index_t chunk_rows,
-                                  std::size_t chunk_row_bytes, std::size_t item_bytes,
+std::unique_ptr<ChunkReader> make(const std::shared_ptr<DataFile>& file, index_t rows, std::size_t row_bytes,
+                                  index_t chunk_rows, std::size_t chunk_row_bytes, std::size_t item_bytes,
                                   const std::vector<std::string>& filters, const py::bytes& fill,
                                   const py::array& addresses, const py::array& sizes, const py::array& skipped,
                                   const std::optional<Addresses>& library) {
@@ -57,39 +60,85 @@ std::unique_ptr<ChunkReader> make(const OpenFile& file, index_t rows, std::size_
     for (std::size_t i = 0; i < chunks.size(); ++i) {
         chunks[i] = {where[i], bytes[i], masks[i]};
     }
-    return std::make_unique<ChunkReader>(file.descriptor(), std::move(layout), std::move(chunks), library_at(library));
+    return std::make_unique<ChunkReader>(file, std::move(layout), std::move(chunks), library_at(library));
 }
 
-py::object read(const ChunkReader& reader, const py::array& starts, const py::array& stops,
-                py::array_t<std::uint8_t>& out) {
-    require_vector(out, "out");
-    const std::span<const index_t> from = borrow<index_t>(starts, "starts");
-    const std::span<const index_t> to = borrow<index_t>(stops, "stops");
-    const std::span<std::byte> bytes{reinterpret_cast<std::byte*>(out.mutable_data()),
-                                     static_cast<std::size_t>(out.size())};
-    std::optional<ChunkFault> fault;
+using Job = std::tuple<const ChunkReader*, py::array, py::array, std::optional<py::array>, py::array>;
+
+// The arrays are borrowed: they live as long as the list that the caller gave.
+py::object read(const py::list& given) {
+    std::vector<ReadJob> jobs;
+    std::vector<Job> kept;
+    kept.reserve(given.size());
+    for (const py::handle& each : given) {
+        const auto& [reader, starts, stops, places, out] = kept.emplace_back(each.cast<Job>());
+        if (reader == nullptr) {
+            throw py::type_error("a job needs a ChunkReader, but has None");
+        }
+        const std::span<const std::uint8_t> room = borrow<std::uint8_t>(out, "out");
+        const std::span<std::byte> bytes{static_cast<std::byte*>(py::array(out).mutable_data()), room.size()};
+        jobs.push_back({reader, borrow<index_t>(starts, "starts"), borrow<index_t>(stops, "stops"),
+                        places ? borrow<index_t>(*places, "places") : std::span<const index_t>{}, bytes});
+    }
+    std::optional<ReadFault> fault;
     {
         const py::gil_scoped_release release;
-        fault = reader.read(from, to, bytes);
+        fault = read_rows(jobs);
     }
     if (!fault) {
         return py::none();
     }
-    return py::make_tuple(fault->first_row, fault->last_row, fault->what);
+    return py::make_tuple(fault->job, fault->first_row, fault->last_row, fault->what);
+}
+
+std::shared_ptr<DataFile> file_of(const std::string& path, int descriptor) {
+    return std::make_shared<DataFile>(path, stamp_of(descriptor));
+}
+
+py::tuple stamp(const DataFile& file) {
+    const FileStamp& now = file.stamp();
+    return py::make_tuple(now.device, now.number, now.bytes, now.seconds, now.nanoseconds);
+}
+
+py::bytes read_bytes(const DataFile& file, u64 address, std::size_t size) {
+    if (size > file.stamp().bytes) {
+        throw std::invalid_argument("size must be at most the file's, " + std::to_string(file.stamp().bytes) +
+                                    ", but is " + std::to_string(size));
+    }
+    std::string bytes(size, '\0');
+    {
+        const py::gil_scoped_release release;
+        const DataFile::Use use(file);
+        const Segment all{address, size, reinterpret_cast<std::byte*>(bytes.data())};
+        read_segments(use.descriptor(), {&all, 1}, [] {});
+    }
+    return py::bytes(bytes);
 }
 
 }  // namespace
 
 void register_chunks(py::module_& m) {
-    py::class_<OpenFile>(m, "OpenFile")
-        .def(py::init<int>(), py::arg("descriptor"))
-        .def("fileno", &OpenFile::descriptor);
+    py::register_exception_translator([](std::exception_ptr error) {
+        try {
+            if (error) {
+                std::rethrow_exception(error);
+            }
+        } catch (const FileFailure& failure) {
+            py::set_error(PyExc_OSError, failure.what.c_str());
+        }
+    });
+    py::class_<DataFile, std::shared_ptr<DataFile>>(m, "DataFile",
+                                                    "A file that opens when it is read, and is what it was.")
+        .def(py::init(&file_of), py::arg("path"), py::kw_only(), py::arg("descriptor"))
+        .def_property_readonly("path", &DataFile::path)
+        .def_property_readonly("stamp", &stamp)
+        .def("read", &read_bytes, py::arg("address"), py::arg("size"));
     py::class_<ChunkReader>(m, "ChunkReader")
-        .def(py::init(&make), py::keep_alive<1, 2>(), py::arg("file"), py::kw_only(), py::arg("rows"),
-             py::arg("row_bytes"), py::arg("chunk_rows"), py::arg("chunk_row_bytes"), py::arg("item_bytes"),
-             py::arg("filters"), py::arg("fill"), py::arg("addresses"), py::arg("sizes"), py::arg("skipped"),
-             py::arg("library"))
-        .def("read", &read, py::arg("starts"), py::arg("stops"), py::arg("out").noconvert());
+        .def(py::init(&make), py::keep_alive<1, 2>(), py::arg("file"), py::kw_only(), py::arg("rows"), py::arg("row_bytes"),
+             py::arg("chunk_rows"), py::arg("chunk_row_bytes"), py::arg("item_bytes"), py::arg("filters"),
+             py::arg("fill"), py::arg("addresses"), py::arg("sizes"), py::arg("skipped"), py::arg("library"));
+    m.def("read_rows", &read, py::arg("jobs"));
+    m.def("most_open_files", &most_open_files);
 }
 
 }  // namespace tombola::bindings

@@ -65,6 +65,47 @@ py::object take_dense(const py::array& data, const py::array& columns, const py:
         });
 }
 
+// Only copies values, so that a type of their width stands for theirs
+template <typename Word>
+void dense_words(const py::array& data, const py::array& columns, std::span<const index_t> indptr, index_t n_columns,
+                 index_t first, const py::array& out) {
+    const std::span<const Word> values{static_cast<const Word*>(data.data()), static_cast<std::size_t>(data.size())};
+    const std::span<Word> room{static_cast<Word*>(py::array(out).mutable_data()),
+                               static_cast<std::size_t>(out.size())};
+    const auto fill = [&](auto all) {
+        const py::gil_scoped_release release;
+        csr_dense(CsrView<Word, typename decltype(all)::value_type>{values, all, indptr, n_columns}, first, room);
+    };
+    if (holds<std::int32_t>(columns)) {
+        fill(borrow<std::int32_t>(columns, "indices"));
+    } else {
+        fill(borrow<std::int64_t>(columns, "indices"));
+    }
+}
+
+void dense(const py::array& data, const py::array& columns, const py::array& indptr, index_t n_columns, index_t first,
+           const py::array& out) {
+    require_at_least("n_columns", n_columns, 0);
+    require_vector(data, "data");
+    if (!out.dtype().equal(data.dtype()) || (out.flags() & py::array::c_style) == 0 || out.ndim() != 2 ||
+        out.shape(1) != n_columns) {
+        throw std::invalid_argument("out must be C-contiguous, as wide as the matrix, and of its dtype");
+    }
+    const std::span<const index_t> pointers = borrow<index_t>(indptr, "indptr");
+    switch (data.itemsize()) {
+        case 1:
+            return dense_words<std::uint8_t>(data, columns, pointers, n_columns, first, out);
+        case 2:
+            return dense_words<u16>(data, columns, pointers, n_columns, first, out);
+        case 4:
+            return dense_words<u32>(data, columns, pointers, n_columns, first, out);
+        case 8:
+            return dense_words<u64>(data, columns, pointers, n_columns, first, out);
+        default:
+            throw py::type_error("data must have items of at most 8 bytes, but has dtype " + type_name(data));
+    }
+}
+
 py::tuple check_columns(const py::array& columns, const py::array& indptr, index_t n_columns, index_t first,
                         index_t last) {
     require_at_least("n_columns", n_columns, 0);
@@ -84,6 +125,8 @@ void register_csr(py::module_& m) {
     m.def("csr_take", &take, py::arg("data"), py::arg("indices"), py::arg("indptr"), py::arg("rows"));
     m.def("csr_take_dense", &take_dense, py::arg("data"), py::arg("indices"), py::arg("indptr"), py::arg("rows"),
           py::arg("n_columns"));
+    m.def("csr_dense", &dense, py::arg("data"), py::arg("indices"), py::arg("indptr"), py::arg("n_columns"),
+          py::arg("first"), py::arg("out"));
     m.def("csr_check_columns", &check_columns, py::arg("indices"), py::arg("indptr"), py::arg("n_columns"),
           py::arg("first"), py::arg("last"));
 }

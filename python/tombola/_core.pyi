@@ -218,18 +218,30 @@ def csr_take(
 def csr_take_dense(
     data: WeightArray, indices: _Columns, indptr: IndexArray, rows: IndexArray, n_columns: int
 ) -> WeightArray: ...
+def csr_dense(
+    data: npt.NDArray[Any],
+    indices: _Columns,
+    indptr: IndexArray,
+    n_columns: int,
+    first: int,
+    out: npt.NDArray[Any],
+) -> None: ...
 def csr_check_columns(
     indices: _Columns, indptr: IndexArray, n_columns: int, first: int, last: int
 ) -> tuple[bool, bool]: ...
 
-class OpenFile:
-    def __init__(self, descriptor: int) -> None: ...
-    def fileno(self) -> int: ...
+class DataFile:
+    def __init__(self, path: str, *, descriptor: int) -> None: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def stamp(self) -> tuple[int, int, int, int, int]: ...
+    def read(self, address: int, size: int) -> bytes: ...
 
 class ChunkReader:
     def __init__(
         self,
-        file: OpenFile,
+        file: DataFile,
         *,
         rows: int,
         row_bytes: int,
@@ -243,9 +255,11 @@ class ChunkReader:
         skipped: npt.NDArray[np.uint32],
         library: tuple[int, int, int] | None,
     ) -> None: ...
-    def read(
-        self, starts: IndexArray, stops: IndexArray, out: npt.NDArray[np.uint8]
-    ) -> tuple[int, int, str] | None: ...
+
+ReadJob = tuple[ChunkReader, IndexArray, IndexArray, IndexArray | None, npt.NDArray[np.uint8]]
+
+def read_rows(jobs: list[ReadJob]) -> tuple[int, int, int, str] | None: ...
+def most_open_files() -> int: ...
 
 class BufferPool:
     def __init__(self, *, keep: int, limit: int) -> None: ...

@@ -194,12 +194,12 @@ def test_rows_that_are_still_held_stay_as_they_were(tmp_path: Path, kind: str, x
     for rows, x in zip(parts, held, strict=True):
         np.testing.assert_array_equal(dense(x), counts[rows].toarray())
     del x
-    before = source._memory.waiting
+    before = source._x.memory.waiting
     held.pop(0)
     if kind == "csr" or x_format == "dense":  # else the window is made by concatenation
         assert before == 0
-        assert source._memory.waiting == (2 if kind == "csr" else 1)
+        assert source._x.memory.waiting == (2 if kind == "csr" else 1)
     again = source.read(parts[2])["X"]
     for rows, x in ((parts[1], held[0]), (parts[2], held[1]), (parts[2], again)):
         np.testing.assert_array_equal(dense(x), counts[rows].toarray())
-    assert pickle.loads(pickle.dumps(source))._memory.waiting == 0
+    assert pickle.loads(pickle.dumps(source))._x.memory.waiting == 0

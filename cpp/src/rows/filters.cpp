@@ -64,4 +64,48 @@ std::uint32_t fletcher32(const std::byte* data, std::size_t bytes) {
     return fold(high) << 16U | fold(low);
 }
 
+std::size_t expand_lzf(const std::byte* in, std::size_t in_bytes, std::byte* out, std::size_t room) noexcept {
+    const auto* from = reinterpret_cast<const unsigned char*>(in);
+    const auto* const end = from + in_bytes;
+    std::byte* to = out;
+    std::byte* const limit = out + room;
+    constexpr std::size_t literals = 32;
+    constexpr std::size_t longest = 7;  // lengths from here on have a byte of their own
+    while (from != end) {
+        const std::size_t control = *from++;
+        if (control < literals) {
+            const std::size_t count = control + 1;
+            if (static_cast<std::size_t>(end - from) < count || static_cast<std::size_t>(limit - to) < count) {
+                return 0;
+            }
+            std::memcpy(to, from, count);
+            from += count;
+            to += count;
+            continue;
+        }
+        std::size_t count = control >> 5U;
+        if (static_cast<std::size_t>(end - from) < (count == longest ? 2U : 1U)) {
+            return 0;
+        }
+        if (count == longest) {
+            count += *from++;
+        }
+        count += 2;
+        const std::size_t back = ((control & 31U) << 8U) + *from++ + 1;
+        if (static_cast<std::size_t>(to - out) < back || static_cast<std::size_t>(limit - to) < count) {
+            return 0;
+        }
+        const std::byte* source = to - back;
+        if (back >= count) {
+            std::memcpy(to, source, count);
+            to += count;
+            continue;
+        }
+        for (; count > 0; --count) {  // the copy repeats what it has just written
+            *to++ = *source++;
+        }
+    }
+    return static_cast<std::size_t>(to - out);
+}
+
 }  // namespace tombola

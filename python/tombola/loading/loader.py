@@ -19,7 +19,7 @@ from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs
 from ..passes.iterator import PassIterator
 from ..passes.schedule import Even, Share
-from ..sources.base import Source
+from ..sources.base import BufferPool, Source
 from .prefetch import in_order
 from .windows import by_window, read_window
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from ..strategies.base import Strategy
 
 __all__ = ["EpochTold", "Loader"]
+
+KEPT_BATCHES = 4
+KEPT_BYTES = 1 << 26
+"""Memory of dropped dense batches of sparse rows is used again: so many, each up to so many bytes."""
 
 
 class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
@@ -74,10 +78,12 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
 
     Notes
     -----
-    The same version gives the same batches on every platform. The thread does what worker processes are for
-    elsewhere. Under ``DataLoader(loader, batch_size=None, num_workers=k)`` the workers share the windows of
-    their rank; epochs advance and `set_epoch` is heard as in one process. What of their batches was handed
-    out is known by `tombola.DataLoader` alone, whose ``state_dict`` is to be saved.
+    The same version gives the same batches on every platform. Batches of a source that reads in order, as
+    `H5adSource` does, are parts of their window's memory, which lives as long as one of them: `clone` what is
+    to be kept for long. The thread does what worker processes are for elsewhere. Under
+    ``DataLoader(loader, batch_size=None, num_workers=k)`` the workers share the windows of their rank; epochs
+    advance and `set_epoch` is heard as in one process. What of their batches was handed out is known by
+    `tombola.DataLoader` alone, whose ``state_dict`` is to be saved.
 
     Examples
     --------
@@ -111,6 +117,7 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
         self.prefetch = check_integer("prefetch", prefetch)
         self.fetch_transform = fetch_transform
         self.batch_transform = batch_transform
+        self._memory = BufferPool(keep=KEPT_BATCHES, limit=KEPT_BYTES)
         self._epochs = Epochs(
             strategy,
             len(source),
@@ -149,9 +156,12 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
 
     def _read(self, plan: "Plan", share: Share, _: str) -> Iterator[Any]:
         source, fetch_transform, batch_transform = self.source, self.fetch_transform, self.batch_transform
+        memory = self._memory
         runs = by_window(share.runs(), plan.fetch_factor)
         with closing(
-            in_order(runs, lambda run: read_window(plan, source, run, fetch_transform), ahead=self.prefetch)
+            in_order(
+                runs, lambda run: read_window(plan, source, run, memory, fetch_transform), ahead=self.prefetch
+            )
         ) as windows:
             for window in windows:
                 for i in range(len(window)):

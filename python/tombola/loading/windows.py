@@ -1,9 +1,10 @@
-"""The rows of one fetch window: read once in sorted order, handed out as batches of tensors.
+"""The rows of one fetch window: read once, handed out as batches of tensors.
 
-Rule: the rows of the window's batches, sorted and without repeats, are what the source reads; a batch is cut
+Rule: a source that can reads rows straight into the order of the batches, which are parts of the window's
+memory then. Any other reads the rows of the window's batches sorted and without repeats, and a batch is cut
 out by position. Sparse rows are made dense batch by batch, so a window takes the memory that its values take.
 
-Complexity: O(rows log rows) a window beside reading, one copy of its rows a batch.
+Complexity: O(rows log rows) a window beside reading; a copy of its rows a batch where they were read sorted.
 """
 
 import warnings
@@ -13,10 +14,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from .._base.types import IndexArray
-from ..sources.base import CsrRows, Source
+from ..sources.base import BufferPool, CsrRows, OrderedSource, Source
 
 if TYPE_CHECKING:
     from ..plans.plan import Plan
@@ -38,24 +40,30 @@ class Window:
     bounds
         Batch i is ``rows[bounds[i] : bounds[i + 1]]``.
     positions
-        Where each of `rows` is in the columns, int64.
+        Where each of `rows` is in the columns, int64; None if these have the same order.
     columns
-        Name to array, tensor or `CsrRows`, whose first axis is the distinct rows.
+        Name to array, tensor or `CsrRows`, whose first axis is the distinct rows, or `rows`.
+    memory
+        Where dense batches of sparse rows come from.
     """
 
     rows: IndexArray
     bounds: list[int]
-    positions: IndexArray
+    positions: IndexArray | None
     columns: Mapping[str, Any]
+    memory: BufferPool
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
     def batch(self, i: int) -> dict[str, Any]:
-        """Return batch i as a dict of new tensors; columns of strings come as lists."""
+        """Return batch i as a dict of tensors; columns of strings come as lists."""
         part = slice(self.bounds[i], self.bounds[i + 1])
-        where = self.positions[part]
-        batch = {name: _take(column, where) for name, column in self.columns.items()}
+        if self.positions is None:
+            batch = {name: _part(column, part, self.memory) for name, column in self.columns.items()}
+        else:
+            where = self.positions[part]
+            batch = {name: _take(column, where) for name, column in self.columns.items()}
         batch[ROW] = torch.from_numpy(self.rows[part])
         return batch
 
@@ -74,6 +82,7 @@ def read_window(
     plan: "Plan",
     source: Source,
     batches: range,
+    memory: BufferPool,
     transform: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
 ) -> Window:
     """Plan these batches of one fetch window and read their rows.
@@ -92,17 +101,34 @@ def read_window(
         ]
         rows = np.concatenate(parts)
         bounds = [0, *np.cumsum([len(part) for part in parts]).tolist()]
+    if transform is None and (in_order := _reads_in_order(source)) is not None:
+        given = in_order.read_in_order(rows)
+        if given is not None:
+            columns: Mapping[str, Any] = _named(given)
+            _check(columns, len(rows), "the source's read_in_order")
+            return Window(rows, bounds, None, columns, memory)
     distinct, positions = np.unique(rows, return_inverse=True)
-    columns: Mapping[str, Any] = _read(source, distinct)
+    columns = _named(source.read(distinct))
     _check(columns, len(distinct), "the source's read")
     if transform is not None:
         columns = transform({**columns, ROW: distinct})
         _check(columns, len(distinct), "fetch_transform")
-    return Window(rows, bounds, positions.astype(np.int64, copy=False), columns)
+    return Window(rows, bounds, positions.astype(np.int64, copy=False), columns, memory)
 
 
-def _read(source: Source, rows: IndexArray) -> dict[str, Any]:
-    columns = source.read(rows)
+def _reads_in_order(source: Source) -> OrderedSource | None:
+    """Return the source if it reads in any order, and means the same by that as by `read`.
+
+    A class that has another `read` than the one it inherits `read_in_order` with does not.
+    """
+    for kind in type(source).__mro__:
+        if "read" in vars(kind):
+            is_one = "read_in_order" in vars(kind) and "read" not in getattr(source, "__dict__", ())
+            return source if is_one and isinstance(source, OrderedSource) else None
+    return None
+
+
+def _named(columns: dict[str, Any]) -> dict[str, Any]:
     if ROW in columns:
         message = f"a source must not have a column named {ROW!r}: it is that of the row ids"
         raise ValueError(message)
@@ -133,6 +159,19 @@ def _check(columns: object, n_rows: int, giver: str) -> None:
             raise ValueError(message)
 
 
+def _part(column: Any, part: slice, memory: BufferPool) -> Any:
+    """Return rows of a column in its own memory; sparse ones that are meant to be dense in new memory."""
+    if isinstance(column, torch.Tensor):
+        return column[part]
+    if not isinstance(column, CsrRows):
+        return _tensor(np.asarray(column)[part])
+    if not column.as_dense:
+        return _sparse_tensor(column.part(part.start, part.stop))
+    shape = (part.stop - part.start, column.shape[1])
+    out = memory.empty(shape[0] * shape[1], column.dtype).reshape(shape)
+    return torch.from_numpy(column.part_dense(part.start, part.stop, out))
+
+
 def _take(column: Any, where: IndexArray) -> Any:
     if isinstance(column, torch.Tensor):
         return column[torch.from_numpy(where)]
@@ -140,7 +179,10 @@ def _take(column: Any, where: IndexArray) -> Any:
         if column.as_dense:
             return torch.from_numpy(column.take_dense(where))
         return _sparse_tensor(column.take(where))
-    part = np.asarray(column).take(where, axis=0)
+    return _tensor(np.asarray(column).take(where, axis=0))
+
+
+def _tensor(part: npt.NDArray[Any]) -> Any:
     if not part.dtype.isnative:  # torch has no other byte order
         part = part.astype(part.dtype.newbyteorder("="))
     return torch.from_numpy(part) if part.dtype.kind in "biufc" else part.tolist()

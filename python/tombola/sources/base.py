@@ -15,6 +15,9 @@ from .. import _core
 from .._base.types import IndexArray
 from .ranges import gather_ranges
 
+BufferPool = _core.BufferPool
+"""Arrays whose memory is used again."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CsrRows:
@@ -110,6 +113,19 @@ class CsrRows:
         where = self._checked(positions)
         return _core.csr_take_dense(self.data, self.indices, self.indptr, where, self.shape[1])
 
+    def part(self, start: int, stop: int) -> "CsrRows":
+        """Give rows [start, stop), whose values stay in this memory; O(stop - start)."""
+        first, last = int(self.indptr[start]), int(self.indptr[stop])
+        indptr = self.indptr[start : stop + 1] - first
+        shape = (stop - start, self.shape[1])
+        return CsrRows(self.data[first:last], self.indices[first:last], indptr, shape, self.as_dense)
+
+    def part_dense(self, start: int, stop: int, out: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Write rows [start, stop) into ``out``, of shape (stop - start, n_columns), on all threads."""
+        if len(out):
+            _core.csr_dense(self.data, self.indices, self.indptr, self.shape[1], start, out)
+        return out
+
     @property
     def _in_core(self) -> bool:
         """Whether the core can borrow these arrays."""
@@ -183,4 +199,18 @@ class Source(Protocol):
         -------
         dict
             Column name to array with first axis `len(rows)`, or to `CsrRows`.
+        """
+
+
+@runtime_checkable
+class OrderedSource(Source, Protocol):
+    """A source that can also read rows in the order of the batches, which spares a copy of each."""
+
+    def read_in_order(self, rows: IndexArray) -> dict[str, Column] | None:
+        """Give the columns of these rows, in their order; None where `read` is to be asked.
+
+        Parameters
+        ----------
+        rows
+            int64, in [0, len(source)), in any order, repeats allowed.
         """

@@ -27,7 +27,11 @@ PIPELINES: dict[str, dict[str, Any]] = {
     "fletcher32": {"fletcher32": True},
     "shuffle": {"shuffle": True},
     "all": {"compression": "gzip", "shuffle": True, "fletcher32": True},
+    "lzf": {"compression": "lzf"},
+    "shuffle, lzf, fletcher32": {"compression": "lzf", "shuffle": True, "fletcher32": True},
+    "none": {},
 }
+WITHOUT_CHECKSUMS = [{"shuffle": True}, {"compression": "lzf"}, {}]
 every_pipeline = pytest.mark.parametrize("options", PIPELINES.values(), ids=PIPELINES.keys())
 KINDS = ["u1", "i2", "<i4", ">i4", "u8", "f2", "<f4", ">f8"]
 
@@ -124,11 +128,8 @@ def test_addresses_behind_a_user_block(tmp_path: Path) -> None:
 
 
 OTHERS: dict[str, Callable[[Path], Any]] = {
-    "lzf": lambda path: written(path, sample((100,), "f4"), (16,), compression="lzf"),
     "scale and offset": lambda path: written(path, sample((100,), "i4"), (16,), scaleoffset=0),
-    "deflate, lzf": lambda path: written(path, sample((100,), "f4"), (16,), compression="lzf", shuffle=True),
     "booleans": lambda path: written(path, sample((100,), "?"), (16,), compression="gzip"),
-    "no filter": lambda path: written(path, sample((100,), "f4"), (16,)),
     "three axes": lambda path: written(path, sample((10, 3, 2), "f4"), (4, 2, 2), compression="gzip"),
 }
 
@@ -179,14 +180,14 @@ def test_another_file_of_the_same_name_is_not_read(tmp_path: Path) -> None:
 
 @every_pipeline
 def test_damage_is_found(tmp_path: Path, options: dict[str, Any]) -> None:
-    """Any byte of a chunk: an error that names file and rows, or the right values, but by shuffle alone."""
+    """Any byte of a chunk: an error that names file and rows, or, by a checksum, the right values."""
     path, values = tmp_path / "x.h5", sample((300,), "<i4")
     written(path, values, (100,), **options)
     with h5py.File(path, "r") as file:
         dataset = file["x"].id
         stored = [dataset.get_chunk_info(i) for i in range(3)]
     whole = path.read_bytes()
-    has_checksum = options != {"shuffle": True}
+    has_checksum = options not in WITHOUT_CHECKSUMS
     found = 0
     for number, chunk in enumerate(stored):
         for at in range(chunk.byte_offset, chunk.byte_offset + chunk.size, 1 + chunk.size // 60):
@@ -202,7 +203,7 @@ def test_damage_is_found(tmp_path: Path, options: dict[str, Any]) -> None:
                 assert not has_checksum or out.tolist() == values.tolist()
             if number:
                 assert read(path, [(0, 100)]).tolist() == values[:100].tolist()
-    assert found > 100 if has_checksum else found == 0
+    assert found > 100 if has_checksum else found == 0 or options == {"compression": "lzf"}
 
 
 def test_a_file_that_was_cut_off_since(tmp_path: Path) -> None:
@@ -213,7 +214,7 @@ def test_a_file_that_was_cut_off_since(tmp_path: Path) -> None:
         last = max(file["x"].id.get_chunk_info(i).byte_offset for i in range(30))
         os.truncate(path, last + 5)
         out = np.empty(3_000, dtype="<i4")
-        with pytest.raises(OSError, match=r"cannot read rows 2900 to 2999; .*the file ends in front of byte"):
+        with pytest.raises(OSError, match=r"x\.h5: cannot read rows .* was replaced or written to since"):
             list(reader.read(np.array([0]), np.array([3_000]), out, name_rows))
 
 

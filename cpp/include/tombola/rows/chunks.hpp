@@ -1,19 +1,18 @@
-// Rows of a data set that lies in a file as chunks of an HDF5 kind, read without the HDF5 library: from a table of the
-// chunks, each chunk that holds a wanted row is read once and decoded once, on all threads, and its rows are copied
-// to their places. O(bytes of the chunks that are touched).
+// What HDF5 makes of a data set's rows in a file: chunks, each an address and bytes that went through filters.
 //
 // A chunk is `chunk_rows` rows of `chunk_row_bytes` bytes; several may lie side by side in a row of the data set, and
-// those at its edges are stored whole. Filters are those of HDF5's specification (III.G and IV.A.2.l): deflate (RFC
-// 1950, whose checksum is compared), shuffle (bytes of equal weight together), fletcher32 (compared).
+// those at its edges are stored whole. A data set without chunks is one that holds all rows. Filters are those of
+// HDF5's specification (III.G and IV.A.2.l): deflate (RFC 1950, whose checksum is compared), shuffle (bytes of equal
+// weight together), fletcher32 (compared), and lzf, which h5py brings (compression.hpp).
 #pragma once
 
-#include <unistd.h>
-
-#include <optional>
+#include <algorithm>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "tombola/base/buffer.hpp"
 #include "tombola/base/types.hpp"
 
 namespace tombola {
@@ -27,7 +26,7 @@ struct InflateLibrary {
                    std::size_t* given) = nullptr;
 };
 
-enum class ChunkFilter { deflate, shuffle, fletcher32 };
+enum class ChunkFilter { deflate, shuffle, fletcher32, lzf };
 
 struct ChunkLayout {
     index_t rows;
@@ -45,20 +44,11 @@ struct ChunkLayout {
     std::size_t down() const noexcept {
         return static_cast<std::size_t>(rows / chunk_rows + static_cast<index_t>(rows % chunk_rows != 0));
     }
-};
-
-// A descriptor that is closed with the last who uses it.
-class OpenFile {
-  public:
-    explicit OpenFile(int descriptor) noexcept : descriptor_(descriptor) {}
-    ~OpenFile() { ::close(descriptor_); }
-    OpenFile(const OpenFile&) = delete;
-    OpenFile& operator=(const OpenFile&) = delete;
-
-    int descriptor() const noexcept { return descriptor_; }
-
-  private:
-    int descriptor_;
+    // Bytes of a row that the chunks of a column hold, and where they begin in it
+    std::size_t left(std::size_t column) const noexcept { return column * chunk_row_bytes; }
+    std::size_t width(std::size_t column) const noexcept { return std::min(chunk_row_bytes, row_bytes - left(column)); }
+    // Whether rows lie in the file as they do in the output
+    bool has_whole_rows() const noexcept { return chunk_row_bytes == row_bytes; }
 };
 
 struct StoredChunk {
@@ -69,36 +59,49 @@ struct StoredChunk {
     std::uint32_t skipped = 0;  // bit i: filter i was not applied
 };
 
-// Why rows cannot be read
-struct ChunkFault {
-    index_t first_row;
-    index_t last_row;
+// Whether any filter was applied
+bool is_encoded(const ChunkLayout& layout, const StoredChunk& chunk) noexcept;
+
+// Why a chunk's bytes are not what they should be
+struct ChunkDamage {
     std::string what;
 };
 
-class ChunkReader {
-  public:
-    // The descriptor is borrowed: it must stay open. std::invalid_argument where the parts do not fit each other.
-    ChunkReader(int descriptor, ChunkLayout layout, std::vector<StoredChunk> chunks, InflateLibrary library);
+// Rows of one band of chunks: `count` from `row` of the band on, to row `to` of the output
+struct Piece {
+    std::size_t row;
+    std::size_t count;
+    std::size_t to;
+};
 
-    // Rows [starts[i], stops[i]), ascending and disjoint, one after the other into `out`. std::invalid_argument where
-    // they are not, or `out` is not as long; the first fault that is met, if there is one: `out` is half filled then.
-    std::optional<ChunkFault> read(std::span<const index_t> starts, std::span<const index_t> stops,
-                                   std::span<std::byte> out) const;
+// What one thread decodes in
+class ChunkDecoder {
+  public:
+    ChunkDecoder() = default;
+    ~ChunkDecoder();
+    ChunkDecoder(const ChunkDecoder&) = delete;
+    ChunkDecoder& operator=(const ChunkDecoder&) = delete;
+
+    // Room for the bytes of a chunk as they are stored
+    std::byte* stored(std::size_t bytes);
+    // Decodes what lies there and copies the pieces to their rows of `out`, the first of which is at its beginning.
+    // ChunkDamage; `out` may be half filled then.
+    void decode(const ChunkLayout& layout, const InflateLibrary& library, const StoredChunk& chunk, std::size_t column,
+                std::span<const Piece> pieces, std::byte* out);
 
   private:
-    struct Piece;
-    struct Band;
-    class Workspace;
+    std::byte* scratch(std::size_t bytes, const std::byte* other);
+    void inflate(const InflateLibrary& library, const std::byte* in, std::size_t in_bytes, std::byte* out,
+                 std::size_t wanted);
+    void release() noexcept;
 
-    int descriptor_;
-    ChunkLayout layout_;
-    std::vector<StoredChunk> chunks_;
-    InflateLibrary library_;
-    u64 file_bytes_;
-
-    void read_part(const Band& band, std::size_t column, std::span<const Piece> pieces, std::span<std::byte> out,
-                   Workspace& work) const;
+    InflateLibrary library_;  // whose decompressor was made
+    void* made_ = nullptr;
+    std::unique_ptr<Buffer<std::byte>> stored_;
+    std::unique_ptr<Buffer<std::byte>> scratch_[2];
 };
+
+// What chunks that were never written hold
+void fill_rows(const ChunkLayout& layout, std::size_t column, std::span<const Piece> pieces, std::byte* out);
 
 }  // namespace tombola

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <span>
 #include <stdexcept>
@@ -10,6 +11,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "tombola/base/parallel.hpp"
 #include "tombola/base/types.hpp"
 
 namespace tombola {
@@ -67,23 +69,42 @@ void csr_take(const CsrView<T, Column>& csr, std::span<const index_t> rows, std:
     }
 }
 
-// out: rows.size() x n_columns, row by row. A column that comes twice in a row keeps its last value.
+// One row, `to` n_columns long. A column that comes twice keeps its last value.
+template <typename T, typename Column>
+void csr_spread(const CsrView<T, Column>& csr, index_t row, T* to) {
+    const std::size_t width = static_cast<std::size_t>(csr.n_columns);
+    const auto [start, stop] = csr.range(row);
+    std::fill_n(to, width, T{0});
+    for (std::size_t k = start; k < stop; ++k) {
+        const u64 column = static_cast<u64>(csr.columns[k]);
+        if (column >= width) {
+            throw std::invalid_argument("columns must lie in [0, " + std::to_string(width) + "), but row " +
+                                        std::to_string(row) + " has column " + std::to_string(csr.columns[k]));
+        }
+        to[column] = csr.data[k];
+    }
+}
+
+// out: rows.size() x n_columns, row by row
 template <typename T, typename Column>
 void csr_take_dense(const CsrView<T, Column>& csr, std::span<const index_t> rows, std::span<T> out) {
-    const std::size_t width = static_cast<std::size_t>(csr.n_columns);
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        const auto [start, stop] = csr.range(rows[i]);
-        T* const to = out.data() + i * width;
-        std::fill_n(to, width, T{0});
-        for (std::size_t k = start; k < stop; ++k) {
-            const u64 column = static_cast<u64>(csr.columns[k]);
-            if (column >= width) {
-                throw std::invalid_argument("columns must lie in [0, " + std::to_string(width) + "), but row " +
-                                            std::to_string(rows[i]) + " has column " + std::to_string(csr.columns[k]));
-            }
-            to[column] = csr.data[k];
-        }
+        csr_spread(csr, rows[i], out.data() + i * static_cast<std::size_t>(csr.n_columns));
     }
+}
+
+// Rows [first, first + out.size() / n_columns) as csr_take_dense, on all threads
+template <typename T, typename Column>
+void csr_dense(const CsrView<T, Column>& csr, index_t first, std::span<T> out) {
+    const index_t rows = csr.n_columns == 0 ? 0 : static_cast<index_t>(out.size()) / csr.n_columns;
+    constexpr std::size_t task_bytes = std::size_t{1} << 19U;
+    const std::size_t row_bytes = std::max<std::size_t>(1, static_cast<std::size_t>(csr.n_columns) * sizeof(T));
+    const index_t at_once = static_cast<index_t>(task_bytes / row_bytes) + 1;
+    parallel_for((rows + at_once - 1) / at_once, [&](index_t task) {
+        for (index_t i = task * at_once; i < std::min(rows, (task + 1) * at_once); ++i) {
+            csr_spread(csr, first + i, out.data() + i * csr.n_columns);
+        }
+    });
 }
 
 struct ColumnCheck {
@@ -94,8 +115,8 @@ struct ColumnCheck {
 // Columns [first, last), each compared with the one before it where that belongs to the same row: parts of a matrix
 // may be checked as they arrive. O(last - first + log rows).
 template <typename Column>
-ColumnCheck csr_check_columns(std::span<const Column> columns, std::span<const index_t> indptr, index_t n_columns,
-                              index_t first, index_t last) {
+ColumnCheck csr_check_part(std::span<const Column> columns, std::span<const index_t> indptr, index_t n_columns,
+                           index_t first, index_t last) {
     if (first < 0 || last < first || static_cast<u64>(last) > columns.size()) {
         throw std::invalid_argument("the part must lie in [0, " + std::to_string(columns.size()) + "), but is [" +
                                     std::to_string(first) + ", " + std::to_string(last) + ")");
@@ -124,6 +145,29 @@ ColumnCheck csr_check_columns(std::span<const Column> columns, std::span<const i
         begun = false;
     }
     return {(outside & sign) == 0, (falls & sign) == 0};
+}
+
+// The same on all threads
+template <typename Column>
+ColumnCheck csr_check_columns(std::span<const Column> columns, std::span<const index_t> indptr, index_t n_columns,
+                              index_t first, index_t last) {
+    constexpr index_t part = index_t{1} << 18U;
+    if (first < 0 || last - first <= part) {
+        return csr_check_part(columns, indptr, n_columns, first, last);
+    }
+    std::atomic<bool> in_range{true};
+    std::atomic<bool> ascending{true};
+    parallel_for((last - first + part - 1) / part, [&](index_t task) {
+        const index_t from = first + task * part;
+        const ColumnCheck found = csr_check_part(columns, indptr, n_columns, from, std::min(last, from + part));
+        if (!found.in_range) {
+            in_range.store(false, std::memory_order_relaxed);
+        }
+        if (!found.ascending) {
+            ascending.store(false, std::memory_order_relaxed);
+        }
+    });
+    return {in_range, ascending};
 }
 
 }  // namespace tombola

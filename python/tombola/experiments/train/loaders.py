@@ -241,6 +241,10 @@ class _Files(H5adSource):
         with _naming(self.paths):
             return super().read(rows)
 
+    def read_in_order(self, rows: IndexArray) -> dict[str, Column] | None:
+        with _naming(self.paths):
+            return super().read_in_order(rows)
+
 
 @contextmanager
 def _naming(paths: Sequence[Path]) -> Iterator[None]:

@@ -1,16 +1,16 @@
-"""The chunks of a dataset, for the core to read without HDF5: each inflated once a window, on all threads.
+"""The chunks of a dataset, for the core to read without HDF5: each decoded once a window, on all threads.
 
-HDF5 inflates on one thread, under one lock. So the table of a dataset's chunks (where each lies, how long it
-is, which filters it skipped) is read once, and the core reads the file by it. What is not known to be read
-alike goes through HDF5: other filters than deflate, shuffle and fletcher32, other numbers than integers and
-floats, other drivers. The first chunk is compared with what HDF5 reads, as addresses may be counted from
-elsewhere than the beginning of the file.
+HDF5 reads and inflates on one thread, under one lock. So the table of a dataset's chunks (where each lies,
+how long it is, which filters it skipped) is read once, and the core reads the file by it; a dataset without
+chunks is one of a single chunk. What is not known to be read alike goes through HDF5: other filters than
+deflate, lzf, shuffle and fletcher32, other numbers than integers and floats, other drivers. The first chunk
+is compared with what HDF5 reads, as addresses may be counted from elsewhere than the beginning of the file.
 
 Complexity: O(chunks) once a process, about a microsecond each; 20 bytes a chunk.
 """
 
-import os
 import weakref
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -25,6 +25,7 @@ _FILTERS = {
     h5py.h5z.FILTER_DEFLATE: "deflate",
     h5py.h5z.FILTER_SHUFFLE: "shuffle",
     h5py.h5z.FILTER_FLETCHER32: "fletcher32",
+    h5py.h5z.FILTER_LZF: "lzf",
 }
 _NOWHERE = 2**64 - 1
 _LARGEST_CHUNK = 2**32
@@ -42,28 +43,27 @@ def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
         If the table cannot be read.
     """
     filters = _filters(dataset)
-    if not filters or not _is_plain(dataset):
+    if filters is None or not _is_plain(dataset):
         return None
     functions = inflate_functions()
     if functions is None and "deflate" in filters:
         return None
     own = _same_file(dataset.file)  # a link may lead to another file than the one that was opened
-    if own is None:
-        return None
-    table = _table(dataset)
-    if table is None:
+    table = None if dataset.chunks is None else _table(dataset)
+    if dataset.chunks is None:
+        table = _one_chunk(dataset)
+    if table is None or not _is_alike(dataset, own, table):
         return None
     addresses, sizes, skipped = table
-    if not _is_alike(dataset, own, addresses, sizes):
-        return None
     item = dataset.dtype.itemsize
-    width, chunk_width = (1, 1) if dataset.ndim == 1 else (dataset.shape[1], dataset.chunks[1])
+    width = 1 if dataset.ndim == 1 else dataset.shape[1]
+    chunk_rows, *chunk_width = dataset.chunks or dataset.shape
     return _core.ChunkReader(
         own,
         rows=dataset.shape[0],
         row_bytes=width * item,
-        chunk_rows=dataset.chunks[0],
-        chunk_row_bytes=chunk_width * item,
+        chunk_rows=chunk_rows,
+        chunk_row_bytes=item * (chunk_width[0] if chunk_width else 1),
         item_bytes=item,
         filters=filters,
         fill=np.asarray(dataset.fillvalue, dtype=dataset.dtype).tobytes(),
@@ -79,21 +79,30 @@ def _is_plain(dataset: h5py.Dataset) -> bool:
 
     Where the second axis alone has no limit, HDF5 (2.0) lists chunks under other places than their own.
     """
-    if dataset.chunks is None or dataset.ndim not in (1, 2) or 0 in dataset.shape:
+    kind = dataset.dtype
+    if (
+        dataset.ndim not in (1, 2)
+        or 0 in dataset.shape
+        or dataset.file.driver != "sec2"
+        or kind.kind not in "iuf"
+        or not dataset.id.get_type().equal(h5py.h5t.py_create(kind))
+    ):
         return False
+    properties = dataset.id.get_create_plist()
+    if dataset.chunks is None:
+        return bool(
+            properties.get_layout() == h5py.h5d.CONTIGUOUS
+            and properties.get_external_count() == 0
+            and dataset.file.userblock_size == 0
+        )
     if dataset.ndim == 2 and dataset.maxshape[1] is None and dataset.maxshape[0] is not None:
         return False
     if int(np.prod(_grid(dataset), dtype=np.float64)) > _MOST_CHUNKS:
         return False
-    kind = dataset.dtype
+    if properties.get_nfilters() == 0 and dataset.file.userblock_size != 0:
+        return False  # bytes without filters look alike too easily
     chunk_bytes = int(np.prod(dataset.chunks, dtype=np.float64)) * kind.itemsize
-    return (
-        dataset.file.driver == "sec2"
-        and kind.kind in "iuf"
-        and chunk_bytes <= _LARGEST_CHUNK
-        and hasattr(dataset.id, "chunk_iter")
-        and bool(dataset.id.get_type().equal(h5py.h5t.py_create(kind)))
-    )
+    return chunk_bytes <= _LARGEST_CHUNK and hasattr(dataset.id, "chunk_iter")
 
 
 def _filters(dataset: h5py.Dataset) -> list[str] | None:
@@ -109,31 +118,20 @@ def _filters(dataset: h5py.Dataset) -> list[str] | None:
     return names
 
 
-_open: dict[tuple[int, int], "weakref.ref[_core.OpenFile]"] = {}
-"""Files that are open here, for as long as somebody reads them; all datasets of a file share one."""
+_open: dict[tuple[int, ...], "weakref.ref[_core.DataFile]"] = {}
+"""Files that somebody reads here, by what they were when they were opened; all datasets of one share it."""
 
 
-def _identity(descriptor: int) -> tuple[int, int]:
-    about = os.fstat(descriptor)
-    return about.st_dev, about.st_ino
-
-
-def _same_file(file: h5py.File) -> _core.OpenFile | None:
-    """Return the file that HDF5 has open, open once more; None if its name no longer leads there."""
-    identity = _identity(file.id.get_vfd_handle())
-    known = _open.get(identity)
-    own = None if known is None else known()
-    if own is not None:
-        return own
-    try:
-        own = _core.OpenFile(os.open(file.filename, os.O_RDONLY | os.O_CLOEXEC))
-    except OSError:
-        return None
-    if _identity(own.fileno()) != identity:
-        return None
+def _same_file(file: h5py.File) -> _core.DataFile:
+    """Return the file that HDF5 has open, by its name; reads fail if that leads elsewhere."""
+    own = _core.DataFile(str(Path(file.filename).absolute()), descriptor=file.id.get_vfd_handle())
+    known = _open.get(own.stamp)
+    same = None if known is None else known()
+    if same is not None and same.path == own.path:
+        return same
     for other in [other for other, reference in list(_open.items()) if reference() is None]:
         _open.pop(other, None)
-    _open[identity] = weakref.ref(own)  # without a callback, in which a Ctrl-C could get lost
+    _open[own.stamp] = weakref.ref(own)  # without a callback, in which a Ctrl-C could get lost
     return own
 
 
@@ -150,6 +148,7 @@ def _table(dataset: h5py.Dataset) -> Table | None:
     grid, chunks, shape = _grid(dataset), dataset.chunks, dataset.shape
     addresses = np.full(grid, _NOWHERE, dtype=np.uint64)
     sizes, skipped = np.zeros(grid, dtype=np.uint64), np.zeros(grid, dtype=np.uint32)
+    has_filters = dataset.id.get_create_plist().get_nfilters() > 0
     full = int(np.prod(chunks)) * dataset.dtype.itemsize
     strange: list[tuple[int, ...]] = []
 
@@ -160,7 +159,8 @@ def _table(dataset: h5py.Dataset) -> Table | None:
             strange.append(place)
             return
         is_edge = any(at + size > end for at, size, end in zip(offset, chunks, shape, strict=True))
-        if addresses[place] != _NOWHERE or (is_edge and chunk.size == full and not chunk.filter_mask):
+        may_be_plain = is_edge and has_filters and chunk.size == full and not chunk.filter_mask
+        if addresses[place] != _NOWHERE or may_be_plain:
             strange.append(place)
         addresses[place], sizes[place], skipped[place] = chunk.byte_offset, chunk.size, chunk.filter_mask
 
@@ -168,18 +168,33 @@ def _table(dataset: h5py.Dataset) -> Table | None:
     return None if strange else (addresses.ravel(), sizes.ravel(), skipped.ravel())
 
 
-def _is_alike(
-    dataset: h5py.Dataset,
-    own: _core.OpenFile,
-    addresses: npt.NDArray[np.uint64],
-    sizes: npt.NDArray[np.uint64],
-) -> bool:
+def _one_chunk(dataset: h5py.Dataset) -> Table:
+    """Return the table of a dataset that lies in one piece; nowhere if it was never written."""
+    offset = dataset.id.get_offset()
+    size = 0 if offset is None else dataset.id.get_storage_size()
+    address = _NOWHERE if offset is None else offset
+    return tuple(  # type: ignore[return-value]
+        np.array([value], dtype=kind)
+        for value, kind in ((address, np.uint64), (size, np.uint64), (0, np.uint32))
+    )
+
+
+def _is_alike(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> bool:
     """Tell whether the first chunk that is stored lies where the table says."""
+    addresses, sizes, _ = table
     stored = np.flatnonzero(addresses != _NOWHERE)
     if not len(stored):
         return True
     first = int(stored[0])
-    places = np.unravel_index(first, _grid(dataset))
-    offset = tuple(size * int(place) for size, place in zip(dataset.chunks, places, strict=True))
-    _, content = dataset.id.read_direct_chunk(offset)
-    return bool(os.pread(own.fileno(), int(sizes[first]), int(addresses[first])) == content)
+    size, address = int(sizes[first]), int(addresses[first])
+    if dataset.chunks is None:
+        content = dataset[:1].tobytes()
+        size = len(content)
+    else:
+        places = np.unravel_index(first, _grid(dataset))
+        offset = tuple(size * int(place) for size, place in zip(dataset.chunks, places, strict=True))
+        _, content = dataset.id.read_direct_chunk(offset)
+    try:
+        return bool(own.read(address, size) == content)
+    except (OSError, ValueError):
+        return False

@@ -19,6 +19,7 @@ from .casting import cast_into, row_of_run
 from .elements import read_array
 from .errors import BadFileError
 from .files import OpenFiles
+from .gather import Gather
 
 BLOCK_BYTES = 1 << 24
 
@@ -86,6 +87,14 @@ class DenseMatrix:
         for lo, block in self._blocks(rows, out.dtype):
             out[lo : lo + len(block), column_map[kept]] = block[:, kept]
 
+    def gather(self, gather: Gather, rows: IndexArray, places: IndexArray, out: npt.NDArray[Any]) -> bool:
+        """Ask for rows, ascending with repeats, each at its place in ``out``; returns whether it can be."""
+        if self._values is not None:
+            return False
+        reader = self._files.reader(self._path, self.name, self.shape[0])
+        target = out.reshape(-1) if self._is_vector else out
+        return gather.add(reader, rows, rows + 1, places, target, _rows_of)
+
     def sparse(self, rows: IndexArray, dtype: np.dtype[Any], column_map: IndexArray | None = None) -> Parts:
         """Give rows as CSR without the zeros; columns do not ascend where `column_map` moves them."""
         parts = []
@@ -108,7 +117,7 @@ class DenseMatrix:
             where, row_of = f"{self._path}: {self.name}", partial(row_of_run, rows, rows + 1, _rows_of, 0)
             cast_into(self._values[rows].reshape(target.shape), target, where, row_of)
             return
-        reader = self._files.reader(self._path, self.name)
+        reader = self._files.reader(self._path, self.name, self.shape[0])
         for _ in reader.read(rows, rows + 1, target, _rows_of):
             pass
 

@@ -1,24 +1,31 @@
 """Open HDF5 files, one set a process.
 
 Files open when they are first read, in the process that reads them: after a fork or in a worker that got a
-pickled source they open anew. At most `MAX_OPEN` files stay open, the least recently used one closes first.
+pickled source they open anew. At most `most_open` files stay open, the least recently used one closes first;
+readers that do without HDF5 outlive their file. A file that is not what it was when the source was made is
+refused: by device, number, size and time in the process that made it and its forks.
 """
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import h5py
 
+from ... import _core
 from ..._base.fork import ForkLock, forks
 from .arguments import check_is_file
 from .errors import UnreadableFileError, reading
 from .runs import RunReader
 
-MAX_OPEN = 256
+most_open = _core.most_open_files
+"""Files that HDF5 has open at once; the core has as many descriptors of its own."""
 
+Stamp = tuple[int, int, int, int]
 _looking = ForkLock(reentrant=True)
 
 _inherited: list[Any] = []
@@ -85,6 +92,11 @@ def open_alone(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
+def _stamp(file: h5py.File) -> Stamp:
+    about = os.fstat(file.id.get_vfd_handle())
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
+
+
 class OpenFiles:
     """The open files and dataset readers of one source.
 
@@ -92,39 +104,86 @@ class OpenFiles:
     """
 
     def __init__(self) -> None:
-        self._lock = ForkLock()
+        self._lock = ForkLock(reentrant=True)
         self._made = forks()
         self._files: OrderedDict[Path, h5py.File] = OrderedDict()
-        self._readers: dict[tuple[Path, str], RunReader] = {}
+        self._readers: dict[Path, dict[str, RunReader]] = {}
+        self._stamps: dict[Path, Stamp] = {}
+        self._idle: Path | None = None
 
     def __reduce__(self) -> tuple[type["OpenFiles"], tuple[()]]:
         return OpenFiles, ()
 
-    def reader(self, path: Path, name: str) -> RunReader:
-        """Give the reader of a dataset, opening file and dataset if need be."""
+    def note(self, path: Path, file: h5py.File) -> None:
+        """Keep in mind what the file is: another one by this name is refused later."""
+        self._stamps[path] = _stamp(file)
+
+    def reader(self, path: Path, name: str, length: int | None = None) -> RunReader:
+        """Give the reader of a dataset, opening file and dataset if need be.
+
+        Parameters
+        ----------
+        path, name
+            File and dataset.
+        length
+            How long it was when the source was made, which may have been in another process.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read, or was replaced or written to since it was noted.
+        """
         with self._lock:
             if self._made != forks():
                 # The parent's handles stay alive here unused: closing them would drop its file locks.
                 _inherited.append((self._files, self._readers))
                 self._files, self._readers, self._made = OrderedDict(), {}, forks()
-            reader = self._readers.get((path, name))
+            readers = self._readers.setdefault(path, {})
+            reader = readers.get(name)
             if reader is None:
                 file = self._file(path)
                 where = f"{path}: dataset {name!r}"
                 with reading(path, f"dataset {name!r}"):
                     require_codecs(file[name], where)
-                    reader = RunReader(file, name, where)
-                self._readers[path, name] = reader
+                    reader = RunReader(file, name, where, partial(self._file, path))
+                readers[name] = reader
+                self._close_idle(path)
+            elif reader.needs_hdf5:
+                self._check(path, self._file(path))
             if path in self._files:
                 self._files.move_to_end(path)
-            return reader
+        if length is not None and reader.shape[0] != length:
+            msg = f"{path}: dataset {name!r} must have {length:,} rows as it had, but has {reader.shape[0]:,}"
+            raise UnreadableFileError(msg)
+        return reader
 
     def _file(self, path: Path) -> h5py.File:
-        file = self._files.get(path)
-        if file is None:
-            file = self._files[path] = open_h5(path)
-            if len(self._files) > MAX_OPEN:
-                old, _ = self._files.popitem(last=False)
-                # The file closes when the last thread that reads from it drops its dataset.
-                self._readers = {key: reader for key, reader in self._readers.items() if key[0] != old}
-        return file
+        with self._lock:
+            file = self._files.get(path)
+            if file is None:
+                file = open_h5(path)
+                self._check(path, file)
+                self._files[path] = file
+                if len(self._files) > most_open():
+                    self._forget(next(iter(self._files)))
+            return file
+
+    def _close_idle(self, path: Path) -> None:
+        """Close what was opened before this file and has been read in full, as far as HDF5 is needed."""
+        before, self._idle = self._idle, path
+        if before in (None, path) or before not in self._files:
+            return
+        if not any(reader.needs_hdf5 for reader in self._readers[before].values()):
+            self._forget(before)
+
+    def _forget(self, path: Path) -> None:
+        """Close a file; it closes when the last thread that reads from it drops its dataset."""
+        del self._files[path]
+        readers = self._readers.get(path, {})
+        self._readers[path] = {name: reader for name, reader in readers.items() if reader.release()}
+
+    def _check(self, path: Path, file: h5py.File) -> None:
+        now = _stamp(file)
+        if self._stamps.setdefault(path, now) != now:
+            msg = f"{path}: the file was replaced or written to since the source was made; make it anew"
+            raise UnreadableFileError(msg)

@@ -101,6 +101,7 @@ def read_contents(path: Path) -> Contents:
 
 
 def _read_layout(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[FileLayout, list[str]]:
+    files.note(path, file)
     root, inner = split_x(x)
     if not root:
         _check_parts(file, path, root)

@@ -10,8 +10,9 @@ group ends
    cast are in the way, else into scratch space. It is small enough for the checks that follow to find it in
    cache.
 
-Where the core can read the chunks itself (see `chunks`) it does, all runs of a call at once; but what is less
-than a chunk is left to HDF5, which keeps the last chunks for the next call.
+Where the core can read the dataset itself (see `chunks`) it does, all runs of a call at once, and HDF5's
+handle may be dropped; but what is less than a chunk that has to be inflated is left to HDF5, which keeps the
+last chunks for the next call.
 
 Measured on a file of 100,000 x 1,000 float32 values, in blocks of 16 rows: 4.5 us a row by h5py's slices, 1.9
 by one low-level call a run, 1.2 by groups, which is the speed of plain reads of the file. Above some hundred
@@ -20,7 +21,7 @@ spans a call, HDF5 becomes slower again.
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import h5py
 import numpy as np
@@ -31,6 +32,7 @@ from ..ranges import gather_ranges
 from .casting import cast_into, may_change, row_of_run
 from .chunks import chunk_reader
 from .errors import UnreadableFileError
+from .tuned import open_tuned
 
 GAP_BYTES = 1 << 12
 CHUNK_GAP_BYTES = 1 << 14
@@ -39,43 +41,8 @@ GROUP_SPANS = 64
 SCRATCH_BYTES = 1 << 24
 LEAST = 1
 """Chunks; what is less is left to HDF5."""
-MIN_CACHE_BYTES = 1 << 20
-MAX_CACHE_BYTES = 1 << 26
 
 Pieces = list[tuple[int, int]]
-
-
-def open_tuned(file: h5py.File, name: str) -> tuple[h5py.Dataset, int | None]:
-    """Open a dataset with a chunk cache that fits reading rows in file order.
-
-    The cache holds one band of chunks, that is all chunks of one row, up to `MAX_CACHE_BYTES`. Where a
-    chunk is stored as it is and holds whole rows there is no cache: HDF5 then reads straight into the
-    caller's array instead of copying whole chunks first.
-
-    Returns
-    -------
-    tuple
-        The dataset, and the rows of a chunk where chunks pass through the cache as a whole.
-    """
-    cache_bytes, n_across, chunk_rows = _chunk_cache(file[name])
-    # HDF5 takes the settings of the first opening for as long as the dataset is open anywhere, so it must be
-    # closed by now.
-    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
-    access.set_chunk_cache(max(521, 2 * n_across + 1), cache_bytes, 1.0)
-    return h5py.Dataset(h5py.h5d.open(file.id, name.encode(), access)), chunk_rows
-
-
-def _chunk_cache(dataset: h5py.Dataset) -> tuple[int, int, int | None]:
-    """Size of the cache in bytes, chunks that a row touches, rows of a chunk if it is read as a whole."""
-    if dataset.chunks is None:
-        return 0, 1, None
-    across = [-(-size // chunk) for size, chunk in zip(dataset.shape[1:], dataset.chunks[1:], strict=True)]
-    n_across = int(np.prod(across, dtype=np.int64))
-    band_bytes = n_across * int(np.prod(dataset.chunks, dtype=np.int64)) * dataset.dtype.itemsize
-    if n_across == 1 and dataset.id.get_create_plist().get_nfilters() == 0:
-        return 0, n_across, None
-    cache_bytes = min(max(band_bytes, MIN_CACHE_BYTES), MAX_CACHE_BYTES)
-    return cache_bytes, n_across, int(dataset.chunks[0])
 
 
 class RunReader:
@@ -89,16 +56,83 @@ class RunReader:
         Name of the dataset.
     where
         What error messages call the dataset.
+    reopen
+        Gives the file once more after `release`; without it nothing is released.
     """
 
-    def __init__(self, file: h5py.File, name: str, where: str) -> None:
-        self._file = file
+    def __init__(
+        self, file: h5py.File, name: str, where: str, reopen: Callable[[], h5py.File] | None = None
+    ) -> None:
+        self._name = name
         self._where = where
-        self.dataset, self._chunk_rows = open_tuned(file, name)
-        self._chunks = chunk_reader(self.dataset)
-        self.shape: tuple[int, ...] = self.dataset.shape
-        self.dtype: np.dtype[Any] = self.dataset.dtype
+        self._reopen = reopen
+        dataset, self._chunk_rows = open_tuned(file, name)
+        self._dataset: h5py.Dataset | None = dataset  # which keeps the file open
+        self._chunks = chunk_reader(dataset)
+        self.shape: tuple[int, ...] = dataset.shape
+        self.dtype: np.dtype[Any] = dataset.dtype
         self._row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+        is_encoded = self._chunk_rows is not None
+        self._least = (self._chunk_rows or 1) * LEAST if is_encoded else 0
+
+    @property
+    def dataset(self) -> h5py.Dataset:
+        """The open dataset."""
+        dataset = self._dataset
+        if dataset is None:
+            assert self._reopen is not None
+            dataset, _ = open_tuned(self._reopen(), self._name)
+            self._dataset = dataset
+        return dataset
+
+    @property
+    def needs_hdf5(self) -> bool:
+        """Whether HDF5 reads all of it."""
+        return self._chunks is None
+
+    def release(self) -> bool:
+        """Drop HDF5's handle where the core reads; returns whether the reader goes on without it."""
+        if self._chunks is None or self._reopen is None:
+            return False
+        self._dataset = None
+        return True
+
+    def job(
+        self,
+        starts: npt.NDArray[np.int64],
+        stops: npt.NDArray[np.int64],
+        places: npt.NDArray[np.int64],
+        out: npt.NDArray[Any],
+    ) -> "_core.ReadJob | None":
+        """Describe the same as `read`, each run to its place in `out`, for the core to read with others.
+
+        None where it cannot.
+        """
+        if self._chunks is None or out.dtype != self.dtype or self._row_bytes == 0:
+            return None
+        if self._least and int((stops - starts).sum()) < self._least:
+            return None
+        return self._chunks, starts, stops, places, out.reshape(-1).view(np.uint8)
+
+    def refuse(
+        self,
+        starts: npt.NDArray[np.int64],
+        stops: npt.NDArray[np.int64],
+        fault: tuple[int, int, str],
+        rows_of: Callable[[int, int], str],
+    ) -> NoReturn:
+        """Say which rows the core cannot read.
+
+        Raises
+        ------
+        OSError
+            Always.
+        """
+        first, last, what = fault
+        run = int(np.searchsorted(stops, first, side="right"))
+        rows = rows_of(max(first, int(starts[run])), min(last + 1, int(stops[run])))
+        msg = f"{self._where}: cannot read {rows}; the file is damaged or cannot be reached ({what})"
+        raise UnreadableFileError(msg)
 
     def read(
         self,
@@ -135,7 +169,7 @@ class RunReader:
         starts, stops = _merge(starts[some], stops[some], stops[some][:-1] == starts[some][1:])
         if len(starts) == 0 or self._row_bytes == 0:
             return
-        if self._chunks is not None and int((stops - starts).sum()) >= LEAST * (self._chunk_rows or 1):
+        if self._chunks is not None and int((stops - starts).sum()) >= self._least:
             yield from self._read_chunks(self._chunks, starts, stops, out, rows_of)
             return
         span_starts, span_stops = _merge(starts, stops, self._are_near(starts, stops))
@@ -208,13 +242,9 @@ class RunReader:
         out: npt.NDArray[Any],
         rows_of: Callable[[int, int], str],
     ) -> None:
-        fault = chunks.read(starts, stops, out.reshape(-1).view(np.uint8))
+        fault = _core.read_rows([(chunks, starts, stops, None, out.reshape(-1).view(np.uint8))])
         if fault is not None:
-            first, last, what = fault
-            run = int(np.searchsorted(stops, first, side="right"))
-            rows = rows_of(max(first, int(starts[run])), min(last + 1, int(stops[run])))
-            msg = f"{self._where}: cannot read {rows}; the file is damaged or cannot be reached ({what})"
-            raise UnreadableFileError(msg)
+            self.refuse(starts, stops, fault[1:], rows_of)
 
     def _groups(
         self,

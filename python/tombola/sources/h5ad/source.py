@@ -6,7 +6,6 @@ pointers of sparse files, and the obs columns in use.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -14,19 +13,17 @@ import numpy.typing as npt
 
 from ... import _core
 from ..._base.types import IndexArray
-from ..base import Column, CsrRows
-from ..csr_rows import Parts, concatenate, select_columns, sort_rows
+from ..base import Column
 from ..rows import check_rows
 from .arguments import PathLike, as_paths, names_of_columns, number_type
 from .concat import join_variables
-from .dense import DenseMatrix
 from .describe import describe_file, describe_table
 from .files import OpenFiles
 from .layout import FileLayout, read_layout
 from .matrices import check_x
 from .obs_table import CategoriesView, ObsOptions, ObsTable, ObsView
+from .rows_of_files import RowsOfFiles
 from .selection import file_numbers
-from .sparse import CsrMatrix
 
 RESERVED = ("X", "row")
 
@@ -148,7 +145,12 @@ class H5adSource:
 
     def _prepare(self) -> None:
         self._offsets = np.cumsum([0] + [layout.n_obs for layout in self._layouts], dtype=np.int64)
-        self._memory = _core.BufferPool(keep=KEPT_BUFFERS, limit=KEPT_BYTES)
+        self._is_sparse = self.x_format == "csr" or all(layout.matrix.is_sparse for layout in self._layouts)
+        memory = _core.BufferPool(keep=KEPT_BUFFERS, limit=KEPT_BYTES)
+        as_dense = self.x_format == "dense"
+        self._x = RowsOfFiles(
+            self._layouts, self._column_maps, self._offsets, self.dtype, memory, as_dense, self.n_vars
+        )
         for name in self.columns:
             self._table.column(name)
 
@@ -245,23 +247,47 @@ class H5adSource:
             If a file cannot be read there.
         """
         rows = check_rows(rows, len(self))
-        bounds = np.searchsorted(rows, self._offsets)
-        parts = [
-            (k, int(lo), int(hi), rows[lo:hi] - self._offsets[k])
-            for k, (lo, hi) in enumerate(pairwise(bounds))
-            if hi > lo
-        ]
-        all_sparse = all(layout.matrix.is_sparse for layout in self._layouts)
-        batch: dict[str, Column] = {}
-        if all_sparse or self.x_format == "csr":
-            batch["X"] = self._read_sparse(rows, parts)
+        if self._is_sparse:
+            x: Column = self._x.sparse(rows)
         else:
-            batch["X"] = self._read_dense(rows, parts)
+            x = self._x.dense(rows)
+        return {"X": x, **self._read_obs(rows)}
+
+    def read_in_order(self, rows: IndexArray) -> dict[str, Column] | None:
+        """Read rows in any order, repeats allowed, each straight to its place.
+
+        Parameters
+        ----------
+        rows
+            int64, in [0, len(source)).
+
+        Returns
+        -------
+        dict or None
+            As `read`, row i of the columns being ``rows[i]``. None where rows cannot be read straight to
+            their places: then `read` them in order, and take them from there.
+
+        Raises
+        ------
+        IndexError, ValueError, OSError
+            As `read`.
+        """
+        if len(rows) == 0 or not 0 <= rows.min() <= rows.max() < len(self):
+            check_rows(np.unique(rows), len(self))
+        order = np.argsort(rows, kind="stable")
+        if self._is_sparse:
+            x: Column | None = self._x.sparse_in_order(rows[order], order)
+        else:
+            x = self._x.dense_in_order(rows[order], order)
+        return None if x is None else {"X": x, **self._read_obs(rows)}
+
+    def _read_obs(self, rows: IndexArray) -> dict[str, Column]:
+        found: dict[str, Column] = {}
         for name in self.columns:
             column = self._table.column(name)
             values = column.values[rows]
-            batch[name] = values if column.categories is None else values.astype(np.int64)
-        return batch
+            found[name] = values if column.categories is None else values.astype(np.int64)
+        return found
 
     def describe(self) -> dict[str, Any]:
         """Say what the files hold: shapes, encodings, chunks, compression, obs columns with their classes.
@@ -278,62 +304,6 @@ class H5adSource:
             "files": [describe_file(layout) for layout in self._layouts],
             "obs": describe_table(self._table),
         }
-
-    def _read_sparse(self, rows: IndexArray, parts: list[tuple[int, int, int, IndexArray]]) -> CsrRows:
-        lengths = np.zeros(len(rows) + 1, dtype=np.int64)
-        for k, lo, hi, local in parts:
-            matrix = self._layouts[k].matrix
-            if isinstance(matrix, CsrMatrix):
-                lengths[lo + 1 : hi + 1] = matrix.lengths(local)
-        indptr = np.cumsum(lengths)
-        index_types = [
-            layout.matrix.index_dtype for layout in self._layouts if isinstance(layout.matrix, CsrMatrix)
-        ]
-        data = self._memory.empty(int(indptr[-1]), self.dtype)
-        indices = self._memory.empty(int(indptr[-1]), np.result_type(np.int32, *index_types))
-        pieces: list[Parts] = []
-        part: Parts
-        as_read = True
-        for k, lo, hi, local in parts:
-            matrix, column_map = self._layouts[k].matrix, self._column_maps[k]
-            if isinstance(matrix, DenseMatrix):
-                part = matrix.sparse(local, self.dtype, column_map)
-                if column_map is not None and not _ascends(column_map):
-                    part = sort_rows(*part)
-                pieces.append(part)
-                as_read = False
-                continue
-            at = slice(int(indptr[lo]), int(indptr[hi]))
-            part = (data[at], indices[at], indptr[lo : hi + 1] - indptr[lo])
-            ordered = matrix.fill(local, part[2], part[0], part[1])
-            if column_map is not None:
-                part = select_columns(*part, column_map)
-                ordered = ordered and _ascends(column_map)
-            if not ordered:
-                part = sort_rows(*part)
-            as_read = as_read and ordered and column_map is None
-            pieces.append(part)
-        if not as_read:
-            data, indices, indptr = concatenate(pieces)
-        return CsrRows(data, indices, indptr, (len(rows), self.n_vars), self.x_format == "dense")
-
-    def _read_dense(
-        self, rows: IndexArray, parts: list[tuple[int, int, int, IndexArray]]
-    ) -> npt.NDArray[Any]:
-        out = self._memory.empty(len(rows) * self.n_vars, self.dtype).reshape(len(rows), self.n_vars)
-        for k, lo, hi, local in parts:
-            matrix = self._layouts[k].matrix
-            if isinstance(matrix, DenseMatrix):
-                matrix.fill(local, out[lo:hi], self._column_maps[k])
-            else:
-                self._read_sparse(local + self._offsets[k], [(k, 0, hi - lo, local)]).to_dense(out[lo:hi])
-        return out
-
-
-def _ascends(column_map: IndexArray) -> bool:
-    """Tell whether columns keep their order."""
-    kept = column_map[column_map >= 0]
-    return bool(np.all(kept[1:] > kept[:-1]))
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> str:

@@ -23,6 +23,8 @@ from .casting import cast_into, row_of_run
 from .elements import attribute, dataset, read_array
 from .errors import BadFileError
 from .files import OpenFiles
+from .gather import Gather
+from .runs import RunReader
 
 CSC_LIMIT_BYTES = 1 << 31
 
@@ -136,6 +138,39 @@ class CsrMatrix:
             pass
         return ordered
 
+    def gather(
+        self,
+        gather: Gather,
+        rows: IndexArray,
+        places: IndexArray,
+        data: npt.NDArray[Any],
+        indices: npt.NDArray[Any],
+    ) -> bool:
+        """Ask for the values of rows, each row at its place in arrays of a whole window.
+
+        Parameters
+        ----------
+        gather
+            What will read them.
+        rows
+            Ascending row numbers, repeats allowed.
+        places
+            Where each row goes in `data` and `indices`.
+
+        Returns
+        -------
+        bool
+            Whether this can be done; the columns are not checked then.
+        """
+        starts, stops = self.indptr[rows], self.indptr[rows + 1]
+        for part, out in (("indices", indices), ("data", data)):
+            runs = self._runs(part)
+            if not (
+                isinstance(runs, RunReader) and gather.add(runs, starts, stops, places, out, self._rows_of)
+            ):
+                return False
+        return True
+
     @property
     def indptr(self) -> IndexArray:
         """Start of each row in data and indices, int64."""
@@ -145,7 +180,7 @@ class CsrMatrix:
         return self._indptr
 
     def _runs(self, part: str) -> _Runs:
-        return self._files.reader(self._path, f"{self.name}/{part}")
+        return self._files.reader(self._path, f"{self.name}/{part}", self.n_values)
 
     def _read_shape(self, group: h5py.Group) -> tuple[int, int]:
         shape = np.asarray(attribute(group, "shape", "h5sparse_shape"))
@@ -193,10 +228,11 @@ class CsrMatrix:
     ) -> NoReturn:
         part = indices[lo:hi]
         at = lo + int(np.argmax((part < 0) | (part >= self.shape[1])))
-        row = int(rows[np.searchsorted(indptr, at, side="right") - 1])
-        msg = (
-            f"{self._where}/indices: columns must be in [0, {self.shape[1]}), but row {row} has {indices[at]}"
-        )
+        self.refuse_column(int(rows[np.searchsorted(indptr, at, side="right") - 1]), int(indices[at]))
+
+    def refuse_column(self, row: int, column: int) -> NoReturn:
+        """Raise BadFileError for a column that is out of range."""
+        msg = f"{self._where}/indices: columns must be in [0, {self.shape[1]}), but row {row} has {column}"
         raise BadFileError(msg)
 
 

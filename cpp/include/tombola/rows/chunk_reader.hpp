@@ -1,0 +1,62 @@
+// Rows of data sets read from their files without the HDF5 library, of several data sets and files by one call: from a
+// table of chunks, each chunk that holds a wanted row is read once and decoded once, and its rows are copied to their
+// places; rows that went through no filter are read straight there. On all threads. O(bytes of the chunks touched).
+//
+// What is not in memory yet is asked for ahead, so that a disk has many reads at once to do (segments.hpp).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tombola/base/types.hpp"
+#include "tombola/rows/chunks.hpp"
+#include "tombola/rows/files.hpp"
+
+namespace tombola {
+
+class ChunkReader {
+  public:
+    // std::invalid_argument where the parts do not fit each other
+    ChunkReader(std::shared_ptr<const DataFile> file, ChunkLayout layout, std::vector<StoredChunk> chunks,
+                InflateLibrary library);
+
+    const DataFile& file() const noexcept { return *file_; }
+    const ChunkLayout& layout() const noexcept { return layout_; }
+    const InflateLibrary& library() const noexcept { return library_; }
+    const StoredChunk& chunk(std::size_t band, std::size_t column) const noexcept {
+        return chunks_[band * layout_.across() + column];
+    }
+
+  private:
+    std::shared_ptr<const DataFile> file_;
+    ChunkLayout layout_;
+    std::vector<StoredChunk> chunks_;
+    InflateLibrary library_;
+};
+
+// Rows [starts[i], stops[i]) of a data set, by ascending starts (a run may come again), to the rows of `out` from
+// places[i] on; without places one run after the other. Whoever gives places sees to it that runs do not meet there.
+struct ReadJob {
+    const ChunkReader* reader;
+    std::span<const index_t> starts;
+    std::span<const index_t> stops;
+    std::span<const index_t> places;
+    std::span<std::byte> out;
+};
+
+// Why rows cannot be read
+struct ReadFault {
+    std::size_t job;
+    index_t first_row;
+    index_t last_row;
+    std::string what;
+};
+
+// std::invalid_argument where runs do not ascend, or do not fit their data set or `out`; the first fault that is met,
+// if there is one: `out` is half filled then.
+std::optional<ReadFault> read_rows(std::span<const ReadJob> jobs);
+
+}  // namespace tombola

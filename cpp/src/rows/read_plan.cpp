@@ -1,0 +1,152 @@
+#include "tombola/rows/read_plan.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace tombola {
+namespace {
+
+constexpr std::size_t task_bytes = std::size_t{1} << 19U;
+
+[[noreturn]] void refuse_room(const ReadJob& job) {
+    std::size_t rows = 0;
+    for (std::size_t i = 0; i < job.starts.size(); ++i) {
+        rows += static_cast<std::size_t>(std::max<index_t>(0, job.stops[i] - job.starts[i]));
+    }
+    throw std::invalid_argument("the output must have " + std::to_string(rows * job.reader->layout().row_bytes) +
+                                " bytes, and places inside, but has " + std::to_string(job.out.size()));
+}
+
+}  // namespace
+
+ReadPlan::ReadPlan(std::span<const ReadJob> jobs) : jobs_(jobs) {
+    for (std::size_t job = 0; job < jobs.size() && !fault; ++job) {
+        plan(job);
+    }
+}
+
+void ReadPlan::plan(std::size_t number) {
+    const ReadJob& job = jobs_[number];
+    const ChunkLayout& l = job.reader->layout();
+    if (job.starts.size() != job.stops.size() || (!job.places.empty() && job.places.size() != job.starts.size())) {
+        throw std::invalid_argument("there must be as many stops, and places, as starts");
+    }
+    const std::size_t room = job.out.size() / l.row_bytes;
+    std::size_t to = 0;
+    index_t before = 0;
+    std::size_t first_piece = pieces.size();
+    std::size_t band = 0;
+    for (std::size_t i = 0; i < job.starts.size(); ++i) {
+        const index_t start = job.starts[i];
+        const index_t stop = job.stops[i];
+        if (start < before || stop < start || stop > l.rows) {
+            throw std::invalid_argument("runs must ascend inside [0, " + std::to_string(l.rows) + "), but one is [" +
+                                        std::to_string(start) + ", " + std::to_string(stop) + ")");
+        }
+        before = start;
+        const std::size_t count = static_cast<std::size_t>(stop - start);
+        if (!job.places.empty()) {
+            to = static_cast<std::size_t>(job.places[i]);  // a negative one is too large
+        }
+        if (to > room || count > room - to) {
+            refuse_room(job);
+        }
+        for (index_t row = start; row < stop;) {
+            const std::size_t number_of_band = static_cast<std::size_t>(row / l.chunk_rows);
+            const index_t band_start = static_cast<index_t>(number_of_band) * l.chunk_rows;
+            // Written so that nothing overflows where a chunk is longer than the data set
+            const index_t part = std::min(stop - row, l.chunk_rows - (row - band_start));
+            if (number_of_band != band) {
+                finish(number, band, first_piece);
+                first_piece = pieces.size();
+                band = number_of_band;
+            }
+            add({static_cast<std::size_t>(row - band_start), static_cast<std::size_t>(part), to}, first_piece);
+            to += static_cast<std::size_t>(part);
+            row += part;
+        }
+    }
+    finish(number, band, first_piece);
+    if (job.places.empty() && job.out.size() != to * l.row_bytes) {
+        refuse_room(job);
+    }
+}
+
+void ReadPlan::add(const Piece& piece, std::size_t first_piece) {
+    if (pieces.size() > first_piece) {
+        Piece& last = pieces.back();
+        if (last.row + last.count == piece.row && last.to + last.count == piece.to) {
+            last.count += piece.count;
+            return;
+        }
+    }
+    pieces.push_back(piece);
+}
+
+void ReadPlan::finish(std::size_t number, std::size_t band, std::size_t first_piece) {
+    const std::size_t last_piece = pieces.size();
+    if (first_piece == last_piece || fault) {
+        return;
+    }
+    const ReadJob& job = jobs_[number];
+    const ChunkLayout& l = job.reader->layout();
+    for (std::size_t column = 0; column < l.across(); ++column) {
+        const StoredChunk& chunk = job.reader->chunk(band, column);
+        if (chunk.address == StoredChunk::nowhere) {
+            tasks.push_back({number, true, first_piece, last_piece, band, column});
+            continue;
+        }
+        const u64 file_bytes = job.reader->file().stamp().bytes;
+        if (chunk.bytes > file_bytes || chunk.address > file_bytes - chunk.bytes) {
+            blame(number, band,
+                  "the chunk lies at bytes " + std::to_string(chunk.address) + " to " +
+                      std::to_string(chunk.address + chunk.bytes) + " of a file of " + std::to_string(file_bytes));
+            return;
+        }
+        if (is_encoded(l, chunk)) {
+            largest = std::max(largest, l.chunk_bytes());
+            tasks.push_back({number, true, first_piece, last_piece, band, column});
+            continue;
+        }
+        if (chunk.bytes != l.chunk_bytes()) {
+            blame(number, band,
+                  "the chunk has " + std::to_string(chunk.bytes) + " bytes instead of " +
+                      std::to_string(l.chunk_bytes()));
+            return;
+        }
+        for (std::size_t i = first_piece; i < last_piece; ++i) {
+            read_raw(number, band, column, chunk.address, pieces[i]);
+        }
+    }
+}
+
+void ReadPlan::read_raw(std::size_t number, std::size_t band, std::size_t column, u64 address, const Piece& piece) {
+    const ReadJob& job = jobs_[number];
+    const ChunkLayout& l = job.reader->layout();
+    const std::size_t at_once = l.has_whole_rows() ? std::max<std::size_t>(1, task_bytes / l.row_bytes) : 1;
+    for (std::size_t done = 0; done < piece.count;) {
+        const std::size_t count = std::min(at_once, piece.count - done);
+        const std::size_t row = piece.row + done;
+        const std::size_t bytes = l.has_whole_rows() ? count * l.row_bytes : l.width(column);
+        if (tasks.empty() || tasks.back().is_encoded || tasks.back().job != number || filled_ >= task_bytes) {
+            tasks.push_back({number, false, segments.size(), segments.size()});
+            filled_ = 0;
+        }
+        segments.push_back({address + row * l.chunk_row_bytes, bytes,
+                            job.out.data() + (piece.to + done) * l.row_bytes + l.left(column)});
+        rows.push_back(
+            {static_cast<index_t>(band) * l.chunk_rows + static_cast<index_t>(row), static_cast<index_t>(count)});
+        tasks.back().last = segments.size();
+        filled_ += bytes;
+        done += count;
+    }
+}
+
+void ReadPlan::blame(std::size_t number, std::size_t band, std::string what) {
+    const ChunkLayout& l = jobs_[number].reader->layout();
+    const index_t first = static_cast<index_t>(band) * l.chunk_rows;
+    fault = {number, first, first + std::min(l.rows - first, l.chunk_rows) - 1, std::move(what)};
+}
+
+}  // namespace tombola

@@ -1,0 +1,58 @@
+"""Rows of a window read by one call of the core, each straight to its place.
+
+What a window needs of all files and datasets is collected first and read at once, so that a window of a
+thousand small files keeps all threads busy as one of a large file does. Where a part cannot be read this way
+(other filters, a cast, less than a chunk), `add` says so and the caller reads row by row order instead.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ... import _core
+from .runs import RunReader
+
+__all__ = ["Gather"]
+
+Runs = npt.NDArray[np.int64]
+
+
+class Gather:
+    """Jobs for the core, and how to name their rows where one fails."""
+
+    def __init__(self) -> None:
+        self._jobs: list[_core.ReadJob] = []
+        self._asked: list[tuple[RunReader, Runs, Runs, Callable[[int, int], str]]] = []
+
+    def add(
+        self,
+        reader: RunReader,
+        starts: Runs,
+        stops: Runs,
+        places: Runs,
+        out: npt.NDArray[Any],
+        rows_of: Callable[[int, int], str],
+    ) -> bool:
+        """Ask for runs, by ascending starts, each at its place in ``out``; returns whether the core can."""
+        job = reader.job(starts, stops, places, out)
+        if job is None:
+            return False
+        self._jobs.append(job)
+        self._asked.append((reader, starts, stops, rows_of))
+        return True
+
+    def read(self) -> None:
+        """Read all.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be read; the message names file, dataset and rows.
+        """
+        fault = _core.read_rows(self._jobs)
+        if fault is not None:
+            number, first, last, what = fault
+            reader, starts, stops, rows_of = self._asked[number]
+            reader.refuse(starts, stops, (first, last, what), rows_of)
