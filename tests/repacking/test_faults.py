@@ -150,6 +150,14 @@ def test_a_damaged_input(tmp_path: Path, part: str) -> None:
     assert names(tmp_path) == ["in.h5ad"]
 
 
+def test_what_cannot_be_copied_is_one_error(tmp_path: Path, path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["uns2"] = h5py.SoftLink("/nowhere")
+    with pytest.raises(OSError, match=r"in\.h5ad: cannot read uns2"):
+        repack(path, tmp_path / "out.h5ad")
+    assert names(tmp_path) == ["in.h5ad"]
+
+
 def test_mudata_is_refused(tmp_path: Path, path: Path) -> None:
     with h5py.File(tmp_path / "two.h5mu", "w") as file, h5py.File(path) as source:
         file.attrs["encoding-type"] = "MuData"

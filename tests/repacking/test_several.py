@@ -83,6 +83,20 @@ def test_columns_that_differ(tmp_path: Path) -> None:
         assert f"obs column {name!r} is left out: not all inputs have it" in result.notes
 
 
+def test_what_only_later_inputs_have_is_said(tmp_path: Path) -> None:
+    first = write_h5ad(tmp_path / "a.h5ad", random_counts())
+    second = write_whole(tmp_path / "b.h5ad", seed=1)
+    other = read_anndata(second)
+    other.var_names = read_anndata(first).var_names
+    other.raw = None
+    other.write_h5ad(second)
+    result = repack([first, second], tmp_path / "out.h5ad")
+    for name in ("layers/counts", "layers/dense", "obsm/sparse", "obsm/pca", "obsm/frame"):
+        assert f"{name} is left out: {first} has not got it" in result.notes
+        assert sum(note.startswith(f"{name} ") for note in result.notes) == 1
+    assert read_anndata(result.path).n_obs == 2 * N_OBS
+
+
 def test_inputs_that_do_not_go_together(tmp_path: Path) -> None:
     counts = random_counts()
     paths = [write_h5ad(tmp_path / "a.h5ad", counts)]

@@ -55,6 +55,7 @@ def assemble(assembly: Assembly, matrices: Sequence[MatrixIn], totals: Sequence[
             _copy_by_var(assembly, name)
         else:
             _copy_or_leave(assembly, name)
+    _name_others(assembly)
     for number, matrix in enumerate(matrices):
         _make_datasets(assembly, matrix, totals[number])
     _write_chunks(assembly, matrices, log)
@@ -96,14 +97,34 @@ def _write_children(assembly: Assembly, name: str, keys: Iterable[str]) -> None:
         elif assembly.keeps_rows:
             assembly.copy(key)
         elif len(assembly.inputs) > 1:
-            if same_arrays(assembly, key):
-                assembly.rows(key)
-            elif key.startswith("obsm/"):
-                assembly.note(f"{key} is left out: not all inputs have it as an array of one type and width")
+            if name == "obsm":
+                _join_or_leave(assembly, key)
         elif name == "obsm":
             write_element(assembly, key)
         else:
             assembly.note(f"{key} is left out: it is no matrix that can be read")
+
+
+def _join_or_leave(assembly: Assembly, key: str) -> None:
+    """Write an element of obsm of several inputs, if it is an array of one kind in all of them."""
+    if same_arrays(assembly, key):
+        assembly.rows(key)
+    elif not any(note.startswith(f"{key} is left out") for note in assembly.notes):
+        assembly.note(f"{key} is left out: not all inputs have it as an array of one type and width")
+
+
+def _name_others(assembly: Assembly) -> None:
+    """Say what the first input has not got, and others have."""
+    said: set[str] = set()
+    for number in range(1, len(assembly.inputs)):
+        file = assembly.inputs[number]
+        names = [*file, *(f"obsm/{name}" for name in file.get("obsm", ()))]
+        for name in names:
+            is_new = name not in said and name not in assembly.inputs[0] and not _is_empty(file.get(name))
+            is_said = any(note.startswith(f"{name} is left out") for note in assembly.notes)
+            if is_new and not is_said and name not in ("layers", "raw", "obsm"):
+                assembly.note(f"{name} is left out: {assembly.inputs.paths[0]} has not got it")
+            said.add(name)
 
 
 def _copy_by_var(assembly: Assembly, name: str) -> None:

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from ..sources.h5ad.elements import attribute, decoded, encoding
+from ..sources.h5ad.errors import reading
 from .options import RepackOptions
 from .order import RowOrder
 from .rows import Inputs, RangeOfRows, RowValues, StoredRows, write_rows
@@ -34,7 +35,7 @@ class Assembly:
     order, options
         Order of rows, and how they are written.
     notes
-        What was left out and why, one line each; also logged.
+        What is left out and why, one line each; also logged.
     written
         Each dataset with one value a row, and where these come from.
     """
@@ -68,7 +69,9 @@ class Assembly:
     def copy(self, name: str) -> None:
         """Copy an element of the first input as it is."""
         parent = name.rpartition("/")[0]
-        self.inputs[0].copy(name, self.out.require_group(parent) if parent else self.out, name.split("/")[-1])
+        with reading(self.inputs.paths[0], name):
+            target = self.out.require_group(parent) if parent else self.out
+            self.inputs[0].copy(name, target, name.split("/")[-1])
         mend_categories(self.out[name])
 
 

@@ -72,7 +72,7 @@ class Part:
         self._lock: IO[bytes] = (self.folder / "lock").open("ab")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             self._lock.close()
             msg = f"{self.folder}: another run writes there"
             raise ValueError(msg) from error

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 
@@ -136,7 +137,7 @@ def repack(
     part = Part(out, fingerprint(inputs, kept, __version__))
     try:
         order = RowOrder(n, options.seed if options.shuffle else None)
-        notes += _write(matrices, inputs, order, options, part, report or _ignore)
+        _write(_Task(matrices, inputs, order, options, part, notes), report or _ignore)
         sizes = sum(path.stat().st_size for path in inputs), part.whole.stat().st_size
         part.become(out)
     except KeyboardInterrupt:
@@ -150,52 +151,48 @@ def repack(
     return RepackResult(out, n, names, *sizes, time.perf_counter() - start, tuple(notes))
 
 
-def _write(
-    matrices: list[MatrixIn],
-    paths: tuple[Path, ...],
-    order: RowOrder,
-    options: RepackOptions,
-    part: Part,
-    report: Report,
-) -> list[str]:
-    """Write the file that becomes the output; returns what was left out."""
+class _Task(NamedTuple):
+    """One repacking."""
+
+    matrices: list[MatrixIn]
+    paths: tuple[Path, ...]
+    order: RowOrder
+    options: RepackOptions
+    part: Part
+    notes: list[str]
+
+
+def _write(task: _Task, report: Report) -> None:
+    """Write the file that becomes the output."""
+    part, order, options = task.part, task.order, task.options
     try:
-        log = write_matrices(matrices, order, options, part, report)
+        log = write_matrices(task.matrices, order, options, part, report)
     except StaleError as error:
         _logger.warning("%s; it is begun anew", error)
         part.forget()
-        log = write_matrices(matrices, order, options, part, report)
+        log = write_matrices(task.matrices, order, options, part, report)
     try:
-        assembly = _assemble(matrices, paths, order, options, part, log)
+        _assemble(task, log)
     finally:
         log.close()
     if options.verify:
-        for matrix in matrices:
+        for matrix in task.matrices:
             verify_matrix(matrix, part.whole, order, options, report)
-    return assembly
 
 
-def _assemble(
-    matrices: list[MatrixIn],
-    paths: tuple[Path, ...],
-    order: RowOrder,
-    options: RepackOptions,
-    part: Part,
-    log: ChunkLog,
-) -> list[str]:
-    inputs = Inputs(paths)
+def _assemble(task: _Task, log: ChunkLog) -> None:
+    inputs, whole = Inputs(task.paths), task.part.whole
     try:
-        with h5py.File(part.whole, "w") as file:
-            assembly = Assembly(file, inputs, order, options)
-            assemble(assembly, matrices, part.state.get("totals", []), log)
-        with part.whole.open("rb") as written:
+        with h5py.File(whole, "w") as file:
+            assembly = Assembly(file, inputs, task.order, task.options, task.notes)
+            assemble(assembly, task.matrices, task.part.state.get("totals", []), log)
+        with whole.open("rb") as written:
             os.fsync(written.fileno())
-        if options.verify:
-            with h5py.File(part.whole, "r") as file:
-                verify_rows(file, assembly.written, order, options)
+        if task.options.verify:
+            with h5py.File(whole, "r") as file:
+                verify_rows(file, assembly.written, task.order, task.options)
     finally:
         inputs.close()
-    return assembly.notes
 
 
 def _check_paths(inputs: tuple[Path, ...], out: Path, *, force: bool) -> None:
