@@ -1,6 +1,7 @@
 """What goes wrong: one clear error, and nothing half-done is left."""
 
 import errno
+import gc
 import os
 import resource
 import subprocess
@@ -179,6 +180,7 @@ def test_a_row_that_came_out_wrong_is_found(
     options = RepackOptions(shuffle=shuffle)
 
     def change(out: Path) -> None:
+        gc.collect()  # a source that has compared another matrix may still have the file open
         with h5py.File(out, "r+") as file:
             values = file[name]
             at = (5, 7) if values.ndim == 2 else 7

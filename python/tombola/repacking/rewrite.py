@@ -8,6 +8,7 @@ A killed run goes on where it was in step 1. An error removes everything that wa
 """
 
 import errno
+import gc
 import logging
 import os
 import re
@@ -127,10 +128,11 @@ def repack(
     _check_row_column(inputs, options)
     notes: list[str] = []
     matrices = find_matrices(inputs, options, notes.append)
-    for matrix in matrices:
-        notes += [
-            f"{path}: {matrix.name} was stored by columns, and is by rows now" for path in matrix.by_columns
-        ]
+    notes += [
+        f"{path}: {matrix.name} was stored by columns, and is by rows now"
+        for matrix in matrices
+        for path in matrix.by_columns
+    ]
     for note in notes:
         _logger.warning(note)
     kept = {name: value for name, value in asdict(options).items() if name not in _NOT_OF_LAYOUT}
@@ -148,6 +150,8 @@ def repack(
         _say_full_disk(error, out)
         raise
     names = tuple(matrix.name for matrix in matrices)
+    del matrices
+    gc.collect()  # sources that are part of cycles would keep the files open
     return RepackResult(out, n, names, *sizes, time.perf_counter() - start, tuple(notes))
 
 
