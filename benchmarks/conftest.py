@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="write the table to this .md or .json; may be given again",
     )
+    group.addoption("--picture", type=Path, help="draw what test_bounds.py measures into this .png")
 
 
 def _count(text: str) -> int:

@@ -6,6 +6,7 @@ system's temporary one. The raw file takes 0.8 GB, the gzip one 0.25 GB.
 """
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CELLS", "GENES", "VALUES", "checksums", "make_rows", "reference_file"]
+__all__ = ["CELLS", "GENES", "VALUES", "checksums", "make_rows", "reference_file", "small_files"]
 
 CELLS, GENES, VALUES = 100_000, 20_000, 1_000
 CHUNK = 24_000
@@ -47,27 +48,45 @@ def checksums(columns: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArra
     return np.asarray((weights * values).sum(axis=1))
 
 
-def reference_file(compression: str | None, cells: int = CELLS) -> Path:
+def reference_file(compression: str | None, cells: int = CELLS, chunk: int = CHUNK) -> Path:
     """Return the path of a file, which is written if it is not there."""
-    folder = Path(os.environ.get("TOMBOLA_BENCH_DATA") or Path(tempfile.gettempdir()) / "tombola-bench")
-    path = folder / f"reference-{FORMAT}-{cells}-{compression or 'raw'}.h5ad"
+    of_chunk = "" if chunk == CHUNK else f"-{chunk}"
+    path = _folder() / f"reference-{FORMAT}-{cells}-{compression or 'raw'}{of_chunk}.h5ad"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            _write(part, compression, cells)
+            _write(part, compression, cells, chunk)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     return path
 
 
-def _write(path: Path, compression: str | None, cells: int) -> None:
+def small_files(n_files: int = 1_000, cells: int = 200) -> list[Path]:
+    """Return the paths of files of the same few cells each, not compressed; they are made if need be."""
+    original = reference_file(None, cells)
+    folder = _folder() / f"small-{FORMAT}-{cells}"
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{number:05}.h5ad" for number in range(n_files)]
+    for path in paths:
+        if not path.exists():
+            part = path.with_suffix(f".{os.getpid()}.part")
+            shutil.copyfile(original, part)
+            part.replace(path)
+    return paths
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("TOMBOLA_BENCH_DATA") or Path(tempfile.gettempdir()) / "tombola-bench")
+
+
+def _write(path: Path, compression: str | None, cells: int, chunk: int) -> None:
     with h5py.File(path, "w") as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         x = file.create_group("X")
         x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": [cells, GENES]})
-        chunks = (min(CHUNK, cells * VALUES),)
+        chunks = (min(chunk, cells * VALUES),)
         data = x.create_dataset("data", (cells * VALUES,), "f4", chunks=chunks, compression=compression)
         indices = x.create_dataset("indices", (cells * VALUES,), "i4", chunks=chunks, compression=compression)
         x.create_dataset("indptr", data=np.arange(cells + 1, dtype=np.int64) * VALUES)

@@ -5,12 +5,14 @@ parent's. The kernel's own count (VmHWM) does not, and can be set back to what i
 It counts in steps of some dozen pages a core, so a figure is right to about 0.3 MB.
 """
 
+import json
+import os
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["extra_memory", "import_seconds"]
+__all__ = ["extra_memory", "import_seconds", "opened"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,6 +32,21 @@ kept = use(int(sys.argv[1]))
 print(peak() - before)
 """
 
+OPENED = """
+import gc, json, sys, time
+from pathlib import Path
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+gc.collect()
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+before, start = peak(), time.perf_counter()
+kept = use(sorted(Path(sys.argv[1]).glob("*.h5ad")))
+print(json.dumps([time.perf_counter() - start, peak() - before, answer(kept)]))
+"""
+
 TIMED = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
 
 
@@ -38,6 +55,21 @@ def extra_memory(script: str, n: int) -> float:
     command = [sys.executable, "-W", "error", "-c", script + MEMORY, str(n)]
     result = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return int(result.stdout) * 1024 / 1e6
+
+
+def opened(script: str, folder: Path, package: Path | None = None) -> tuple[float, float, list[int]]:
+    """Open the files of a folder in a new process, by ``use(paths)`` of a script.
+
+    Returns
+    -------
+    tuple
+        Seconds, MB at the peak beyond what was imported, and ``answer(kept)`` of the script, to be checked.
+    """
+    command = [sys.executable, "-W", "error", "-c", script + OPENED, str(folder)]
+    environment = dict(os.environ) if package is None else {**os.environ, "PYTHONPATH": str(package)}
+    result = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
+    seconds, kilobytes, answer = json.loads(result.stdout)
+    return seconds, kilobytes * 1024 / 1e6, answer
 
 
 def import_seconds(statements: list[str], rounds: int) -> list[float]:

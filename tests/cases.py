@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tests import oracle
 from tests.oracle.permutations import I64
 
-Kind = Literal["streaming", "windows", "blocks", "stratified", "iid", "rounds"]
+Kind = Literal["streaming", "windows", "blocks", "bounded", "stratified", "iid", "rounds"]
 WeightKind = Literal["equal", "mixed", "zeros", "steep", "one", "tiny", "huge", "wide"]
 WEIGHT_KINDS: tuple[WeightKind, ...] = ("equal", "mixed", "zeros", "steep", "one", "tiny", "huge", "wide")
 N_CLASSES = 11
@@ -64,9 +64,19 @@ def make_indices(n: int) -> I64:
     return np.flatnonzero(i * 40503 % 97 < 65)
 
 
+def make_bounds(n: int, most: int) -> I64:
+    """Return bounds of blocks of 1 to ``most`` rows, the last one shorter where it must be."""
+    i = np.arange(n)
+    ends = np.cumsum(1 + i * 40503 % 97 % most)
+    return np.concatenate([[0], ends[ends < n], [n][: n > 0]]).astype(np.int64)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Every option of one plan; ``weights_dtype`` of an integer type means class codes."""
+    """Every option of one plan; ``weights_dtype`` of an integer type means class codes.
+
+    Bounded blocks have at most ``block_size`` rows.
+    """
 
     kind: Kind
     n: int
@@ -87,6 +97,11 @@ class Case:
     def indices(self) -> I64 | None:
         """The rows to choose among, where the case is about a subset."""
         return make_indices(self.n) if self.subset else None
+
+    @property
+    def bounds(self) -> I64:
+        """Where the blocks of the whole begin, where the case is about such."""
+        return make_bounds(self.n, self.block_size)
 
     @property
     def n_elements(self) -> int:
@@ -124,6 +139,8 @@ class Case:
                 indices=indices,
                 **self.draw_arguments(),
             )
+        if self.kind == "bounded":
+            return oracle.bounded_blocks(self.batching, bounds=self.bounds, indices=indices)
         if self.kind == "blocks":
             return oracle.blocks(n, self.batching, block_size=self.block_size, indices=indices)
         return oracle.streaming(n, self.batching, shuffle=self.kind == "windows", indices=indices)

@@ -25,6 +25,10 @@ def core_plan(case: Case) -> _core.Plan:
     if case.weighted:
         table = core_table(case)
         return _core.plan_weighted(table, block_size=case.block_size, **case.draw_arguments(), **options)
+    if case.kind == "bounded":
+        bounds = _core.BlockBounds(case.bounds, case.indices)
+        assert bounds.n == case.n_elements
+        return _core.plan_bounded_blocks(bounds, **options)
     if case.kind == "blocks":
         return _core.plan_blocks(case.n_elements, block_size=case.block_size, **options)
     return _core.plan_streaming(case.n_elements, shuffle=case.kind == "windows", **options)

@@ -51,6 +51,7 @@ ROOMS = (
     Room("replay.scores", "_base _core", "numpy numba llvmlite"),
     Room("replay", "_base _core draws replay.scores", "numpy torch matplotlib"),
     Room("training", "_base _core draws passes sources.base", "numpy torch"),
+    Room("experiments.bench", f"{UP_TO_TRAINING} experiments", "numpy torch h5py anndata scdataset"),
     Room("experiments.six", f"{UP_TO_TRAINING} experiments", "numpy torch matplotlib rich torchmetrics"),
     Room(
         "experiments.train",
@@ -59,7 +60,8 @@ ROOMS = (
     ),
     Room("experiments.sweep", f"{UP_TO_TRAINING} experiments", "numpy matplotlib rich optuna yaml pydantic"),
     Room("experiments", UP_TO_TRAINING, "numpy torch h5py matplotlib pydantic yaml"),
-    Room("cli", f"{UP_TO_TRAINING} experiments", "numpy torch h5py matplotlib rich typer"),
+    Room("repacking", "_base _core _version draws labels sources", "numpy h5py hdf5plugin deflate"),
+    Room("cli", f"{UP_TO_TRAINING} repacking experiments", "numpy torch h5py matplotlib rich typer"),
     Room(DOOR, f"_version {ENGINE} passes samplers sources loading replay", ""),
 )
 

@@ -63,7 +63,21 @@ std::unique_ptr<ChunkReader> make(const std::shared_ptr<DataFile>& file, index_t
     return std::make_unique<ChunkReader>(file, std::move(layout), std::move(chunks), library_at(library));
 }
 
-using Job = std::tuple<const ChunkReader*, py::array, py::array, std::optional<py::array>, py::array>;
+using Types = std::pair<std::string, std::string>;  // stored and given, as NumPy names them
+using Job =
+    std::tuple<const ChunkReader*, py::array, py::array, std::optional<py::array>, py::array, std::optional<Types>>;
+
+Convert convert_of(const ChunkReader& reader, const std::optional<Types>& types, std::size_t& item_bytes) {
+    if (!types) {
+        return nullptr;
+    }
+    const Convert found = converter(types->first, types->second);
+    if (found == nullptr || py::dtype(types->first).itemsize() != static_cast<index_t>(reader.layout().item_bytes)) {
+        throw py::type_error("values of dtype " + types->first + " cannot be read as " + types->second);
+    }
+    item_bytes = static_cast<std::size_t>(py::dtype(types->second).itemsize());
+    return found;
+}
 
 // The arrays are borrowed: they live as long as the list that the caller gave.
 py::object read(const py::list& given) {
@@ -71,14 +85,17 @@ py::object read(const py::list& given) {
     std::vector<Job> kept;
     kept.reserve(given.size());
     for (const py::handle& each : given) {
-        const auto& [reader, starts, stops, places, out] = kept.emplace_back(each.cast<Job>());
+        const auto& [reader, starts, stops, places, out, types] = kept.emplace_back(each.cast<Job>());
         if (reader == nullptr) {
             throw py::type_error("a job needs a ChunkReader, but has None");
         }
         const std::span<const std::uint8_t> room = borrow<std::uint8_t>(out, "out");
         const std::span<std::byte> bytes{static_cast<std::byte*>(py::array(out).mutable_data()), room.size()};
+        std::size_t item_bytes = 0;
+        const Convert convert = convert_of(*reader, types, item_bytes);
         jobs.push_back({reader, borrow<index_t>(starts, "starts"), borrow<index_t>(stops, "stops"),
-                        places ? borrow<index_t>(*places, "places") : std::span<const index_t>{}, bytes});
+                        places ? borrow<index_t>(*places, "places") : std::span<const index_t>{}, bytes, convert,
+                        item_bytes});
     }
     std::optional<ReadFault> fault;
     {
@@ -134,10 +151,14 @@ void register_chunks(py::module_& m) {
         .def_property_readonly("stamp", &stamp)
         .def("read", &read_bytes, py::arg("address"), py::arg("size"));
     py::class_<ChunkReader>(m, "ChunkReader")
-        .def(py::init(&make), py::keep_alive<1, 2>(), py::arg("file"), py::kw_only(), py::arg("rows"), py::arg("row_bytes"),
-             py::arg("chunk_rows"), py::arg("chunk_row_bytes"), py::arg("item_bytes"), py::arg("filters"),
-             py::arg("fill"), py::arg("addresses"), py::arg("sizes"), py::arg("skipped"), py::arg("library"));
+        .def(py::init(&make), py::keep_alive<1, 2>(), py::arg("file"), py::kw_only(), py::arg("rows"),
+             py::arg("row_bytes"), py::arg("chunk_rows"), py::arg("chunk_row_bytes"), py::arg("item_bytes"),
+             py::arg("filters"), py::arg("fill"), py::arg("addresses"), py::arg("sizes"), py::arg("skipped"),
+             py::arg("library"));
     m.def("read_rows", &read, py::arg("jobs"));
+    m.def(
+        "can_convert", [](const std::string& from, const std::string& to) { return converter(from, to) != nullptr; },
+        py::arg("stored"), py::arg("given"));
     m.def("most_open_files", &most_open_files);
 }
 

@@ -1,6 +1,7 @@
 // Plans: one class over the core's interface, and a function for each kind.
 #include "plans.hpp"
 #include "register.hpp"
+#include "tombola/orders/bounded_order.hpp"
 #include "tombola/orders/draws.hpp"
 #include "tombola/orders/rounds.hpp"
 #include "weights.hpp"
@@ -34,6 +35,26 @@ PyPlan plan_blocks(index_t n, index_t block_size, const py::object& indices, ind
     auto order = std::make_unique<const BlockOrder>(std::make_shared<const CountingSequence>(static_cast<u64>(n)),
                                                     static_cast<u64>(block_size), seed, epoch);
     return {std::make_unique<const WindowedPlan>(std::move(order), subset, block_size > 1, options), options, indices};
+}
+
+std::shared_ptr<BlockBounds> make_bounds(const py::array& bounds, const py::object& indices) {
+    const std::span<const index_t> rows = borrow<index_t>(bounds, "bounds");
+    const Subset subset = borrow_indices(indices);
+    const py::gil_scoped_release release;
+    return std::make_shared<BlockBounds>(rows, subset);
+}
+
+PyPlan plan_bounded_blocks(const std::shared_ptr<BlockBounds>& bounds, const py::object& indices, index_t batch_size,
+                           index_t fetch_factor, bool drop_last, u64 seed, u64 epoch) {
+    const PlanOptions options = make_options(batch_size, fetch_factor, drop_last, seed, epoch);
+    const Subset subset = subset_of(indices, static_cast<index_t>(bounds->size()));
+    std::unique_ptr<const Plan> plan;
+    {
+        const py::gil_scoped_release release;
+        plan = std::make_unique<const WindowedPlan>(std::make_unique<const BoundedOrder>(bounds, seed, epoch), subset,
+                                                    bounds->largest() > 1, options);
+    }
+    return {std::move(plan), options, indices};
 }
 
 std::unique_ptr<const Order> weighted_order(std::shared_ptr<const WeightTable> table, u64 block_size, u64 draws,
@@ -87,6 +108,15 @@ void register_plans(py::module_& m) {
           py::arg("indices") = py::none(), py::arg("batch_size"), py::arg("fetch_factor"), py::arg("drop_last"),
           py::arg("seed"), py::arg("epoch"));
     m.def("plan_blocks", &plan_blocks, py::arg("n"), py::kw_only(), py::arg("block_size"),
+          py::arg("indices") = py::none(), py::arg("batch_size"), py::arg("fetch_factor"), py::arg("drop_last"),
+          py::arg("seed"), py::arg("epoch"));
+    py::class_<BlockBounds, std::shared_ptr<BlockBounds>>(
+        m, "BlockBounds", "Where blocks begin: O(blocks) to build, 8 bytes a block, a copy.")
+        .def(py::init(&make_bounds), py::arg("bounds"), py::arg("indices") = py::none())
+        .def_property_readonly("n", &BlockBounds::size)
+        .def_property_readonly("n_blocks", &BlockBounds::blocks)
+        .def_property_readonly("largest", &BlockBounds::largest);
+    m.def("plan_bounded_blocks", &plan_bounded_blocks, py::arg("bounds"), py::kw_only(),
           py::arg("indices") = py::none(), py::arg("batch_size"), py::arg("fetch_factor"), py::arg("drop_last"),
           py::arg("seed"), py::arg("epoch"));
     m.def("plan_weighted", &plan_weighted, py::arg("table"), py::kw_only(), py::arg("block_size"), py::arg("draws"),

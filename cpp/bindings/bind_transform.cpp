@@ -140,7 +140,7 @@ py::tuple transform_csr(const py::array& data, const py::array& columns, const p
             outcome = csr_transform(values, where, pointers, std::span<const ColumnMap>(all), numbers_of, work, room);
         });
     });
-    return py::make_tuple(counts, outcome.bad_row, outcome.bad_column, outcome.ascending);
+    return py::make_tuple(counts, outcome.bad_row, outcome.bad_column, outcome.ascending, outcome.as_stored);
 }
 
 void compact_csr(const py::array& data, const py::array& columns, const py::array& from, const py::array& to,
@@ -228,7 +228,7 @@ void register_transform(py::module_& m) {
           py::arg("mean") = none, py::arg("factor") = none);
     m.def("round_to_bfloat16", &bfloat16, py::arg("values"), py::arg("words"));
     m.def("csr_compact", &compact_csr, py::arg("data"), py::arg("indices"), py::arg("starts"), py::arg("places"),
-          py::arg("out_data"), py::arg("out_indices"));
+          py::arg("out"), py::arg("out_indices"));
     m.def("dense_transform", &transform_dense, py::arg("rows"), py::arg("map"), py::arg("places"), py::arg("out"),
           py::kw_only(), py::arg("target") = 0.0, py::arg("log1p") = false, py::arg("mean") = none,
           py::arg("factor") = none);

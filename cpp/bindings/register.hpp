@@ -14,6 +14,8 @@ void register_plans(pybind11::module_& m);
 void register_csr(pybind11::module_& m);
 void register_transform(pybind11::module_& m);
 void register_chunks(pybind11::module_& m);
+void register_pointers(pybind11::module_& m);
+void register_texts(pybind11::module_& m);
 void register_groups(pybind11::module_& m);
 void register_buffers(pybind11::module_& m);
 void register_replay(pybind11::module_& m);

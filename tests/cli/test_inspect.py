@@ -34,6 +34,30 @@ def test_a_file_is_described(plate: Path) -> None:
     assert "fetch factor: 2 (a window of 20 rows" in result.stdout
 
 
+def test_bytes_of_indices_are_counted(plate: Path) -> None:
+    with h5py.File(plate) as file:
+        values, indices = (file[f"X/{part}"].id.get_storage_size() for part in ("data", "indices"))
+    text = inspect(plate)
+    assert f"on disk:      {values + indices:,} bytes: values {values:,}, indices {indices:,}" in text
+    assert "faster still" not in text
+
+
+def test_blocks_that_follow_the_file_are_suggested(tmp_path: Path) -> None:
+    path = tmp_path / "dense.h5ad"
+    values = np.ones((4000, 30), np.float32)
+    anndata.AnnData(values).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        attributes = dict(file["X"].attrs)
+        del file["X"]
+        x = file.create_dataset("X", data=values, chunks=(10, 30), compression="gzip")
+        x.attrs.update(attributes)
+        on_disk = x.id.get_storage_size()
+    text = inspect(path, "--batch-size", 8)
+    assert f"on disk:      {on_disk:,} bytes\n" in text
+    assert "bounds=source.chunk_bounds() (each chunk of about 10 rows" in text
+    assert "faster still" not in inspect(path, "--batch-size", 64)
+
+
 def test_real_files_are_described(data_dir: Path) -> None:
     result = CliRunner().invoke(app, ["inspect", str(data_dir / "pbmc68k_reduced.h5ad")])
     assert result.exit_code == 0, result.output
@@ -69,6 +93,20 @@ def test_a_matrix_by_columns(tmp_path: Path) -> None:
     text = inspect(tmp_path / "csc.h5ad")
     assert "csc float32" in text
     assert "values\n" in text[text.index("chunks:") :]
+
+
+def test_a_virtual_matrix(tmp_path: Path) -> None:
+    path = tmp_path / "virtual.h5ad"
+    anndata.AnnData(np.ones((20, 5), dtype=np.float32)).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file.move("X", "kept")
+        layout = h5py.VirtualLayout((20, 5), np.float32)
+        layout[...] = h5py.VirtualSource(file["kept"])
+        file.create_virtual_dataset("X", layout)
+    text = inspect(path)
+    assert "chunks:       those of other files, which hold the values" in text
+    assert "bytes on disk" not in text
+    assert "format:       0.1.0 (anndata 0.8 and later)" in text
 
 
 def test_one_odd_column_is_named_and_the_rest_shown(tmp_path: Path) -> None:

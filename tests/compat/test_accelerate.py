@@ -3,6 +3,7 @@
 A prepared DataLoader deals out batches to ranks, asks for one ahead, and counts the passes it completes.
 """
 
+import logging
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -123,6 +124,43 @@ def test_passes_that_are_broken_off_are_epochs(kind: str) -> None:
     common.check_epochs(passes_of(loader, 2), "blocks", kind, first=3)
     loader.set_epoch(7)
     common.check_epochs(passes_of(loader, 2), "blocks", kind, first=7)
+
+
+@pytest.mark.parametrize("method", [None, "fork", "spawn"])
+@pytest.mark.parametrize("is_prepared", [False, True])
+@pytest.mark.parametrize("kind", ["sampler", "loader"])
+def test_what_skipping_rests_on_is_said_once(
+    kind: str, is_prepared: bool, method: str | None, tmp_path: Path
+) -> None:
+    """Which batches of a Loader come first depends on how many workers read; it is not a sampler's matter."""
+    told = tmp_path / "told.txt"
+    told.touch()
+    handler = logging.FileHandler(told)  # which forked workers write to as well
+    logger = logging.getLogger("tombola.passes")
+    logger.addHandler(handler)
+    try:
+        loader = common.make_loader("blocks", kind)
+        if method is not None:
+            loader.num_workers, loader.prefetch_factor, loader.multiprocessing_context = 2, 2, method
+        if is_prepared:
+            loader = make_accelerator().prepare(loader)
+        skipping = accelerate.skip_first_batches(loader, 3)
+        assert len(passes_of(skipping, 1)[0]) == 8
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+    said = told.read_text(encoding="utf-8").splitlines()
+    assert len(said) == (kind == "loader")
+    assert all("depends on how many worker processes read, so" in line for line in said)
+
+
+def test_a_pass_that_may_go_on_is_not_taken_for_that_of_a_prepared_dataloader() -> None:
+    given = common.make_loader("blocks", "sampler")
+    looked_at = iter(given)
+    next(looked_at)
+    next(iter(make_accelerator().prepare(given)))
+    with pytest.raises(RuntimeError, match=r"Accelerate's DataLoaderShard asks ahead"):
+        given.state_dict()
 
 
 def test_a_prepared_dataloader_does_not_know_what_was_consumed() -> None:

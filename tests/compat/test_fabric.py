@@ -60,6 +60,28 @@ def test_one_process(cls: str, kind: str, strategy: str, tmp_path: Path) -> None
     common.check_epochs(passes, strategy, kind)
 
 
+@common.every_kind
+def test_two_dataloaders_of_the_same_batches(kind: str) -> None:
+    """Fabric makes each anew; the given one knows what that one handed out, not what the other one did."""
+    train = common.make_loader("series", kind)
+    options: dict[str, Any] = {"num_workers": train.num_workers}
+    if kind.startswith("sampler"):
+        options["batch_sampler"] = train.batch_sampler
+    val = DataLoader(train.dataset, **options)
+    fabric = fabric_module.Fabric(accelerator="cpu", devices=1)
+    made, validating = fabric.setup_dataloaders(train, val)
+    batches = iter(made)
+    before = [common.rows(next(batches)) for _ in range(4)]
+    assert sum(1 for _ in validating) == len(val)
+    state = train.state_dict()
+    assert state["position"]["epoch"] == 0
+    assert val.state_dict()["position"] == {"epoch": 1, "spans": []}
+    resumed = common.make_loader("series", kind)
+    resumed.load_state_dict(state)
+    after = [common.rows(batch) for batch in fabric.setup_dataloaders(resumed)]
+    common.check_epochs([before + after], "series", kind)
+
+
 def in_bulk(is_row_by_row: bool) -> list[list[int]]:
     """Return the rows of two passes with a `sampler`, not a batch sampler, that Lightning wraps."""
     sampler = common.make_sampler("series")

@@ -16,6 +16,7 @@ import torch
 
 pl = pytest.importorskip("lightning.pytorch")
 
+import tombola  # noqa: E402
 from tests.compat import common  # noqa: E402
 
 pytestmark = [
@@ -175,6 +176,35 @@ def test_an_epoch_is_not_gone_on_with_by_other_ranks(kind: str, tmp_path: Path) 
     )
     with pytest.raises(ValueError, match=message):
         fit(tmp_path, common.make_loader("series", kind), tmp_path / "two.ckpt", max_epochs=2)
+
+
+@pytest.mark.parametrize("every", [4, 7])
+@common.every_case
+def test_resume_from_a_validation_by_the_same_batches(
+    strategy: str, kind: str, every: int, tmp_path: Path
+) -> None:
+    """One sampler, or loader, for two DataLoaders: the checkpoint is saved when one has validated."""
+
+    def make() -> Any:
+        train = common.make_loader(strategy, kind)
+        shared: dict[str, Any] = {"batch_sampler": train.batch_sampler}
+        workers = {"num_workers": train.num_workers, "multiprocessing_context": train.multiprocessing_context}
+        return train, tombola.DataLoader(train.dataset, **(shared if "sampler" in kind else {}), **workers)
+
+    def run(**options: Any) -> list[common.Batches]:
+        seen = common.Recorder()
+        module = make_module(seen)
+        type(module).validation_step = lambda *_: None
+        saver = pl.callbacks.ModelCheckpoint(tmp_path, filename="{step}", save_top_k=-1)
+        saving = {} if options else {"enable_checkpointing": True, "callbacks": [saver]}
+        trainer = make_trainer(tmp_path, max_epochs=2, val_check_interval=every, **saving)
+        trainer.fit(module, *make(), **options)
+        return seen.done()
+
+    whole = run()
+    common.check_epochs(whole, strategy, kind)
+    after = run(ckpt_path=tmp_path / f"step={every}.ckpt")
+    common.check_epochs([whole[0][:every] + after[0], after[1]], strategy, kind)
 
 
 def test_several_loaders_at_once(tmp_path: Path) -> None:

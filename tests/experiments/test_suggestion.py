@@ -50,6 +50,31 @@ def test_blocks_stay_small_where_labels_are_sorted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("compression", "chunk_rows", "n_rows", "mixes"),
+    [
+        ("gzip", 24.0, 10**6, "24 rows is inflated about once an epoch, and a window still mixes about 683"),
+        (
+            "gzip",
+            61.0,
+            10**6,
+            "about 61 rows is inflated about once an epoch, and a window still mixes about",
+        ),
+        ("lzf", 128.0, 10**6, "mixes about 128 of them"),
+        ("gzip", 129.0, 10**6, None),  # too few in a window
+        ("gzip", 61.0, 20_000, None),
+        ("gzip", 3.0, 10**6, None),  # smaller than a block
+        (None, 61.0, 10**6, None),
+        ("gzip", None, 10**6, None),
+    ],
+)
+def test_blocks_that_follow_the_file(
+    compression: str | None, chunk_rows: float | None, n_rows: int, mixes: str | None
+) -> None:
+    advice = suggest(description(n_rows, compression=compression, chunk_rows=chunk_rows), {})
+    assert advice.bounds_reason is None if mixes is None else mixes in (advice.bounds_reason or "")
+
+
+@pytest.mark.parametrize(
     ("n_rows", "batch_size", "fetch_factor"),
     [(10**6, 64, 256), (163_840, 64, 256), (163_839, 64, 128), (700, 64, 1), (1, 64, 1), (10_000, 10, 64)],
 )

@@ -168,6 +168,14 @@ def _plans() -> Iterator[Case]:
                 )
 
 
+def _bounded_plans() -> Iterator[Case]:
+    small = Batching(batch_size=8, fetch_factor=3, seed=11, epoch=2)
+    large = Batching(batch_size=64, fetch_factor=100, drop_last=True, seed=11, epoch=2)
+    for n, block_size, batching in ((1, 1, small), (100, 7, small), (100, 1, small), (400001, 9, large)):
+        yield Case(kind="bounded", n=n, batching=batching, block_size=block_size)
+        yield Case(kind="bounded", n=n, batching=batching, block_size=block_size, subset="subset")
+
+
 def _group_plans() -> Iterator[tuple[GroupCase, int]]:
     """Yield plans over groups and how often their counts are repeated."""
     kinds: tuple[GroupKind, ...] = ("balanced", "round_robin", "buckets")
@@ -221,6 +229,8 @@ def records() -> Iterator[Record]:
         yield {"what": "plan", "case": asdict(case)}
     for group_case, times in _group_plans():
         yield {"what": "group_plan", "case": asdict(group_case), "times": times}
+    for case in _bounded_plans():
+        yield {"what": "plan", "case": asdict(case)}
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 import copy
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -101,42 +100,6 @@ def test_a_batch_that_failed_in_this_process_is_not_consumed(kind: str, error: t
         reader.state_dict()
     reader.load_state_dict(state)
     assert rows(loader) == planned(0)[3:]
-
-
-READERS: dict[str, Callable[[DataLoader], Iterator[Any]]] = {
-    "another": lambda loader: iter(DataLoader(DATA, batch_sampler=loader.batch_sampler)),
-    "torch's": lambda loader: iter(TorchDataLoader(DATA, batch_sampler=loader.batch_sampler)),
-    "torch's, workers": lambda loader: iter(
-        TorchDataLoader(DATA, batch_sampler=loader.batch_sampler, **FORKED)
-    ),
-    "copy": lambda loader: iter(copy.copy(loader)),
-    "sampler": lambda loader: iter(loader.batch_sampler or ()),
-}
-
-
-@pytest.mark.parametrize("read", READERS.values(), ids=READERS.keys())
-def test_the_state_is_that_of_whoever_advanced_last(read: Callable[[DataLoader], Iterator[Any]]) -> None:
-    loader = DataLoader(DATA, batch_sampler=make_sampler())
-    first = iter(loader)
-    next(first)
-    assert position(loader) == at(0, 1)
-    second = read(loader)
-    for _ in range(2):
-        next(second)
-    assert position(loader) == position(loader.batch_sampler) == at(1, 2)
-    next(first)
-    assert position(loader) == at(0, 2)
-
-
-def test_another_dataloader_over_the_same_loader_in_workers_is_told_apart() -> None:
-    shared = make_loader(prefetch=0)
-    one, other = (DataLoader(shared, **FORKED) for _ in range(2))
-    batches = iter(one)
-    next(batches)
-    rows(other)
-    with pytest.raises(RuntimeError, match=r"use tombola\.DataLoader, and its state_dict"):
-        one.state_dict()
-    assert position(other) == at(2, 0)
 
 
 def test_workers_may_say_the_epoch() -> None:

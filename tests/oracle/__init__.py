@@ -9,7 +9,7 @@ from tests.oracle.alias import AliasTable, GroupedAlias
 from tests.oracle.buckets import buckets
 from tests.oracle.groups import Groups, RaggedPlan, group
 from tests.oracle.permutations import Bijection, permutation, random_permutation, shuffle
-from tests.oracle.plans import Batching, OraclePlan, blocks, streaming, weighted
+from tests.oracle.plans import Batching, OraclePlan, blocks, bounded_blocks, streaming, weighted
 from tests.oracle.series import balanced, round_robin
 from tests.oracle.sum_tree import SumTree
 from tests.oracle.weights import Quantised, quantise_codes, quantise_values
@@ -26,6 +26,7 @@ __all__ = [
     "SumTree",
     "balanced",
     "blocks",
+    "bounded_blocks",
     "buckets",
     "group",
     "permutation",

@@ -57,6 +57,14 @@ def shuffle_blocks(sequence: I64, block_size: int, key: ArrayLike) -> I64:
     return np.concatenate([sequence[j * block_size : (j + 1) * block_size] for j in order.tolist()])
 
 
+def shuffle_bounded_blocks(sequence: I64, bounds: ArrayLike, key: ArrayLike) -> I64:
+    """Return the parts of a sequence of rows between bounds in random order, but those without rows."""
+    cuts = np.searchsorted(sequence, np.asarray(bounds, dtype=np.int64))
+    parts = [part for part in np.split(sequence, cuts) if len(part)]
+    order = Bijection(len(parts), key, EXACT_BELOW)(np.arange(len(parts)))
+    return np.concatenate([sequence[:0], *(parts[j] for j in order.tolist())])
+
+
 def permute_windows(rows: I64, how: Batching) -> I64:
     """Return the rows with each fetch window permuted."""
     key = derive(how.seed, how.epoch, Purpose.WINDOW)
@@ -87,6 +95,16 @@ def blocks(n: int, how: Batching, *, block_size: int, indices: ArrayLike | None 
     """Return the plan of ``BlockShuffling``; blocks of 1 need no permutation of windows."""
     rows = shuffle_blocks(np.arange(n), block_size, derive(how.seed, how.epoch, Purpose.BLOCKS))
     return _finish(permute_windows(rows, how) if block_size > 1 else rows, indices, how)
+
+
+def bounded_blocks(how: Batching, *, bounds: ArrayLike, indices: ArrayLike | None = None) -> OraclePlan:
+    """Return the plan of ``BlockShuffling(bounds=...)``; blocks of 1 need no permutation of windows."""
+    cuts = np.asarray(bounds, dtype=np.int64)
+    chosen = np.arange(cuts[-1]) if indices is None else np.asarray(indices, dtype=np.int64)
+    rows = shuffle_bounded_blocks(chosen, cuts, derive(how.seed, how.epoch, Purpose.BLOCKS))
+    together = np.searchsorted(cuts, chosen, side="right")
+    mixed = (together[1:] == together[:-1]).any()
+    return _finish(permute_windows(rows, how) if mixed else rows, None, how)
 
 
 def weighted(

@@ -26,7 +26,7 @@ Subset = Literal["", "whole", "subset"]
 
 DTYPES = ("float64", "float32", "int8", "int16", "int32", "int64")
 BEYOND_FLOAT32 = {"tiny", "huge", "wide"}
-KINDS: tuple[Kind, ...] = ("streaming", "windows", "blocks", "stratified", "iid", "rounds")
+KINDS: tuple[Kind, ...] = ("streaming", "windows", "blocks", "bounded", "stratified", "iid", "rounds")
 SUBSETS: tuple[Subset, ...] = ("", "whole", "subset")
 
 search = settings(deadline=None, derandomize=True, max_examples=600, database=None)

@@ -51,6 +51,28 @@ LARGE = {
         subset="subset",
         batching=Batching(batch_size=64, fetch_factor=100),
     ),
+    "bounded-blocks": Case(
+        kind="bounded", n=140001, block_size=61, batching=Batching(batch_size=64, fetch_factor=13, epoch=7)
+    ),
+    "bounded-blocks-of-1": Case(
+        kind="bounded", n=140001, block_size=1, batching=Batching(batch_size=61, fetch_factor=4)
+    ),
+    "bounded-blocks-feistel": Case(
+        kind="bounded",
+        n=2**20 + 12345,
+        block_size=9,
+        batching=Batching(batch_size=63, fetch_factor=50, drop_last=True),
+    ),
+    "bounded-blocks-in-large-windows": Case(
+        kind="bounded", n=2**20 + 12345, block_size=97, batching=Batching(batch_size=1024, fetch_factor=100)
+    ),
+    "bounded-blocks-of-a-subset": Case(
+        kind="bounded",
+        n=2**20 + 12345,
+        block_size=5,
+        subset="subset",
+        batching=Batching(batch_size=64, fetch_factor=100),
+    ),
     "stratified": Case(
         kind="stratified",
         n=50021,

@@ -42,6 +42,7 @@ SUBSET = np.flatnonzero(np.arange(N_ROWS) * 7 % 5 > 0)
 WEIGHTS = np.arange(N_ROWS) * 5 % 9 / 2.0  # some are 0
 LABELS = np.arange(N_ROWS) ** 2 % 5
 SERIES = np.where(np.arange(N_ROWS) % 3 == 0, 8, np.arange(N_ROWS) % 11)  # one makes small batches
+BOUNDS = np.array([0, 1, 9, 10, 11, 14, 30, 33, 40, N_ROWS])
 LENGTHS = np.arange(N_ROWS) * 13 % 17
 
 ONCE, DRAWN, GROUPED = "every row once", "drawn by weight", "every row once, batches of unequal size"
@@ -87,6 +88,7 @@ STRATEGIES: dict[str, tuple[Callable[[Any], Strategy], str]] = {
     "streaming-shuffled": (lambda rows: Streaming(shuffle=True, indices=rows), ONCE),
     "blocks-1": (lambda rows: BlockShuffling(block_size=1, indices=rows), ONCE),
     "blocks-3": (lambda rows: BlockShuffling(block_size=3, indices=rows), ONCE),
+    "blocks-between-bounds": (lambda rows: BlockShuffling(bounds=BOUNDS, indices=rows), ONCE),
     "equal": (lambda rows: BlockWeightedSampling(block_size=3, indices=rows), DRAWN),
     "stratified": (lambda rows: BlockWeightedSampling(WEIGHTS, block_size=3, indices=rows), DRAWN),
     "iid": (

@@ -62,3 +62,20 @@ def test_block_order_with_a_short_tail(blocks: int, effort: int) -> None:
         order = block[np.concatenate([[True], block[1:] != block[:-1]])]
         counts[rank(order[None, :])] += 1
     check_counts("block order", counts, uniform(cells))
+
+
+@pytest.mark.parametrize("lengths", [(1, 5), (1, 2, 3, 4), (9, 1, 1, 4, 2, 30)], ids=str)
+def test_block_order_between_bounds(lengths: tuple[int, ...], effort: int) -> None:
+    """Blocks of unequal lengths stand in any order alike, at level 1e-6: length does not matter."""
+    bounds = np.cumsum([0, *lengths])
+    n, cells = int(bounds[-1]), math.factorial(len(lengths))
+    counts = np.zeros(cells)
+    first = 0 if effort == 1 else SIZE
+    blocks = _core.BlockBounds(bounds)
+    for epoch in range(first, first + SIZE // 2 * effort):
+        plan = _core.plan_bounded_blocks(blocks, **options(batch_size=1, epoch=epoch))
+        rows, _ = plan.batches(0, n)
+        block = np.searchsorted(bounds, rows, side="right") - 1
+        order = block[np.concatenate([[True], block[1:] != block[:-1]])]
+        counts[rank(order[None, :])] += 1
+    check_counts("block order between bounds", counts, uniform(cells))

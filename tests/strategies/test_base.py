@@ -23,6 +23,7 @@ from tombola import (
 
 N = 60
 INDICES = np.arange(0, N, 2)
+BOUNDS = np.array([0, 3, 4, 20, 21, 33, 50, N])
 WEIGHTS = np.linspace(0, 1, N)
 LABELS = np.arange(N) % 3
 SERIES = np.arange(N) * 7 % 16
@@ -34,6 +35,8 @@ CASES = {
     "windows": Streaming(shuffle=True),
     "blocks": BlockShuffling(4),
     "blocks of a subset": BlockShuffling(4, indices=INDICES),
+    "bounded blocks": BlockShuffling(bounds=BOUNDS),
+    "bounded blocks of a subset": BlockShuffling(bounds=BOUNDS, indices=INDICES),
     "equal weights": BlockWeightedSampling(),
     "weights": BlockWeightedSampling(WEIGHTS),
     "weights of a subset": BlockWeightedSampling(WEIGHTS, indices=INDICES, draw="iid"),
@@ -217,6 +220,9 @@ def test_equality_looks_into_arrays() -> None:
     assert BlockWeightedSampling([1, 2]) != BlockWeightedSampling()
     assert Streaming(indices=[1, 2]) == Streaming(indices=np.array([1, 2], dtype=np.int8))
     assert Streaming(indices=[1, 2]) != Streaming(indices=[1, 3])
+    assert BlockShuffling(bounds=[0, 2]) == BlockShuffling(bounds=np.array([0, 2], dtype=np.uint8))
+    assert BlockShuffling(bounds=[0, 2]) != BlockShuffling(bounds=[0, 1, 2])
+    assert BlockShuffling(bounds=[0, 2]) != BlockShuffling()
     assert ClassBalancedSampling(["a", "b"]) == ClassBalancedSampling([["a", "b"]])
     assert ClassBalancedSampling([0, 1]) != ClassBalancedSampling([1, 0])
     assert ClassBalancedSampling([0, 1]) != ClassBalancedSampling([0, 1], min_count_baseline=1)
@@ -248,6 +254,8 @@ def test_fingerprints_tell_what_differs() -> None:
         return {name for name in first | second if first.get(name) != second.get(name)}
 
     assert differing(BlockShuffling(4), BlockShuffling(8), 9) == {"block_size"}
+    assert differing(BlockShuffling(bounds=[0, 4, 9]), BlockShuffling(bounds=[0, 5, 9])) == {"bounds"}
+    assert differing(BlockShuffling(bounds=[0, 9]), BlockShuffling(), 9) == {"bounds", "block_size"}
     assert differing(Streaming(indices=[1, 2]), Streaming(indices=[1, 3])) == {"indices"}
     assert differing(Streaming(indices=[0]), Streaming(), 1) == {"indices"}
     assert differing(BlockWeightedSampling([1, 2]), BlockWeightedSampling([1, 3])) == {"weights"}
@@ -281,6 +289,7 @@ def test_options_are_keyword_only(strategy: Strategy) -> None:
 def test_short_names() -> None:
     assert repr(CASES["streaming"]) == "Streaming(shuffle=False)"
     assert repr(CASES["blocks of a subset"]) == "BlockShuffling(block_size=4, indices=<int64 of 30>)"
+    assert repr(CASES["bounded blocks"]) == "BlockShuffling(bounds=<int64 of 8>)"
     text = "BlockWeightedSampling(weights=<float64 of 60>, block_size=16, replace=False, sampling_size=10)"
     assert repr(CASES["rounds"]) == text
     assert repr(ClassBalancedSampling(["a"] * 9, total_size=4)) == (
@@ -322,3 +331,19 @@ def test_plans_keep_their_arrays_alive() -> None:
     plan = tombola.BlockWeightedSampling(WEIGHTS.tolist(), indices=INDICES.tolist()).plan(batch_size=7)
     _ = [np.full(N, 10**6) for _ in range(100)]
     assert plan.indices().tolist() == expected
+
+
+def test_states_from_before_an_option_came_fit_its_default() -> None:
+    assert BlockShuffling(4, indices=[1, 2]).fingerprint(9) == {
+        "strategy": "BlockShuffling",
+        "plan_version": 1,
+        "rows": 2,
+        "block_size": 4,
+        "indices": Streaming(indices=[1, 2]).fingerprint(9)["indices"],
+    }
+    assert BlockShuffling(4).describe() == {"strategy": "BlockShuffling", "block_size": 4, "indices": None}
+    assert BlockShuffling(bounds=[0, 4]).describe() == {
+        "strategy": "BlockShuffling",
+        "bounds": "int64 of 2",
+        "indices": None,
+    }

@@ -6,7 +6,6 @@
 namespace tombola {
 namespace {
 
-constexpr u64 exact_blocks_below = u64{1} << 16U;
 constexpr std::size_t blocks_at_once = 1024;
 
 }  // namespace

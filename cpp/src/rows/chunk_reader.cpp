@@ -45,10 +45,7 @@ class Reading {
                 decode(number, task);
                 return;
             }
-            const DataFile::Use use(jobs_[task.job].reader->file());
-            go_ahead(number);
-            read_segments(use.descriptor(), std::span(plan_.segments).subspan(task.first, task.last - task.first),
-                          [&] { note_cold(number); });
+            read_raw(number, task);
         } catch (const FileFailure& failure) {
             blame(task, failure.what, failure.address);
         } catch (const ChunkDamage& damage) {
@@ -61,7 +58,9 @@ class Reading {
         const StoredChunk& chunk = reader.chunk(task.band, task.column);
         const std::span<const Piece> pieces = std::span(plan_.pieces).subspan(task.first, task.last - task.first);
         if (chunk.address == StoredChunk::nowhere) {
-            fill_rows(reader.layout(), task.column, pieces, job.out.data());
+            if (!fill_rows(reader.layout(), task.column, pieces, job.items(), job.out.data())) {
+                blame(task, {}, FileFailure::nowhere);
+            }
             return;
         }
         std::unique_ptr<ChunkDecoder> decoder = take_decoder();
@@ -72,7 +71,40 @@ class Reading {
             go_ahead(number);
             read_segments(use.descriptor(), {&whole, 1}, [&] { note_cold(number); });
         }
-        decoder->decode(reader.layout(), reader.library(), chunk, task.column, pieces, job.out.data());
+        if (!decoder->decode(reader.layout(), reader.library(), chunk, task.column, pieces, job.items(),
+                             job.out.data())) {
+            blame(task, {}, FileFailure::nowhere);
+        }
+        const std::lock_guard guard(lock_);
+        idle_.push_back(std::move(decoder));
+    }
+    void read_raw(std::size_t number, const ReadTask& task) {
+        const ReadJob& job = jobs_[task.job];
+        const DataFile::Use use(job.reader->file());
+        go_ahead(number);
+        const auto segments = std::span(plan_.segments).subspan(task.first, task.last - task.first);
+        const auto is_cold = [&] { note_cold(number); };
+        if (job.convert == nullptr) {
+            read_segments(use.descriptor(), segments, is_cold);
+            return;
+        }
+        std::vector<Segment> there(segments.begin(), segments.end());
+        std::size_t bytes = 0;
+        for (const Segment& segment : segments) {
+            bytes += segment.bytes;
+        }
+        std::unique_ptr<ChunkDecoder> decoder = take_decoder();
+        std::byte* at = decoder->stored(bytes);
+        for (Segment& segment : there) {
+            segment.out = std::exchange(at, at + segment.bytes);
+        }
+        read_segments(use.descriptor(), there, is_cold);
+        const std::size_t item = job.reader->layout().item_bytes;
+        for (std::size_t i = 0; i < there.size(); ++i) {
+            if (!job.convert(there[i].out, there[i].bytes / item, segments[i].out)) {
+                blame(task, {}, there[i].address);
+            }
+        }
         const std::lock_guard guard(lock_);
         idle_.push_back(std::move(decoder));
     }

@@ -1,6 +1,7 @@
 #include "tombola/rows/chunks.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -25,19 +26,33 @@ std::byte* grown(std::unique_ptr<Buffer<std::byte>>& buffer, std::size_t bytes) 
 // Copies pieces of a decoded chunk to their places.
 class Places {
   public:
-    Places(const ChunkLayout& layout, std::size_t column, std::span<const Piece> pieces, std::byte* out)
-        : layout_(layout), pieces_(pieces), out_(out + layout.left(column)), width_(layout.width(column)) {}
+    Places(const ChunkLayout& layout, std::size_t column, std::span<const Piece> pieces, OutputItems items,
+           std::byte* out)
+        : layout_(layout),
+          pieces_(pieces),
+          items_(items),
+          row_bytes_(layout.row_bytes / layout.item_bytes * items.bytes),
+          out_(out + layout.left(column) / layout.item_bytes * items.bytes),
+          width_(layout.width(column)) {}
 
     // Where the chunk belongs as a whole, one row after the other; nullptr if it does not
     std::byte* whole() const noexcept {
-        const bool is_whole = pieces_.size() == 1 && layout_.has_whole_rows() &&
+        const bool is_whole = pieces_.size() == 1 && layout_.has_whole_rows() && !converts() &&
                               pieces_[0].count == static_cast<std::size_t>(layout_.chunk_rows);
         return is_whole ? place(pieces_[0].to) : nullptr;
     }
-    void copy(const std::byte* rows) const {
+    bool converts() const noexcept { return items_.convert != nullptr; }
+    bool copy(const std::byte* rows) const {
+        bool fits = true;
         each([&](std::size_t row, std::size_t bytes, std::byte* to) {
-            std::memcpy(to, rows + row * layout_.chunk_row_bytes, bytes);
+            const std::byte* const from = rows + row * layout_.chunk_row_bytes;
+            if (converts()) {
+                fits &= items_.convert(from, bytes / layout_.item_bytes, to);
+            } else {
+                std::memcpy(to, from, bytes);
+            }
         });
+        return fits;
     }
     void unshuffle_from(const std::byte* data, std::size_t items) const {
         const std::size_t item = layout_.item_bytes;
@@ -47,7 +62,7 @@ class Places {
     }
 
   private:
-    std::byte* place(std::size_t row) const noexcept { return out_ + row * layout_.row_bytes; }
+    std::byte* place(std::size_t row) const noexcept { return out_ + row * row_bytes_; }
 
     template <typename Body>
     void each(Body body) const {
@@ -64,6 +79,8 @@ class Places {
 
     const ChunkLayout& layout_;
     std::span<const Piece> pieces_;
+    OutputItems items_;
+    std::size_t row_bytes_;
     std::byte* out_;
     std::size_t width_;
 };
@@ -131,9 +148,9 @@ void ChunkDecoder::inflate(const InflateLibrary& library, const std::byte* in, s
     }
 }
 
-void ChunkDecoder::decode(const ChunkLayout& layout, const InflateLibrary& library, const StoredChunk& chunk,
-                          std::size_t column, std::span<const Piece> pieces, std::byte* out) {
-    const Places places(layout, column, pieces, out);
+bool ChunkDecoder::decode(const ChunkLayout& layout, const InflateLibrary& library, const StoredChunk& chunk,
+                          std::size_t column, std::span<const Piece> pieces, OutputItems out_items, std::byte* out) {
+    const Places places(layout, column, pieces, out_items, out);
     std::vector<std::size_t> active;
     std::size_t checksums = 0;
     for (std::size_t f = 0; f < layout.filters.size(); ++f) {
@@ -153,9 +170,9 @@ void ChunkDecoder::decode(const ChunkLayout& layout, const InflateLibrary& libra
         }
         if (filter == ChunkFilter::shuffle) {
             const std::size_t items = bytes / layout.item_bytes;
-            if (k == 0 && bytes == layout.chunk_bytes()) {
+            if (k == 0 && bytes == layout.chunk_bytes() && !places.converts()) {
                 places.unshuffle_from(data, items);
-                return;
+                return true;
             }
             std::byte* const to = scratch(bytes, data);
             unshuffle(data, items, layout.item_bytes, 0, items, to);
@@ -172,7 +189,7 @@ void ChunkDecoder::decode(const ChunkLayout& layout, const InflateLibrary& libra
             fail("its lzf stream does not give the chunk's " + std::to_string(wanted) + " bytes");
         }
         if (whole != nullptr) {
-            return;
+            return true;
         }
         data = to;
         bytes = wanted;
@@ -180,19 +197,30 @@ void ChunkDecoder::decode(const ChunkLayout& layout, const InflateLibrary& libra
     if (bytes != layout.chunk_bytes()) {
         fail("the chunk has " + std::to_string(bytes) + " bytes instead of " + std::to_string(layout.chunk_bytes()));
     }
-    places.copy(data);
+    return places.copy(data);
 }
 
-void fill_rows(const ChunkLayout& layout, std::size_t column, std::span<const Piece> pieces, std::byte* out) {
-    const std::size_t width = layout.width(column);
+bool fill_rows(const ChunkLayout& layout, std::size_t column, std::span<const Piece> pieces, OutputItems items,
+               std::byte* out) {
+    std::array<std::byte, 16> given{};
+    const std::byte* fill = layout.fill.data();
+    bool fits = true;
+    if (items.convert != nullptr) {
+        fits = items.convert(fill, 1, given.data());
+        fill = given.data();
+    }
+    const std::size_t row_items = layout.row_bytes / layout.item_bytes;
+    const std::size_t left = layout.left(column) / layout.item_bytes;
+    const std::size_t width = layout.width(column) / layout.item_bytes;
     for (const Piece& piece : pieces) {
         for (std::size_t r = 0; r < piece.count; ++r) {
-            std::byte* const to = out + (piece.to + r) * layout.row_bytes + layout.left(column);
-            for (std::size_t at = 0; at < width; at += layout.item_bytes) {
-                std::memcpy(to + at, layout.fill.data(), layout.item_bytes);
+            std::byte* const to = out + ((piece.to + r) * row_items + left) * items.bytes;
+            for (std::size_t i = 0; i < width; ++i) {
+                std::memcpy(to + i * items.bytes, fill, items.bytes);
             }
         }
     }
+    return fits;
 }
 
 }  // namespace tombola

@@ -14,7 +14,7 @@ constexpr std::size_t task_bytes = std::size_t{1} << 19U;
     for (std::size_t i = 0; i < job.starts.size(); ++i) {
         rows += static_cast<std::size_t>(std::max<index_t>(0, job.stops[i] - job.starts[i]));
     }
-    throw std::invalid_argument("the output must have " + std::to_string(rows * job.reader->layout().row_bytes) +
+    throw std::invalid_argument("the output must have " + std::to_string(rows * job.row_bytes()) +
                                 " bytes, and places inside, but has " + std::to_string(job.out.size()));
 }
 
@@ -32,7 +32,7 @@ void ReadPlan::plan(std::size_t number) {
     if (job.starts.size() != job.stops.size() || (!job.places.empty() && job.places.size() != job.starts.size())) {
         throw std::invalid_argument("there must be as many stops, and places, as starts");
     }
-    const std::size_t room = job.out.size() / l.row_bytes;
+    const std::size_t room = job.out.size() / job.row_bytes();
     std::size_t to = 0;
     index_t before = 0;
     std::size_t first_piece = pieces.size();
@@ -68,7 +68,7 @@ void ReadPlan::plan(std::size_t number) {
         }
     }
     finish(number, band, first_piece);
-    if (job.places.empty() && job.out.size() != to * l.row_bytes) {
+    if (job.places.empty() && job.out.size() != to * job.row_bytes()) {
         refuse_room(job);
     }
 }
@@ -133,8 +133,9 @@ void ReadPlan::read_raw(std::size_t number, std::size_t band, std::size_t column
             tasks.push_back({number, false, segments.size(), segments.size()});
             filled_ = 0;
         }
-        segments.push_back({address + row * l.chunk_row_bytes, bytes,
-                            job.out.data() + (piece.to + done) * l.row_bytes + l.left(column)});
+        segments.push_back(
+            {address + row * l.chunk_row_bytes, bytes,
+             job.out.data() + (piece.to + done) * job.row_bytes() + l.left(column) / l.item_bytes * job.items().bytes});
         rows.push_back(
             {static_cast<index_t>(band) * l.chunk_rows + static_cast<index_t>(row), static_cast<index_t>(count)});
         tasks.back().last = segments.size();

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -125,6 +123,7 @@ struct Selected {
     std::size_t kept;
     bool in_range;
     bool ascending;
+    bool as_stored;
 };
 
 // Whether columns ascend and are in range; both as signs of differences, which any compiler turns into vectors.
@@ -150,17 +149,21 @@ template <typename T, typename Column>
 Selected select_columns(T* values, Column* columns, std::size_t n, const ColumnMap& map) {
     const u64 width = static_cast<u64>(map.n_columns);
     if (map.to.empty() && all_is_well(columns, n, width)) {
-        return {n, true, true};
+        return {n, true, true, true};
     }
     std::size_t kept = 0;
     bool ascending = true;
+    bool as_stored = true;
     index_t last = -1;
+    u64 above = 0;  // what the next column may not be below
     for (std::size_t k = 0; k < n; ++k) {
         const u64 column = static_cast<u64>(columns[k]);
         if (column >= width) {
             columns[kept] = columns[k];
-            return {kept, false, ascending};
+            return {kept, false, ascending, as_stored};
         }
+        as_stored = as_stored && column >= above;
+        above = column + 1;
         const index_t to = map.to.empty() ? static_cast<index_t>(column) : map.to[column];
         const bool keep = to >= 0;
         columns[kept] = static_cast<Column>(to);
@@ -169,7 +172,7 @@ Selected select_columns(T* values, Column* columns, std::size_t n, const ColumnM
         ascending = ascending && (!keep || to > last);
         last = keep ? to : last;
     }
-    return {kept, true, ascending};
+    return {kept, true, ascending, as_stored};
 }
 
 }  // namespace
@@ -181,6 +184,7 @@ CsrOutcome csr_transform(std::span<T> data, std::span<Column> columns, std::span
     constexpr index_t none = std::numeric_limits<index_t>::max();
     std::atomic<index_t> bad{none};
     std::atomic<bool> ascending{true};
+    std::atomic<bool> as_stored{true};
     const index_t rows = static_cast<index_t>(counts.size());
     each_row(rows, static_cast<index_t>(data.size()), [&](index_t row) {
         const std::size_t i = static_cast<std::size_t>(row);
@@ -201,6 +205,9 @@ CsrOutcome csr_transform(std::span<T> data, std::span<Column> columns, std::span
             }
             return;
         }
+        if (!found.as_stored) {
+            as_stored.store(false, std::memory_order_relaxed);
+        }
         if constexpr (std::is_floating_point_v<T>) {
             n = found.ascending ? found.kept : sort_row(values, where, found.kept);
             counts[i] = static_cast<index_t>(n);
@@ -215,6 +222,7 @@ CsrOutcome csr_transform(std::span<T> data, std::span<Column> columns, std::span
     });
     CsrOutcome outcome;
     outcome.ascending = ascending;
+    outcome.as_stored = as_stored;
     if (bad != none) {
         outcome.bad_row = bad;
         const std::size_t i = static_cast<std::size_t>(outcome.bad_row);
@@ -274,56 +282,6 @@ void dense_transform(std::span<const T> rows, const ColumnMap& map, const Arithm
                 log1p_nonzero(to, wide);
             }
             scale(to, wide, work, [](std::size_t k) { return k; });
-        }
-    });
-}
-
-// u = 1 + x is taken apart as 2^e * m with m in [sqrt(1/2), sqrt(2)); log m = 2 artanh(s), s = (m - 1) / (m + 1), whose
-// series is cut where the rest is below 2^-33 of it. In front of e = 0 the sum 1 + x is not needed, and x small is not
-// rounded away. Without branches, so that compilers make vectors of it.
-void log1p_each(std::span<float> values) {
-    u32 odd = 0;  // its sign is set by what is negative, infinite or no number
-    for (const float x : values) {
-        const u32 bits = std::bit_cast<u32>(x);
-        odd |= bits | (bits + 0x00800000U);
-    }
-    const bool is_plain = (odd >> 31U) == 0;
-    if (!is_plain) {
-        std::transform(values.begin(), values.end(), values.begin(), [](float x) { return std::log1p(x); });
-        return;
-    }
-    constexpr u64 root_half = 0x3FE6A09E667F3BCDULL;  // sqrt(1/2) as bits
-    constexpr u64 one = 0x3FF0000000000000ULL;
-    constexpr u64 fraction = 0x000FFFFFFFFFFFFFULL;
-    constexpr u64 whole = 0x4330000000000000ULL;  // 2^52: its last bits count units
-    constexpr double unit = 4503599627370496.0;
-    constexpr double log_2 = 0.69314718055994530942;
-    for (float& value : values) {
-        const double x = static_cast<double>(value);
-        const u64 bits = std::bit_cast<u64>(1.0 + x) + (one - root_half);
-        const u64 exponent = (bits >> 52U) - 1023U;  // 0 to 128
-        const double e = std::bit_cast<double>(exponent | whole) - unit;
-        const double above = std::bit_cast<double>((bits & fraction) + root_half) - 1.0;
-        const u64 is_zero = u64{0} - ((exponent - 1U) >> 63U);
-        const double f =
-            std::bit_cast<double>((std::bit_cast<u64>(x) & is_zero) | (std::bit_cast<u64>(above) & ~is_zero));
-        const double s = f / (2.0 + f);
-        const double t = s * s;
-        const double series =
-            1.0 + t * (1.0 / 3.0 + t * (1.0 / 5.0 + t * (1.0 / 7.0 + t * (1.0 / 9.0 + t * (1.0 / 11.0)))));
-        value = static_cast<float>(2.0 * s * series + e * log_2);
-    }
-}
-
-void round_to_bfloat16(std::span<const float> values, std::span<u16> words) {
-    const index_t n = static_cast<index_t>(values.size());
-    parallel_for((n + task_values - 1) / task_values, [&](index_t task) {
-        const std::size_t stop = static_cast<std::size_t>(std::min(n, (task + 1) * task_values));
-        for (std::size_t k = static_cast<std::size_t>(task * task_values); k < stop; ++k) {
-            const u32 bits = std::bit_cast<u32>(values[k]);
-            const u32 rounded = bits + 0x7FFFU + ((bits >> 16U) & 1U);
-            const bool is_number = (bits & 0x7FFFFFFFU) <= 0x7F800000U;
-            words[k] = static_cast<u16>((is_number ? rounded : bits | 0x00400000U) >> 16U);
         }
     });
 }

@@ -1,87 +1,34 @@
 """The application: its commands and options, and what a user sees when something is wrong.
 
-Bad input, in the arguments or in the files, gives one line on stderr and exit code 2; Ctrl-C gives exit code
-130. With TOMBOLA_DEBUG=1 errors keep their traceback. The commands' work is in modules that are imported when
-they are called, so that help comes at once.
+Bad input, in the arguments or in the files, gives one line on stderr, see `errors`. The commands' work is in
+modules that are imported when they are called, so that help comes at once.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from tombola import __version__
-from tombola.strategies.names import DEFAULT_BASELINE, EXPERIMENT, TRAIN
+from tombola.repacking.options import CODECS, DEFAULT_CHUNK_VALUES, INDEX_DTYPES
+from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
+
+from .arguments import (
+    ChunkSize,
+    Config,
+    Epochs,
+    Files,
+    Output,
+    Seed,
+    Strategies,
+    TotalData,
+    TrainOutput,
+)
+from .errors import OneLineErrors
 
 __all__ = ["app", "main"]
-
-BAD_INPUT = 2
-INTERRUPTED = 130
-
-
-class OneLineErrors(TyperGroup):
-    """A group of commands that says what is wrong in one line."""
-
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        windows_expand_args: bool = True,
-        **extra: Any,
-    ) -> Any:
-        """Run, and leave with the exit code."""
-        try:
-            code = super().main(
-                args,
-                prog_name,
-                complete_var,
-                standalone_mode=False,
-                windows_expand_args=windows_expand_args,
-                **extra,
-            )
-        except Exception as error:
-            usage = getattr(error, "format_message", None)  # of an error in the arguments
-            message = usage() if usage is not None else _input_error(error)
-            if message is None or (usage is None and os.environ.get("TOMBOLA_DEBUG")):
-                raise
-            code = _say_error(str(message))
-        except KeyboardInterrupt:
-            code = INTERRUPTED
-        code = code if isinstance(code, int) else 0
-        if code == INTERRUPTED:
-            typer.echo("interrupted; what is written is whole", err=True)
-        return sys.exit(code) if standalone_mode else code
-
-
-def _input_error(error: Exception) -> str | None:
-    """Return the message of an error that comes of bad input; None of any other, which is a fault of ours."""
-    if isinstance(error, BrokenPipeError):
-        return None
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, ValueError | OSError):
-        return str(error)
-    if isinstance(error, KeyError):
-        from tombola.sources import H5adError
-
-        return str(error) if isinstance(error, H5adError) else None
-    if isinstance(error, RuntimeError) and "tombola.training" in sys.modules:
-        from tombola.training import TrainingError
-
-        return str(error) if isinstance(error, TrainingError) else None
-    return None
-
-
-def _say_error(message: str) -> int:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
-    return BAD_INPUT
-
 
 app = typer.Typer(
     name="tombola",
@@ -107,19 +54,6 @@ def _root(
 ) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for tables, records and the picture.")]
-Seed = Annotated[int, typer.Option(help="Seed of the order and of the split.")]
-Strategies = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--strategy",
-        "-s",
-        metavar="NAME",
-        help=f"{', '.join(EXPERIMENT)}, or all. Several by commas, or by giving the option again.",
-    ),
-]
 
 
 @app.command()
@@ -202,25 +136,13 @@ def run(
 
 @app.command()
 def inspect(
-    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="h5ad files.")],
+    paths: Files,
     batch_size: Annotated[int, typer.Option(help="Batch size that the suggestions are for.")] = 64,
 ) -> None:
     """Show what h5ad files hold, and suggest a block size and a fetch factor."""
     from .inspect import inspect_files
 
     inspect_files(paths, batch_size=batch_size)
-
-
-Config = Annotated[Path, typer.Option("--config", "-c", help="YAML file; its keys are in the README.")]
-TotalData = Annotated[
-    str | None, typer.Option(metavar="AMOUNT", help="Share of the rows (at most 1), or number of rows.")
-]
-ChunkSize = Annotated[
-    str | None,
-    typer.Option(metavar="SIZE", help='Of a mini epoch: files, or a budget: "50000 rows", "2 GB".'),
-]
-Epochs = Annotated[str | None, typer.Option(metavar="N", help="Full passes over all files.")]
-TrainOutput = Annotated[str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")]
 
 
 @app.command()
@@ -302,6 +224,69 @@ def sweep(
     own = {"trials": trials, "output": output, "storage": storage}
     of_training = {"total_data": total_data, "chunk_size": chunk_size, "epochs": epochs}
     raise typer.Exit(sweep_files(config, own, of_training))
+
+
+@app.command()
+def bench(
+    paths: Files,
+    x: Annotated[str, typer.Option(metavar="NAME", help="The matrix.")] = "X",
+    batch_size: Annotated[int, typer.Option(help="Rows of a batch.")] = 64,
+    fetch_factor: Annotated[int, typer.Option(help="Batches that are read at once.")] = 256,
+    seconds: Annotated[float, typer.Option(help="How long all of it takes, about.")] = 30.0,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there, too.")
+    ] = None,
+) -> None:
+    """Measure cells a second from h5ad files: tombola's settings, and peers that are installed."""
+    from .bench import bench_files
+
+    bench_files(paths, x=x, batch_size=batch_size, fetch_factor=fetch_factor, seconds=seconds, json=json)
+
+
+@app.command()
+def repack(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="IN... OUT", help="h5ad files, the last one written.")
+    ],
+    shuffle: Annotated[
+        bool, typer.Option("--shuffle", help="Permute the rows; a column of obs keeps where they were.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the permutation.")] = 0,
+    row_column: Annotated[str, typer.Option(metavar="NAME", help="That column.")] = "original_row",
+    chunk_values: Annotated[int, typer.Option(help="Values of a chunk.")] = DEFAULT_CHUNK_VALUES,
+    compression: Annotated[str, typer.Option(metavar="CODEC", help=f"{', '.join(CODECS)}.")] = "gzip",
+    level: Annotated[int | None, typer.Option(help="Of gzip or zstd.", show_default="gzip 4, zstd 3")] = None,
+    index_dtype: Annotated[
+        str, typer.Option(metavar="TYPE", help=f"Of column indices: {', '.join(INDEX_DTYPES)}.")
+    ] = "auto",
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="For windows of rows.")] = "512 MB",
+    verify: Annotated[bool, typer.Option(help="Compare every row with the inputs.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
+) -> None:
+    """Write h5ad files anew in a layout that loads fast and that every reader of h5ad reads.
+
+    The same call goes on where one was killed.
+    """
+    from tombola.repacking import RepackOptions
+
+    from .repack import parse_memory, repack_files
+
+    if len(paths) < 2:
+        msg = "repack takes files to read and one to write, but got one path only"
+        raise typer.BadParameter(msg)
+    options = RepackOptions(
+        shuffle=shuffle,
+        seed=seed,
+        row_column=row_column,
+        chunk_values=chunk_values,
+        compression=compression,
+        level=level,
+        index_dtype=index_dtype,
+        memory=parse_memory(memory),
+        verify=verify,
+        force=force,
+    )
+    repack_files(paths[:-1], paths[-1], options)
 
 
 def _split(names: Sequence[str]) -> list[str]:

@@ -62,13 +62,13 @@ def inspect_files(paths: Sequence[Path], *, batch_size: int = 64) -> None:
     together = {"n_obs": sum(file["n_obs"] for file in files), "files": files}
     suggestion = suggest(together, longest_runs, batch_size=batch_size)
     console.print(f"suggested for batches of {batch_size}", style="bold")
-    say(
-        console,
-        [
-            f"  block size:   {suggestion.block_size} ({suggestion.block_reason})",
-            f"  fetch factor: {suggestion.fetch_factor} ({suggestion.fetch_reason})",
-        ],
-    )
+    lines = [
+        f"  block size:   {suggestion.block_size} ({suggestion.block_reason})",
+        f"  fetch factor: {suggestion.fetch_factor} ({suggestion.fetch_reason})",
+    ]
+    if suggestion.bounds_reason is not None:
+        lines.append(f"  faster still: bounds=source.chunk_bounds() ({suggestion.bounds_reason})")
+    say(console, lines)
 
 
 def _print_heading(console: Console, path: Path, facts: Sequence[tuple[str, str]]) -> None:
@@ -80,7 +80,7 @@ def _print_contents(console: Console, path: Path, contents: Contents) -> None:
     """Print a file without a matrix that can be read."""
     assert contents.obs is not None
     rows = f"{contents.obs.n_obs:,} rows; no matrix that can be read"
-    _print_heading(console, path, [("shape", rows), ("written by", contents.obs.written_by)])
+    _print_heading(console, path, [("shape", rows), ("format", contents.obs.written_by)])
     console.print(_obs_table(describe_contents(contents), {}))
     console.print()
 
@@ -103,19 +103,29 @@ def _print_file(
 
 
 def _facts(file: Mapping[str, Any]) -> list[tuple[str, str]]:
-    chunks = "none, values lie in one piece"
+    size = file["bytes_on_disk"]
+    chunks = (
+        "none, values lie in one piece" if size is not None else "those of other files, which hold the values"
+    )
     if file["chunks"] is not None:
         shape = " x ".join(f"{size:,}" for size in file["chunks"])
         chunks = f"{shape} values"
         if file["chunk_rows"] is not None:  # of a matrix stored by columns, chunks hold no rows
             chunks += f", about {file['chunk_rows']:,.1f} rows"
+    on_disk = "not known here" if size is None else f"{size:,} bytes"
+    if size is not None and file["index_bytes_on_disk"] is not None:
+        together = file["bytes_on_disk"] + file["index_bytes_on_disk"]
+        on_disk = f"{together:,} bytes: values {file['bytes_on_disk']:,}, indices "
+        on_disk += f"{file['index_bytes_on_disk']:,}"
     filters = [file["compression"] or "none", *(["shuffle filter"] if file["shuffle"] else [])]
     return [
         ("shape", f"{file['n_obs']:,} rows x {file['n_vars']:,} columns"),
-        ("encoding", f"{file['encoding']} {file['dtype']}, written by {file['format']}"),
+        ("format", file["format"]),
+        ("encoding", f"{file['encoding']} {file['dtype']}"),
         ("values", f"{file['n_values']:,}, {file['mean_row_values']:,.1f} a row"),
         ("chunks", chunks),
-        ("compression", f"{', '.join(filters)}; {file['bytes_on_disk']:,} bytes on disk"),
+        ("compression", ", ".join(filters)),
+        ("on disk", on_disk),
     ]
 
 

@@ -1,9 +1,14 @@
-"""A block size and a fetch factor that suit some files, with the reasons.
+"""A block size and a fetch factor that suit some files, and whether blocks should follow their chunks.
 
 Rule: a block should be about as many rows as a compressed chunk holds, so that no chunk is inflated for a few
 rows of it, but not above 64, since a window then mixes few blocks; where nothing is compressed, 16, at which
 reading in runs is cheap. Where neighbouring rows share a label for long, blocks stay small. The window is as
 large as 256 batches but at most a tenth of the rows, so that an epoch has at least ten of them.
+
+Blocks that follow the chunks are inflated once an epoch instead of once for each of their parts. They are
+suggested where compressed chunks hold at least as many rows as a block, and a window so many of them that a
+batch is hardly less mixed: two for each row of a batch, of which 0.79 rows then come from blocks that no
+other row of the batch is from (docs/h5ad.md shows what was measured).
 
 Complexity: O(rows) for the lengths of runs of labels.
 """
@@ -22,17 +27,23 @@ LARGEST_BLOCK = 64
 SMALLEST_BLOCK = 4
 DEFAULT_FETCH_FACTOR = 256
 WINDOWS_AN_EPOCH = 10
+BLOCKS_A_BATCH_ROW = 2
+"""Blocks that a window should hold for each row of a batch."""
 LONG_RUN = 8  # blocks that a run of equal labels may fill before it counts as sorted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suggestion:
-    """A block size and a fetch factor, each with its reason in a sentence."""
+    """A block size and a fetch factor, each with its reason in a sentence.
+
+    ``bounds_reason`` says why blocks should follow the chunks of the files; None if they should not.
+    """
 
     block_size: int
     block_reason: str
     fetch_factor: int
     fetch_reason: str
+    bounds_reason: str | None
 
 
 def mean_run(codes: npt.NDArray[np.integer[Any]]) -> float:
@@ -75,23 +86,43 @@ def suggest(description: Mapping[str, Any], runs: Mapping[str, float], *, batch_
             f"{batch_size * DEFAULT_FETCH_FACTOR:,} of {n_rows:,} rows, and block order would not matter"
         )
     return Suggestion(
-        block_size=block_size, block_reason=block_reason, fetch_factor=fetch_factor, fetch_reason=fetch_reason
+        block_size=block_size,
+        block_reason=block_reason,
+        fetch_factor=fetch_factor,
+        fetch_reason=fetch_reason,
+        bounds_reason=_bounds(description["files"], block_size, batch_size * fetch_factor, batch_size),
+    )
+
+
+def _compressed_rows(files: list[Mapping[str, Any]]) -> float | None:
+    """Return the median number of rows of a compressed chunk; None if nothing is compressed."""
+    rows = [file["chunk_rows"] for file in files if file["compression"] and file["chunk_rows"]]
+    return float(np.median(rows)) if rows else None
+
+
+def _bounds(files: list[Mapping[str, Any]], block_size: int, window: int, batch_size: int) -> str | None:
+    rows = _compressed_rows(files)
+    if rows is None or rows < block_size or window < BLOCKS_A_BATCH_ROW * batch_size * rows:
+        return None
+    return (
+        f"each chunk of about {rows:,.0f} rows is inflated about once an epoch, and a window still mixes "
+        f"about {window / rows:,.0f} of them"
     )
 
 
 def _block(files: list[Mapping[str, Any]], runs: Mapping[str, float]) -> tuple[int, str]:
-    compressed = [file for file in files if file["compression"] and file["chunk_rows"]]
-    if not compressed:
+    rows = _compressed_rows(files)
+    if rows is None:
         size, reason = DEFAULT_BLOCK, "the usual one: values are not compressed, so a short run reads cheaply"
     else:
-        rows = float(np.median([file["chunk_rows"] for file in compressed]))
         size = min(max(_power_of_two(int(rows)), SMALLEST_BLOCK), LARGEST_BLOCK)
         bound = ""
         if rows > 2 * LARGEST_BLOCK:
             bound = f", bounded by {LARGEST_BLOCK} so that a window mixes many blocks"
         elif rows < SMALLEST_BLOCK:
             bound = f", but at least {SMALLEST_BLOCK}"
-        reason = f"{compressed[0]['compression']} chunks hold about {rows:,.0f} rows{bound}"
+        codec = next(file["compression"] for file in files if file["compression"] and file["chunk_rows"])
+        reason = f"{codec} chunks hold about {rows:,.0f} rows{bound}"
     name = max(runs, key=lambda column: runs[column], default=None)
     if name is not None and runs[name] >= LONG_RUN * DEFAULT_BLOCK and size > DEFAULT_BLOCK:
         size = DEFAULT_BLOCK

@@ -17,8 +17,9 @@ from torch.utils.data.distributed import DistributedSampler
 from ..passes.callers import is_asked_ahead, is_of_lightning
 from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs
-from ..passes.iterator import PassIterator
 from ..passes.position import Position
+from ..passes.remade import hand_over
+from .handing_out import OwnPasses, Pass
 from .loader import EpochTold
 
 __all__ = ["DataLoader"]
@@ -85,11 +86,16 @@ class DataLoader(TorchDataLoader[Any]):
             raise ValueError(msg)
         self._epochs: Epochs = given._epochs
         self._reads_loader = reads_loader
-        self._pass: _Pass | None = None
+        self._pass: Pass | None = None
         self._started_as = (0, 1)
         """Rank and world size that workers which persist were started for."""
+        self._use(OwnPasses(self._epochs))
+
+    def _use(self, own: OwnPasses) -> None:
+        self._own = own
         # torch guards the attribute; trainers look there for what they tell the epoch.
-        vars(self)["sampler"] = EpochTold(given) if reads_loader else _Dealt(given)
+        vars(self)["sampler"] = (EpochTold if self._reads_loader else _Dealt)(_Told(self._epochs, own.name))
+        hand_over(self, _take_over, own, self._epochs)
 
     @property
     def _reads_in_workers(self) -> bool:
@@ -107,7 +113,7 @@ class DataLoader(TorchDataLoader[Any]):
 
     def set_epoch(self, epoch: SupportsIndex) -> None:
         """Set the epoch of the coming pass; a loaded state stays it, and is counted from later on."""
-        self._epochs.set_epoch(epoch)
+        self._epochs.set_epoch(epoch, name=self._own.name)
 
     def __len__(self) -> int:
         """Return the number of batches of this rank in a whole epoch, whatever state was loaded."""
@@ -133,24 +139,17 @@ class DataLoader(TorchDataLoader[Any]):
         return super().__iter__()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was handed out, as a small dict that JSON can hold.
+        """Return what this DataLoader handed out, as a small dict that JSON can hold.
+
+        Others over the same sampler or loader do not matter, see `tombola.loading.handing_out`.
 
         Raises
         ------
         RuntimeError
-            If it cannot be known: a batch failed on its way, or a trainer made a DataLoader of its own from
-            this one, and asks ahead.
+            If it cannot be known: a batch failed on its way, a trainer made a DataLoader of its own from this
+            one, and asks ahead, or this one handed out nothing and another one is within a pass.
         """
-        running = self._pass
-        if running is None or not running.is_latest():  # whoever read last, it is not this DataLoader
-            return self._epochs.state_dict()
-        if running.has_failed:
-            msg = (
-                "it must be known which batches were handed out, but reading one failed: load an earlier "
-                "state, or set the epoch"
-            )
-            raise RuntimeError(msg)
-        return self._epochs.describe(self._epochs.start if running.is_complete() else running.position())
+        return self._own.state_dict()
 
     def state_at(self, position: Position) -> dict[str, Any]:
         """Return the state in which `position` is consumed, for those who count themselves.
@@ -170,23 +169,39 @@ class DataLoader(TorchDataLoader[Any]):
         ValueError
             If `state` belongs to another configuration; the message names what differs.
         """
-        self._epochs.load_state_dict(state)
+        self._epochs.load_state_dict(state, name=self._own.name)
+
+
+def _take_over(new: DataLoader, own: OwnPasses, epochs: Epochs) -> None:
+    """Let a DataLoader that is made anew from another one count as that one."""
+    if new._epochs is epochs:
+        new._use(own)
+
+
+class _Told(EpochMethods):
+    """A sampler or loader, to which the epoch is said for one DataLoader."""
+
+    def __init__(self, epochs: Epochs, name: object) -> None:
+        self._epochs, self._name = epochs, name
+
+    def set_epoch(self, epoch: SupportsIndex) -> None:
+        self._epochs.set_epoch(epoch, name=self._name)
 
 
 class _Dealt(DistributedSampler[Any]):
     """Says that rows are dealt out to ranks already: trainers put in a sampler of theirs where none does."""
 
-    def __init__(self, given: EpochMethods) -> None:
-        self._given = given
+    def __init__(self, told: EpochMethods) -> None:
+        self._told = told
 
     def set_epoch(self, epoch: int) -> None:
-        self._given.set_epoch(epoch)
+        self._told.set_epoch(epoch)
 
     def __len__(self) -> int:
-        return self._given.plan().n_rows
+        return self._told.plan().n_rows
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._given.plan().indices().tolist())
+        return iter(self._told.plan().indices().tolist())
 
 
 def _unwrapped(batch_sampler: object) -> object:
@@ -196,77 +211,12 @@ def _unwrapped(batch_sampler: object) -> object:
     return getattr(batch_sampler, "_batch_sampler", batch_sampler)
 
 
-class _Pass:
-    """One pass of a DataLoader: where it starts, and how many batches were handed out.
-
-    What a sampler, or a loader in this process, begins is known by its progress. Workers that read a loader
-    say in the record that they share where they begin, each a reader of its own.
-    """
-
-    def __init__(self, epochs: Epochs, workers: int) -> None:
-        self._epochs = epochs
-        self._workers = workers
-        self.count = 0
-        self.ahead = 0
-        """Batches among them that a trainer holds back."""
-        self.has_failed = False
-        self._start, self._world_size = epochs.start, epochs.ranks()[1]
-        self._total = epochs.remaining()
-        self._joined = set(epochs.coming().joined) if workers else set()
-        self._latest: tuple[object, object, int] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the pass of the process that this is a copy from."""
-        latest = (None, None, self._epochs.generation) if self.is_latest() else None
-        return {**vars(self), "_latest": latest}
-
-    def bind(self, iterator: Any) -> None:
-        """Take over where the pass starts that torch's iterator has just begun."""
-        if self._workers:
-            seed = str(getattr(iterator, "_base_seed", ""))
-            joined = self._epochs.coming().joined.items()
-            begun = [at for key, at in joined if key not in self._joined and key.split()[2] == seed]
-            if begun and begun[-1] != self._start:
-                self._start, self._total = begun[-1], self._epochs.remaining(begun[-1])
-            return
-        readers = getattr(iterator, "_sampler_iter", None), getattr(iterator, "_dataset_fetcher", None)
-        own = [getattr(reader, "dataset_iter", reader) for reader in readers]
-        progress = next((one.progress for one in own if isinstance(one, PassIterator)), self._epochs.latest)
-        if progress is not None:
-            self._start, self._total = progress.start, progress.total
-            self._world_size = progress.world_size
-
-    def note(self) -> None:
-        """Note that nothing has advanced and nothing was set since."""
-        self._epochs.handing_out = object()  # not this pass itself, which knows the epochs
-        self._latest = self._now()
-
-    def is_latest(self) -> bool:
-        """Tell whether no other pass has advanced, and none was set, since this one began or gave a batch."""
-        return self._latest == self._now()
-
-    def is_complete(self) -> bool:
-        """Tell whether the last batch was handed out."""
-        return self.count - self.ahead >= self._total
-
-    def position(self) -> Position:
-        """Return what was handed out."""
-        consumed = self.count - self.ahead
-        if not self._workers:
-            return self._start.advanced(self._world_size, consumed)
-        steps, more = divmod(consumed, self._workers)
-        return self._start.advanced(self._world_size, steps, workers=self._workers, more=more)
-
-    def _now(self) -> tuple[object, object, int]:
-        return self._epochs.handing_out, self._epochs.latest, self._epochs.generation
-
-
 class _HandingOut(Iterator[Any]):
     """One pass over a DataLoader: begins with the first ``next``, and counts what torch's iterator gives."""
 
     def __init__(self, loader: DataLoader) -> None:
         self._loader = loader
-        self._running: _Pass | None = None
+        self._running: Pass | None = None
         self._iterator: Iterator[Any] = iter(())
 
     def __next__(self) -> Any:
@@ -291,17 +241,18 @@ class _HandingOut(Iterator[Any]):
             running.ahead = int(is_asked_ahead())
             running.bind(self._iterator)
         running.note()
-        loader._pass = running
+        loader._pass = loader._own.latest = running
         return batch
 
-    def _begin(self) -> _Pass:
-        loader = self._loader
-        running = _Pass(loader._epochs, loader.num_workers if loader._reads_in_workers else 0)
+    def _begin(self) -> Pass:
+        loader, own = self._loader, self._loader._own
+        workers = loader.num_workers if loader._reads_in_workers else 0
+        running = Pass(loader._epochs, workers, own.name, self)
         self._iterator = loader._begin()
-        if loader.num_workers and not loader._reads_in_workers:  # batches are asked for by now
+        if loader.num_workers and not workers:  # batches are asked for by now
             running.bind(self._iterator)
         running.note()
-        loader._pass = self._running = running
+        loader._pass = own.latest = self._running = running
         return running
 
     def __len__(self) -> int:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EpochTold", "Loader"]
 
+BATCHES_AHEAD = 2
+"""Batches that are made dense while the consumer has the one before."""
 KEPT_BATCHES = 4
 KEPT_BYTES = 1 << 26
 """Memory of dropped dense batches of sparse rows is used again: so many, each up to so many bytes."""
@@ -90,7 +92,8 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
     `H5adSource` does, are parts of their window's memory, which lives as long as one of them: `clone` what is
     to be kept for long. The thread does what worker processes are for elsewhere. Under
     ``DataLoader(loader, batch_size=None, num_workers=k)`` the workers share the windows of their rank; epochs
-    advance and `set_epoch` is heard as in one process. What of their batches was handed out is known by
+    advance and `set_epoch` is heard as in one process. Torch asks workers in turn, so the order of batches
+    depends on how many there are. What of them was handed out is known by
     `tombola.DataLoader` alone, whose ``state_dict`` is to be saved.
 
     Examples
@@ -182,10 +185,12 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
             )
         ) as windows:
             for window in windows:
-                for i in range(len(window)):
-                    batch = window.batch(i)
-                    yield batch if batch_transform is None else batch_transform(batch)
-                del window
+                ahead = BATCHES_AHEAD if self.prefetch and window.takes_work else 0
+                with closing(in_order(iter(range(len(window))), window.batch, ahead=ahead)) as batches:
+                    for batch in batches:
+                        yield batch if batch_transform is None else batch_transform(batch)
+                        del batch
+                del window, batches
 
 
 class EpochTold(Sampler[None]):

@@ -53,6 +53,11 @@ class Window:
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
+    @property
+    def takes_work(self) -> bool:
+        """Whether batches are more than parts of what is there: sparse rows that become dense."""
+        return any(isinstance(column, CsrRows) and column.as_dense for column in self.columns.values())
+
     def batch(self, i: int) -> dict[str, Any]:
         """Return batch i as a dict of tensors; columns of strings come as lists."""
         part = slice(self.bounds[i], self.bounds[i + 1])

@@ -154,6 +154,9 @@ class Caller:
         Who leaves out the first batches; empty if nobody does.
     epoch : int or None
         The epoch of a trainer that resumes with a skipper.
+    counts : str
+        Who leaves out first batches by their number, be it a skipper or a prepared DataLoader; empty if
+        nobody does.
     """
 
     handed_out: HandedOut | None = None
@@ -163,11 +166,12 @@ class Caller:
     joins: bool = False
     skipper: str = ""
     epoch: int | None = None
+    counts: str = ""
 
 
 def find_caller(asked: object) -> Caller:
     """Return who asks `asked`, a batch sampler or loader, for its first batch."""
-    handed_out, unknown, dealer, skipper = None, "", "", ""
+    handed_out, unknown, dealer, skipper, counts = None, "", "", "", ""
     cuts = joins = False
     epoch: int | None = None
     is_direct, is_own = True, True  # nothing lies between; the stack is that of this process
@@ -180,7 +184,9 @@ def find_caller(asked: object) -> Caller:
                 dealer = f"Accelerate's {function.partition('.')[0]}"
                 cuts = function.startswith("DataLoaderDispatcher")
             elif function in _SKIPPERS:
-                skipper = f"Accelerate's {function.partition('.')[0]}"
+                skipper = counts = f"Accelerate's {function.partition('.')[0]}"
+            elif function in _AHEAD and getattr(frame.f_locals.get("self"), "skip_batches", None):
+                counts = f"Accelerate's {function.partition('.')[0]}"
             if function in _AHEAD and is_own:
                 unknown = f"Accelerate's {function.partition('.')[0]}"
         elif function in _WRAPPERS and is_of_lightning(module):
@@ -208,7 +214,7 @@ def find_caller(asked: object) -> Caller:
             unknown = "Ray Train's prepared DataLoader"
         elif module == _FETCH and function == "_IterableDatasetFetcher.fetch":
             joins = joins or bool(getattr(frame.f_locals["self"], "auto_collation", False))
-    return Caller(None if unknown else handed_out, unknown, dealer, cuts, joins, skipper, epoch)
+    return Caller(None if unknown else handed_out, unknown, dealer, cuts, joins, skipper, epoch, counts)
 
 
 def is_asked_by(package: str) -> bool:

@@ -42,6 +42,7 @@ from .dealing import (
 from .position import Position
 from .progress import Progress
 from .ranks import Told, distributed_ranks, given_ranks, tell, told_ranks
+from .readers import Readers
 from .remarks import Remarks
 from .schedule import Even, Schedule, Share
 from .states import make_state, read_state
@@ -109,11 +110,10 @@ class Epochs:
         self._told: Told | None = None  # by the process that this is a copy from
         self._coming: ComingPass = SharedComing() if by_window else ComingPass()
         self.latest: Progress | None = None  # the pass that advanced last
-        self.handing_out: object = None  # another one each time that a DataLoader hands out a batch
-        self.generation = 0  # how often the coming pass was set
+        self.readers = Readers()
         self._passes = 0  # begun by this process as a worker
         self._start_here: Position | None = None  # a state that this process loaded as a worker
-        self._remarks = Remarks(name)
+        self.remarks = Remarks(name)
         self._fingerprint: str | None = None
         self._plan: Plan | None = None
         self.steps()  # says at once what does not fit
@@ -121,13 +121,14 @@ class Epochs:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what the other process makes anew, and tell it what it could not find out."""
         caller, ranks = find_caller(self), self._known_ranks()
+        if self._is_shared:
+            self.remarks.skipped(caller)
         start = named_start(caller, self.coming(), None)
         if start is not None:
             with self._coming.change() as coming:
                 coming.start = start
         told = tell(None if ranks is None else self._dealt(caller))
-        new = {"latest": None, "handing_out": None, "_plan": None, "_passes": 0}
-        return {**self.__dict__, **new, "_told": told}
+        return {**self.__dict__, "latest": None, "_plan": None, "_passes": 0, "_told": told}
 
     def ranks(self) -> tuple[int, int]:
         """Return (rank, world size)."""
@@ -152,15 +153,15 @@ class Epochs:
         """Epoch of the coming pass."""
         return self.start.epoch
 
-    def set_epoch(self, epoch: SupportsIndex) -> None:
-        """Set the epoch of the coming pass, unless that is a loaded one."""
+    def set_epoch(self, epoch: SupportsIndex, *, name: object = None) -> None:
+        """Set the epoch of the coming pass, unless that is a loaded one; of the DataLoader of this name."""
         number = check_integer("epoch", epoch)
         with self._coming.change() as coming:
             is_overruled = coming.set_epoch(number, is_counted=is_counted())
-        self._remarks.late(self.latest, number)
-        self._restart()
+        self.remarks.late(self.latest, number)
+        self._restart(name, number)
         if is_overruled:
-            self._remarks.overruled(coming.start.epoch, number)
+            self.remarks.overruled(coming.start.epoch, number)
 
     def steps(self) -> int:
         """Return the number of batches of this rank in a whole epoch, the coming one."""
@@ -183,7 +184,7 @@ class Epochs:
         schedule = self._schedule(position.epoch)
         check_enough(schedule, world_size, self.even)
         if schedule.n_batches == 0 and self.options["drop_last"]:
-            self._remarks.empty(self.options["batch_size"])
+            self.remarks.empty(self.options["batch_size"])
         return schedule.steps(position, world_size=world_size, rank=rank, even=self.even)
 
     def plan(self, epoch: int) -> Plan:
@@ -216,23 +217,23 @@ class Epochs:
         self._schedule(position.epoch).remaining(position)
         return self.describe(position)
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the coming pass start where `state` says."""
+    def load_state_dict(self, state: Mapping[str, Any], *, name: object = None) -> None:
+        """Let the coming pass, of the DataLoader of this name, start where `state` says."""
         position = self.read(state)
         if is_resumed_by_lightning():
             check_same_ranks(position, self.ranks()[1], self.name)
-        self.load(position)
+        self.load(position, name=name)
 
-    def load(self, position: Position) -> None:
+    def load(self, position: Position, *, name: object = None) -> None:
         """Let the coming pass start at a position; at the next epoch, if it leaves no rank anything."""
         is_over = position.spans and not self._steps(position, first_rank=True)
         position = Position(position.epoch + 1) if is_over else position
         if self._is_shared and loader_worker() is not None:  # each worker has a place of its own
             self._start_here = position
-            return self._restart()
+            return self._restart(name)
         with self._coming.change() as coming:
             coming.load(position)
-        self._restart()
+        self._restart(name)
 
     def coming(self) -> Coming:
         """Return what is known of the coming pass."""
@@ -260,6 +261,7 @@ class Epochs:
         caller = find_caller(asked)
         if self._is_shared:
             check_whole(caller, self.name)
+            self.remarks.skipped(caller)
         start = named_start(caller, self.coming(), start)
         rank, world_size = self._dealt(caller)
         worker = loader_worker() if self._is_shared else None
@@ -276,7 +278,7 @@ class Epochs:
         schedule = self._schedule(position.epoch)
         check_enough(schedule, world_size, self.even)
         if self.even == "drop":
-            self._remarks.dropped(schedule, world_size)
+            self.remarks.dropped(schedule, world_size)
         share = schedule.share(
             position, world_size=world_size, rank=rank, even=self.even, workers=workers, worker=number
         )
@@ -307,7 +309,7 @@ class Epochs:
         if ranks[1] == 1 or not caller.dealer:
             return ranks
         check_ranks_are_free(caller, self._ranks)
-        self._remarks.dealt_out(caller.dealer)
+        self.remarks.dealt_out(caller.dealer)
         return 0, 1
 
     def claim(self, progress: Progress) -> Callable[[], None]:
@@ -334,9 +336,9 @@ class Epochs:
         """Note in a worker process that it hands on a batch, whatever was set since its pass began."""
         self._coming.mark()
 
-    def _restart(self) -> None:
+    def _restart(self, name: object, epoch: int | None = None) -> None:
+        self.readers.set(name, epoch, self.latest)
         self.latest = None
-        self.generation += 1
 
     def _schedule(self, epoch: int) -> Schedule:
         return Schedule(len(self.plan(epoch)), self._window_batches)

@@ -2,6 +2,8 @@
 
 import logging
 
+from .._base.workers import loader_worker
+from .callers import Caller
 from .progress import Progress
 from .schedule import Schedule
 
@@ -46,6 +48,25 @@ class Remarks:
             "with their first batch",
             count,
             latest.start.epoch,
+        )
+
+    def taken(self) -> None:
+        """Say that a DataLoader reads what was loaded for another one over the same sampler or loader."""
+        self._say(
+            "a state that was loaded into one DataLoader is gone on with by another one, as both share what "
+            "they read, and its coming pass: give each one of its own",
+        )
+
+    def skipped(self, caller: Caller) -> None:
+        """Say what it rests on that batches are left out by their number, if they are; one worker does."""
+        worker = loader_worker()
+        if not caller.counts or (worker is not None and worker.number):
+            return
+        self._say(
+            "%s leaves out the first batches by their number alone. Which ones those are depends on how many "
+            "worker processes read, so there must be as many as before, or rows are lost and others come "
+            "twice; a state of tombola.DataLoader goes on with any number",
+            caller.counts,
         )
 
     def dealt_out(self, dealer: str) -> None:

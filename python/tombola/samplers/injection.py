@@ -14,11 +14,11 @@ from typing import Any
 from torch.utils.data import Sampler
 
 from ..passes.epochs import Epochs
+from ..passes.remade import RECORD, hand_over
 
 __all__ = ["check_injected", "forget_arguments", "refuse_sampler", "remember_arguments", "share_passes"]
 
 _SAVED = ("__pl_saved_args", "__pl_saved_kwargs", "__pl_saved_arg_names", "__pl_saved_default_kwargs")
-_RECORD = "__pl_attrs_record"
 
 
 def remember_arguments(made: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -36,12 +36,12 @@ def remember_arguments(made: object, args: tuple[Any, ...], kwargs: dict[str, An
 
 def share_passes(made: object, epochs: Epochs) -> None:
     """Let what is built anew from an object share its passes, if its options are the same."""
-    object.__setattr__(made, _RECORD, [((epochs,), _adopt)])
+    hand_over(made, _adopt, epochs)
 
 
 def forget_arguments(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state of an object without what is kept for trainers: copies are not built anew."""
-    return {name: value for name, value in state.items() if name not in (*_SAVED, _RECORD)}
+    return {name: value for name, value in state.items() if name not in (*_SAVED, RECORD)}
 
 
 def refuse_sampler(name: str, value: object) -> None:

@@ -28,7 +28,7 @@ __all__ = ["Batching", "Strategy"]
 T = TypeVar("T")
 
 _FEW = 8
-_LATER = {"missing": "error"}
+_LATER = {"missing": "error", "bounds": None}
 """Options that came later, with their defaults: fingerprints are without these, so that old states load."""
 
 
@@ -115,7 +115,7 @@ class Strategy(ABC):
 
     def describe(self) -> dict[str, Any]:
         """Return the class and its options, in a form that JSON can hold; arrays by dtype and length."""
-        options = {name: _plain(value) for name, value in self._fields() if not _is_later(name, value)}
+        options = {name: _plain(value) for name, value in self._fields() if self._counts(name, value)}
         return {"strategy": type(self).__name__, **options}
 
     def fingerprint(self, n: int | None = None) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Strategy(ABC):
         scalars = {
             name: value
             for name, value in self._fields()
-            if (value is None or _is_scalar(value)) and not _is_later(name, value)
+            if (value is None or _is_scalar(value)) and self._counts(name, value)
         }
         return {
             "strategy": type(self).__name__,
@@ -140,6 +140,8 @@ class Strategy(ABC):
         shown = []
         for f in _ordered(self):
             value = getattr(self, f.name)
+            if self._is_idle(f.name):
+                continue
             if not f.kw_only:
                 shown.append(f"{f.name}={_short(value)}")
             elif not (_is_scalar(value) or value is None) or value != f.default:
@@ -243,6 +245,14 @@ class Strategy(ABC):
             entries=self._report_entries(plan, sample) if len(plan) else {},
         )
 
+    def _is_idle(self, name: str) -> bool:
+        """Tell whether an option says nothing, as another one stands in its place."""
+        return False
+
+    def _counts(self, name: str, value: object) -> bool:
+        """Tell whether an option decides rows, and did so from the beginning or is not at its default."""
+        return not (self._is_idle(name) or _is_later(name, value))
+
     def _compared(self) -> Iterator[object]:
         return (value for _, value in self._fields())
 
@@ -270,7 +280,7 @@ def _ordered(strategy: Strategy) -> list[dataclasses.Field[Any]]:
 
 def _is_later(name: str, value: object) -> bool:
     """Tell whether an option came later and is at its default."""
-    return name in _LATER and value == _LATER[name]
+    return name in _LATER and not isinstance(value, np.ndarray) and value == _LATER[name]
 
 
 def _is_scalar(value: object) -> bool:

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
 
-from tests.sources.h5ad.h5ad_files import dense, write_h5ad
+from tests.sources.h5ad.h5ad_files import dense, rewrite_dataset, write_h5ad
 from tombola.sources import H5adSource
 from tombola.sources.h5ad.casting import may_change
 
@@ -91,11 +92,24 @@ def test_a_value_that_fits(tmp_path: Path, kind: str, values: Any, stored: str, 
     np.testing.assert_array_equal(part, x[[0, 2]].astype(asked))
 
 
+def test_half_floats_of_the_other_byte_order(tmp_path: Path) -> None:
+    path = write_h5ad(tmp_path / "a.h5ad", np.ones((2, 2), np.float32))
+    rewrite_dataset(path, "X", dtype=">f2")
+    with h5py.File(path, "r+") as file:
+        file["X"][1] = [65_504, np.inf]
+    read = H5adSource(path, dtype="int32")
+    assert dense(read.read(np.array([0]))["X"]).tolist() == [[1, 1]]
+    with pytest.raises(ValueError, match="inf in row 1 cannot be given as int32"):
+        read.read(np.array([1]))
+
+
 def test_sums_of_one_place_do_not_wrap(tmp_path: Path) -> None:
     x = sp.csr_matrix((np.array([100, 100, 3], np.int8), [1, 1, 0], [0, 0, 3]), shape=(2, 2))
     path = write_h5ad(tmp_path / "a.h5ad", x)
     assert dense(H5adSource(path).read(np.arange(2))["X"]).tolist() == [[0, 0], [3, 200]]
-    with pytest.raises(ValueError, match="add up to 200 in row 1 of the window, beyond int8"):
+    with pytest.raises(
+        ValueError, match=r"a\.h5ad: X/data: values of one place add up to 200 in row 1, beyond int8"
+    ):
         H5adSource(path, dtype="int8").read(np.arange(2))
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import h5py
 import hdf5plugin
 import numpy as np
 import pandas as pd
@@ -27,9 +28,11 @@ def test_files(tmp_path: Path, kind: str) -> None:
     n_values = 157 * 23 if kind == "dense" else X.nnz
     file = text["files"][0]
     assert 0 < file.pop("bytes_on_disk") < n_values * 4
+    indices = file.pop("index_bytes_on_disk")
+    assert indices is None if kind == "dense" else indices >= n_values * 4
     assert file == {
         "path": str(path),
-        "format": "anndata 0.1.0",
+        "format": "0.1.0 (anndata 0.8 and later)",
         "n_obs": 157,
         "n_vars": 23,
         "encoding": kind,
@@ -54,6 +57,40 @@ def test_plain_and_foreign_storage(tmp_path: Path) -> None:
     ]
     rewrite_dataset(path, "X", chunks=(10, 23), **dict(hdf5plugin.Zstd()))
     assert H5adSource(path).describe()["files"][0]["compression"] == "zstd"
+
+
+def test_values_in_other_files(tmp_path: Path) -> None:
+    path = write_h5ad(tmp_path / "a.h5ad", X.toarray())
+    virtual = h5py.VirtualLayout(X.shape, np.float32)
+    with h5py.File(path, "r+") as file:
+        file.move("X", "kept")
+        virtual[...] = h5py.VirtualSource(file["kept"])
+        file.create_virtual_dataset("X", virtual)
+        file["X"].attrs.update(file["kept"].attrs)
+    source = H5adSource(path)
+    np.testing.assert_array_equal(source.read(np.array([1, 5]))["X"], X.toarray()[[1, 5]])
+    described = source.describe()["files"][0]
+    assert (described["bytes_on_disk"], described["chunks"], described["compression"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("versions", "text"),
+    [
+        ({"/": "0.1.0", "obs": "0.2.0"}, "0.1.0 (anndata 0.8 and later)"),
+        ({"/": "0.3.0", "obs": "0.2.0"}, "0.3.0"),
+        ({"obs": "0.1.0"}, "before 0.1.0 (anndata 0.7)"),
+        ({"obs": "0.2.0"}, "no version, data frames 0.2.0"),
+        ({}, "no version"),
+    ],
+)
+def test_the_version_is_that_of_the_format(tmp_path: Path, versions: dict[str, str], text: str) -> None:
+    path = write_h5ad(tmp_path / "a.h5ad", X)
+    with h5py.File(path, "r+") as file:
+        for name in ("/", "obs"):
+            del file[name].attrs["encoding-version"]
+            if name in versions:
+                file[name].attrs["encoding-version"] = versions[name]
+    assert H5adSource(path).describe()["files"][0]["format"] == text
 
 
 def test_columns(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_files_that_are_none(tmp_path: Path, path: Path) -> None:
         H5adSource(text)
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(KeyError, match=r"other\.h5: no 'obs', so not h5ad; the file has x"):
+    with pytest.raises(KeyError, match=r"other\.h5: no 'obs' and no 'var', so not h5ad; the file has x"):
         H5adSource(tmp_path / "other.h5")
     with pytest.raises(FileNotFoundError, match=r"none\.h5ad: no such file"):
         H5adSource([path, tmp_path / "none.h5ad"])

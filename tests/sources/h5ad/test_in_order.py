@@ -96,9 +96,10 @@ def test_columns_that_do_not_ascend_and_duplicates(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_straight(tmp_path: Path) -> None:
-    """Casts, other filters, CSC: the loader reads these sorted, with the same result. Columns may move."""
+    """Halves, other filters, CSC: the loader reads these sorted, with the same result. Columns may move."""
     counts = random_counts(dtype=np.float64)
     cast = write_h5ad(tmp_path / "cast.h5ad", counts)
+    rewrite_dataset(cast, "X/data", dtype="f2")
     csc = write_h5ad(tmp_path / "csc.h5ad", sp.csc_matrix(counts.astype("f4")))
     other = write_h5ad(tmp_path / "other.h5ad", counts.astype("f4"))
     rewrite_dataset(other, "X/data", chunks=(50,), scaleoffset=0, dtype="i4")
@@ -128,6 +129,54 @@ def test_batches_are_the_same_rows_either_way(tmp_path: Path, kind: str, x_forma
             assert batch["kind"].tolist() == kinds[batch["row"]].tolist()
             x = batch["X"].to_dense() if x_format == "csr" else batch["X"]
             np.testing.assert_array_equal(x.numpy(), counts[batch["row"].numpy()].toarray())
+
+
+@pytest.mark.parametrize("stored", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"])
+@pytest.mark.parametrize("kind", ["csr", "dense"])
+def test_values_given_as_another_type(tmp_path: Path, kind: str, stored: str) -> None:
+    counts = random_counts(40, 11)
+    original = write_h5ad(tmp_path / "a.h5ad", counts if kind == "csr" else counts.toarray())
+    rows = np.random.default_rng(1).permutation(40)
+    for filters in ({}, {"compression": "gzip", "shuffle": True}, {"compression": "lzf"}):
+        path = tmp_path / f"{filters.get('compression')}.h5ad"
+        shutil.copyfile(original, path)
+        if kind == "csr":
+            rewrite_dataset(path, "X/data", dtype=stored, chunks=(64,), **filters)
+            rewrite_dataset(path, "X/indices", dtype="u2", chunks=(19,), **filters)
+        else:
+            rewrite_dataset(path, "X", dtype=stored, chunks=(7, 4), **filters)
+        for given in ("f4", "f8", "i4", "i8"):
+            source = H5adSource(path, x_format="csr" if kind == "csr" else "dense", dtype=given)
+            found = source.read_in_order(rows)
+            if stored[0] == "f" and given[0] == "i":
+                assert found is None
+                continue
+            assert found is not None
+            np.testing.assert_array_equal(dense(found["X"]), counts.toarray()[rows].astype(given))
+
+
+@pytest.mark.parametrize(
+    ("stored", "given", "value"),
+    [("f8", "f4", 1e300), ("u4", "i4", 2**31), ("i8", "i4", -(2**31) - 1), ("u8", "i8", 2**63)],
+)
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_a_value_that_does_not_fit_is_named(
+    tmp_path: Path, stored: str, given: str, value: Any, compression: Any
+) -> None:
+    x = np.ones((30, 5))
+    path = write_h5ad(tmp_path / "a.h5ad", x)
+    rewrite_dataset(path, "X", dtype=stored, chunks=(4, 5), compression=compression)
+    with h5py.File(path, "r+") as file:
+        file["X"][17, 2] = value
+        if given == "f4":
+            file["X"][3, 1] = np.inf  # which it has
+            file["X"][3, 2] = np.nan
+    source = H5adSource(path, dtype=given)
+    assert source.read_in_order(np.arange(17)) is not None
+    message = rf"a\.h5ad: .* in row 17 cannot be given as {np.dtype(given)}, but as"
+    with pytest.raises(ValueError, match=message):
+        for _ in tombola.Loader(source, tombola.BlockShuffling(3), 8):
+            pass
 
 
 def test_batches_share_no_memory_with_each_other(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_categories_in_a_group_of_their_own(tmp_path: Path, reference: bool) -> 
     source = H5adSource(path)
     assert source.obs["kind"].codes.tolist() == [1, 0, -1, 1, 1]
     assert source.categories["kind"].tolist() == ["b", "a"]
-    assert source.describe()["files"][0]["format"] == "0.7 (no file version, dataframe 0.1.0)"
+    assert source.describe()["files"][0]["format"] == "before 0.1.0 (anndata 0.7)"
 
 
 READS = """

@@ -274,3 +274,16 @@ def test_a_column_out_of_range_names_file_and_row(tmp_path: Path, options: Any, 
         source.read_in_order(np.arange(80)[::-1].copy())
     with pytest.raises(ValueError, match=match):
         source.read(np.arange(80))
+
+
+def test_duplicates_are_added_up_as_they_are_stored(tmp_path: Path) -> None:
+    """2**24 + 1 + 1 in float64 first, as SciPy does: float32 would lose both ones."""
+    x = sp.csr_matrix((np.array([1.0, 2, 3, 4]), [0, 1, 2, 0], [0, 3, 4]), shape=(2, 3))
+    path = write_h5ad(tmp_path / "a.h5ad", x)
+    with h5py.File(path, "r+") as file:
+        file["X/indices"][:] = [2, 2, 2, 0]
+        file["X/data"][:] = [2**24, 1, 1, 4]
+    source = H5adSource(path, x_format="csr", vars=["gene2", "gene0"], log1p=True)
+    expected = np.log1p([[2**24 + 2, 0], [0, 4]]).astype(np.float32)
+    np.testing.assert_array_equal(dense(source.read(np.arange(2))["X"]), expected)
+    assert source.read_in_order(np.array([1, 0])) is None

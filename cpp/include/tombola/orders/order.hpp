@@ -11,6 +11,9 @@
 
 namespace tombola {
 
+// The order of fewer blocks than these is exactly uniform, by a table.
+inline constexpr u64 exact_blocks_below = u64{1} << 16U;
+
 class Sequence {
   public:
     virtual ~Sequence() = default;

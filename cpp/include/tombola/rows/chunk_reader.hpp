@@ -45,9 +45,19 @@ struct ReadJob {
     std::span<const index_t> stops;
     std::span<const index_t> places;
     std::span<std::byte> out;
+    Convert convert = nullptr;  // to items of so many bytes, where they are to be others
+    std::size_t item_bytes = 0;
+
+    OutputItems items() const noexcept {
+        return {convert == nullptr ? reader->layout().item_bytes : item_bytes, convert};
+    }
+    // Bytes of a row of `out`
+    std::size_t row_bytes() const noexcept {
+        return reader->layout().row_bytes / reader->layout().item_bytes * items().bytes;
+    }
 };
 
-// Why rows cannot be read
+// Why rows cannot be read; `what` is empty where a value among them does not fit the type it is to be given as
 struct ReadFault {
     std::size_t job;
     index_t first_row;

@@ -14,6 +14,7 @@
 
 #include "tombola/base/buffer.hpp"
 #include "tombola/base/types.hpp"
+#include "tombola/rows/convert.hpp"
 
 namespace tombola {
 
@@ -67,6 +68,12 @@ struct ChunkDamage {
     std::string what;
 };
 
+// Rows as they are given out: in the data set's own items, or in others
+struct OutputItems {
+    std::size_t bytes;
+    Convert convert = nullptr;  // nullptr: as they are stored
+};
+
 // Rows of one band of chunks: `count` from `row` of the band on, to row `to` of the output
 struct Piece {
     std::size_t row;
@@ -82,12 +89,12 @@ class ChunkDecoder {
     ChunkDecoder(const ChunkDecoder&) = delete;
     ChunkDecoder& operator=(const ChunkDecoder&) = delete;
 
-    // Room for the bytes of a chunk as they are stored
+    // Room for bytes as they are stored
     std::byte* stored(std::size_t bytes);
-    // Decodes what lies there and copies the pieces to their rows of `out`, the first of which is at its beginning.
-    // ChunkDamage; `out` may be half filled then.
-    void decode(const ChunkLayout& layout, const InflateLibrary& library, const StoredChunk& chunk, std::size_t column,
-                std::span<const Piece> pieces, std::byte* out);
+    // Decodes what lies there and copies the pieces to their rows of `out`, the first of which is at its beginning;
+    // false if a value does not fit. ChunkDamage; `out` may be half filled then.
+    bool decode(const ChunkLayout& layout, const InflateLibrary& library, const StoredChunk& chunk, std::size_t column,
+                std::span<const Piece> pieces, OutputItems items, std::byte* out);
 
   private:
     std::byte* scratch(std::size_t bytes, const std::byte* other);
@@ -101,7 +108,8 @@ class ChunkDecoder {
     std::unique_ptr<Buffer<std::byte>> scratch_[2];
 };
 
-// What chunks that were never written hold
-void fill_rows(const ChunkLayout& layout, std::size_t column, std::span<const Piece> pieces, std::byte* out);
+// What chunks that were never written hold; false if that does not fit
+bool fill_rows(const ChunkLayout& layout, std::size_t column, std::span<const Piece> pieces, OutputItems items,
+               std::byte* out);
 
 }  // namespace tombola

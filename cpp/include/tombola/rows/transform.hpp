@@ -29,6 +29,7 @@ struct CsrOutcome {
     index_t bad_row = -1;  // the first row with a column that its file has not got, -1 if there is none
     index_t bad_column = 0;
     bool ascending = true;  // the columns of each row increase strictly
+    bool as_stored = true;  // and did so in front of it
 };
 
 // Rows in place: what is left of row i begins at indptr[i] and is counts[i] long; where a column comes out of range the

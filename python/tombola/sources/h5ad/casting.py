@@ -80,7 +80,7 @@ def _changed(values: npt.NDArray[Any], out: npt.NDArray[Any]) -> npt.NDArray[np.
             wrong &= ~np.isinf(values)
     elif values.dtype.kind == "f":
         low, high = map(float, _range(out.dtype))  # powers of two, which floats hold exactly
-        wide = values.astype(np.float32) if values.dtype == np.float16 else values
+        wide = values.astype(np.float32) if values.dtype.itemsize == 2 else values
         with np.errstate(invalid="ignore"):
             wrong = ~((wide >= low) & (wide < high) & (wide == np.floor(wide)))
     else:

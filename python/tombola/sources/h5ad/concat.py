@@ -48,7 +48,7 @@ def join_variables(
     if (mask := _as_mask(chosen)) is not None:
         return _masked(*join_variables(names, paths, join), mask)
     first = names[0]
-    if all(other == first for other in names[1:]) and chosen is None:
+    if all(other is first or other == first for other in names[1:]) and chosen is None:
         return first, [None] * len(names)
     if join == "exact" and chosen is None:
         for other, path in zip(names[1:], paths[1:], strict=True):

@@ -27,7 +27,8 @@ def describe_file(layout: FileLayout) -> dict[str, Any]:
     dict
         path, format (version), n_obs, n_vars, encoding, dtype, n_values, mean_row_values, and of the dataset
         that holds the values: chunks, chunk_rows (mean rows a chunk, None where stored by columns),
-        compression, shuffle, bytes_on_disk.
+        compression, shuffle, bytes_on_disk (None of a virtual dataset, whose values lie in other files);
+        and index_bytes_on_disk, None of a dense matrix.
     """
     matrix = layout.matrix
     is_sparse = isinstance(matrix, CsrMatrix)
@@ -52,7 +53,10 @@ def describe_file(layout: FileLayout) -> dict[str, Any]:
             "chunk_rows": chunk_rows,
             "compression": _compression(values),
             "shuffle": bool(values.shuffle),
-            "bytes_on_disk": int(values.id.get_storage_size()),
+            "bytes_on_disk": None if values.is_virtual else int(values.id.get_storage_size()),
+            "index_bytes_on_disk": (
+                int(file[f"{matrix.name}/indices"].id.get_storage_size()) if is_sparse else None
+            ),
         }
 
 

@@ -7,10 +7,11 @@ refused: by device, number, size and time in the process that made it and its fo
 """
 
 import os
+import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ _looking = ForkLock(reentrant=True)
 _inherited: list[Any] = []
 
 
+@cache
+def _access() -> h5py.h5p.PropFAID:
+    """Properties by which h5py opens files, made once: HDF5 opens a file a second time by the same only."""
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_LATEST)
+    return access
+
+
 def open_h5(path: Path) -> h5py.File:
     """Open a file for reading.
 
@@ -41,13 +50,13 @@ def open_h5(path: Path) -> h5py.File:
     OSError
         If it is not HDF5, or is truncated.
     """
-    check_is_file(path)
-    if not path.is_file():
-        msg = f"{path}: no such file"
-        raise FileNotFoundError(msg)
     try:
-        return h5py.File(path, "r")
+        return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, _access()))
     except OSError as error:
+        check_is_file(path)
+        if not path.is_file():
+            msg = f"{path}: no such file"
+            raise FileNotFoundError(msg) from None
         if not h5py.is_hdf5(path):
             msg = f"{path}: not an HDF5 file, so not h5ad"
         elif "truncated" in str(error):
@@ -145,7 +154,7 @@ class OpenFiles:
                 where = f"{path}: dataset {name!r}"
                 with reading(path, f"dataset {name!r}"):
                     require_codecs(file[name], where)
-                    reader = RunReader(file, name, where, partial(self._file, path))
+                    reader = RunReader(file, name, where, self._reopener(path))
                 readers[name] = reader
                 self._close_idle(path)
             elif reader.needs_hdf5:
@@ -156,6 +165,18 @@ class OpenFiles:
             msg = f"{path}: dataset {name!r} must have {length:,} rows as it had, but has {reader.shape[0]:,}"
             raise UnreadableFileError(msg)
         return reader
+
+    def _reopener(self, path: Path) -> Callable[[], h5py.File]:
+        mine = weakref.ref(self)  # not the files themselves: they would keep each other until a collection
+
+        def reopen() -> h5py.File:
+            files = mine()
+            if files is None:
+                msg = f"{path}: the source was dropped while it was read"
+                raise UnreadableFileError(msg)
+            return files._file(path)
+
+        return reopen
 
     def _file(self, path: Path) -> h5py.File:
         with self._lock:

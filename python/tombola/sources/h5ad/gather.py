@@ -2,7 +2,7 @@
 
 What a window needs of all files and datasets is collected first and read at once, so that a window of a
 thousand small files keeps all threads busy as one of a large file does. Where a part cannot be read this way
-(other filters, a cast, less than a chunk), `add` says so and the caller reads row by row order instead.
+(other filters or types, less than a chunk), `add` says so and the caller reads file by file instead.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Gather:
     """Jobs for the core, and how to name their rows where one fails."""
 
     def __init__(self) -> None:
-        self._jobs: list[_core.ReadJob] = []
+        self._jobs: list[_core._ReadJob] = []
         self._asked: list[tuple[RunReader, Runs, Runs, Callable[[int, int], str]]] = []
 
     def add(
@@ -43,8 +43,8 @@ class Gather:
         self._asked.append((reader, starts, stops, rows_of))
         return True
 
-    def read(self) -> None:
-        """Read all.
+    def read(self) -> bool:
+        """Read all; returns whether all values fit the types they are to be given as.
 
         Raises
         ------
@@ -52,7 +52,10 @@ class Gather:
             If a file cannot be read; the message names file, dataset and rows.
         """
         fault = _core.read_rows(self._jobs)
-        if fault is not None:
-            number, first, last, what = fault
+        if fault is None:
+            return True
+        number, first, last, what = fault
+        if what:
             reader, starts, stops, rows_of = self._asked[number]
             reader.refuse(starts, stops, (first, last, what), rows_of)
+        return False

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 
 from .dense import DenseMatrix
-from .elements import attribute, encoding, listed
+from .elements import attribute, child, encoding, listed, member, names_in
 from .errors import BadFileError, MissingElementError
 from .files import OpenFiles
 from .sparse import CscMatrix, CsrMatrix
@@ -86,25 +86,27 @@ def find_matrix(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[
         If it is no matrix that can be read.
     """
     root, inner = split_x(x)
-    if not root and is_mudata(file):
+    if not root and "mod" in file and is_mudata(file):
         msg = (
             f"{path}: a MuData file (.h5mu), whose matrices are those of its modalities, x='mod/NAME/X' and "
             f"so on; it has {listed(list_matrices(file))}"
         )
         raise MissingElementError(msg)
-    group = file.get(root) if root else file
+    group = child(file, root) if root else file
     head, _, name = inner.partition("/")
     prefix = f"{root}/" if root else ""
     if isinstance(group, h5py.Group):
-        obsm = group.get("obsm")
+        obsm = child(group, "obsm") if head == "obsm" else None
         if head == "obsm" and isinstance(obsm, h5py.Dataset):
             if name in (obsm.dtype.names or ()):
                 return DenseMatrix(obsm, path, f"{prefix}obsm", files, field=name), None
         else:
             for key in ("raw/X", "raw.X") if inner == "raw/X" else (inner,):
-                if key in group and encoding(group[key]) != "null":
+                element = member(group, key, f"{path}: {prefix}{key}") if key in group else None
+                if element is not None and not _is_nothing(element):
+                    kind = encoding(element)
                     var = key.replace("X", "var") if head == "raw" else None if head == "obsm" else "var"
-                    return _open_matrix(group[key], path, f"{prefix}{key}", files), var
+                    return _open_matrix(element, kind, path, f"{prefix}{key}", files), var
     msg = f"{path}: no {x!r}; the file has {listed(list_matrices(file))}"
     raise MissingElementError(msg)
 
@@ -136,7 +138,7 @@ def _names(group: h5py.Group) -> Iterator[str]:
 
 def _within(group: h5py.Group) -> Iterator[str]:
     """Yield the matrices below a group: a name with a slash is a group within a group."""
-    for name in sorted(group):
+    for name in names_in(group):
         element = group.get(name)
         if _is_matrix(element):
             yield name
@@ -144,15 +146,26 @@ def _within(group: h5py.Group) -> Iterator[str]:
             yield from (f"{name}/{inner}" for inner in _within(element))
 
 
+def _is_nothing(element: h5py.HLObject) -> bool:
+    """Tell whether an element says that there is none, as X of a file without X."""
+    return encoding(element) == "null" or (isinstance(element, h5py.Dataset) and element.shape is None)
+
+
 def _is_matrix(element: object) -> bool:
     """Tell whether an element is a matrix of numbers, as far as can be told without opening it."""
     if isinstance(element, h5py.Dataset):
-        return encoding(element) == "dense" and element.dtype.kind in NUMBERS and element.ndim in (1, 2)
+        if encoding(element) != "dense" or len(element.shape or ()) not in (1, 2):
+            return False
+        try:
+            return element.dtype.kind in NUMBERS
+        except TypeError:  # of a type that NumPy has not
+            return False
     return isinstance(element, h5py.Group) and encoding(element) in ("csr", "csc")
 
 
-def _open_matrix(element: h5py.Group | h5py.Dataset, path: Path, name: str, files: OpenFiles) -> Matrix:
-    kind = encoding(element)
+def _open_matrix(
+    element: h5py.Group | h5py.Dataset, kind: str, path: Path, name: str, files: OpenFiles
+) -> Matrix:
     if isinstance(element, h5py.Dataset) and kind == "dense":
         return DenseMatrix(element, path, name, files)
     if isinstance(element, h5py.Group) and kind in ("csr", "csc"):

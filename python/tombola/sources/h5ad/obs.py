@@ -20,10 +20,27 @@ import numpy.typing as npt
 
 from ...labels.categorical import signed_codes
 from ...labels.numbering import code_type, number_sorted
-from .elements import attribute, dataset, decoded, encoding, index_name, is_text, listed, place, read_array
+from .elements import (
+    attribute,
+    child,
+    dataset,
+    decoded,
+    encoding,
+    index_name,
+    is_text,
+    listed,
+    member,
+    place,
+    read_array,
+    stored_texts,
+)
 from .errors import BadFileError, MissingElementError
+from .obs_codes import Before, Reading
 
 EXACT_FLOAT = 2**53
+_LONGEST = 8
+_PARTS = {"categorical": {"codes", "categories"}, "nullable-": {"values", "mask"}}
+"""What a group holds, by its encoding; `_LONGEST` is the width of a number that all can use, in bytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,52 +65,71 @@ class ObsColumn:
         return len(self.values)
 
 
-def column_names(obs: h5py.Group | h5py.Dataset, where: str) -> list[str]:
+def column_names(obs: h5py.Group | h5py.Dataset, where: str, index: str) -> list[str]:
     """List the columns of obs, without its index, in their order."""
-    index = index_name(obs, where)
     if isinstance(obs, h5py.Dataset):
         return [name for name in obs.dtype.names or () if name != index]
     order = attribute(obs, "column-order")
     if order is None:
-        return sorted(name for name in obs if name not in {index, "__categories"})
-    return [name for name in decoded(np.asarray(order), f"{where}, column-order") if name in obs]
+        names = decoded(np.array(list(obs), dtype=object), f"{where}, names of columns")
+        return sorted(name for name in names if name not in {index, "__categories"})
+    if isinstance(order, h5py.Empty):
+        return []
+    listed_names = np.asarray(order)
+    if listed_names.size and not is_text(listed_names):
+        msg = f"{where}, column-order must name columns, but has dtype {listed_names.dtype}"
+        raise BadFileError(msg)
+    names = list(dict.fromkeys(decoded(listed_names, f"{where}, column-order")))
+    return [name for name in names if name in obs]
 
 
-def read_obs_column(root: h5py.Group, path: Path, name: str, n_obs: int) -> ObsColumn:
+def read_obs_column(
+    root: h5py.Group,
+    obs: h5py.Group | h5py.Dataset,
+    path: Path,
+    name: str,
+    n_obs: int,
+    before: Reading | None = None,
+) -> ObsColumn:
     """Read one column of obs.
 
     Parameters
     ----------
-    root
-        The group that holds obs: the file, or a modality of a MuData file.
+    root, obs
+        The group that holds obs, the file or a modality of a MuData file, and obs itself.
     path, name, n_obs
         The file, the column, and how many rows obs has.
+    before
+        What the column takes from the files before.
 
     Raises
     ------
     MissingElementError
-        If there is no such column; the message lists those there are.
+        If there is no such column.
     ValueError
         If its length, its codes or its type are wrong.
     """
     where = place(path, f"obs column {name!r}")
-    obs = root["obs"]
-    names = column_names(obs, place(path, "obs"))
-    if name not in names:
-        msg = f"{path}: obs has no column {name!r}; it has {listed(names)}"
-        raise MissingElementError(msg)
-    if isinstance(obs, h5py.Dataset):
+    if isinstance(obs, h5py.Dataset) and name in (obs.dtype.names or ()):
         return _from_compound(root, obs, name, where, n_obs)
-    if isinstance(obs[name], h5py.Group):
-        return _from_group(obs[name], where, n_obs)
-    if isinstance(obs[name], h5py.Dataset):
+    if isinstance(obs, h5py.Dataset):
+        msg = f"{path}: obs has no column {name!r}; it has {listed(list(obs.dtype.names or ()))}"
+        raise MissingElementError(msg)
+    element = member(obs, name, where)
+    if isinstance(element, h5py.Group):
+        return _from_group(element, where, n_obs, before)
+    if isinstance(element, h5py.Dataset):
         return _from_dataset(obs, name, where, n_obs)
-    msg = f"{where} must be a dataset or a group, but is a {type(obs[name]).__name__}"
+    msg = f"{where} must be a dataset or a group, but is a {type(element).__name__}"
     raise BadFileError(msg)
 
 
-def row_names(frame: h5py.Group | h5py.Dataset, where: str) -> list[str]:
+def row_names(
+    frame: h5py.Group | h5py.Dataset, where: str, before: Before[list[str]] | None = None
+) -> list[str]:
     """Read the row names of a data frame, such as the gene names in var.
+
+    Those of the file before are given anew, if they are the same: a thousand plates would take gigabytes.
 
     Raises
     ------
@@ -104,17 +140,25 @@ def row_names(frame: h5py.Group | h5py.Dataset, where: str) -> list[str]:
     if isinstance(frame, h5py.Dataset):
         return decoded(read_array(frame, where, name), where)
     where = f"{where}/{name}"
-    if not isinstance(frame[name], h5py.Group):
-        return decoded(read_array(dataset(frame, name, where), where), where)
+    index = member(frame, name, where)
+    if not isinstance(index, h5py.Group):
+        source = index if isinstance(index, h5py.Dataset) else dataset(frame, name, where)
+        if before is None:
+            return decoded(read_array(source, where), where)
+        return before.get(stored_texts(source), lambda: decoded(read_array(source, where), where))
     # Text that pandas keeps as categories, or in a type that knows missing values.
-    column = _from_group(frame[name], where)
+    column = _from_group(index, where)
     if column.categories is None:
         return decoded(column.values, where)
-    missing = np.flatnonzero(column.values < 0)
+    _check_named(column.values, where)
+    return decoded(column.categories[column.values], where)
+
+
+def _check_named(codes: npt.NDArray[Any], where: str) -> None:
+    missing = np.flatnonzero(codes < 0)
     if len(missing):
         msg = f"{where} must name every row, but row {missing[0]} has no name"
         raise BadFileError(msg)
-    return decoded(column.categories[column.values], where)
 
 
 def _from_compound(root: h5py.Group, obs: h5py.Dataset, name: str, where: str, n_obs: int) -> ObsColumn:
@@ -130,25 +174,43 @@ def _from_compound(root: h5py.Group, obs: h5py.Dataset, name: str, where: str, n
     return _numbers(values, where)
 
 
-def _from_group(group: h5py.Group, where: str, n_obs: int | None = None) -> ObsColumn:
+def _from_group(
+    group: h5py.Group, where: str, n_obs: int | None = None, before: Reading | None = None
+) -> ObsColumn:
     kind = encoding(group)
+    if kind == "group":  # not every writer says what it is
+        kind = next((name for name, parts in _PARTS.items() if parts <= set(group)), kind)
     if kind == "categorical":
-        codes = read_array(dataset(group, "codes", where), f"{where}, codes", length=n_obs)
-        categories = group.get("categories")
+        place = None if before is None else before.place
+        codes = read_array(dataset(group, "codes", where), f"{where}, codes", length=n_obs, place=place)
+        categories = child(group, "categories")
         if isinstance(categories, h5py.Group):
-            named = _from_group(categories, f"{where}, categories")
-            values = named.values if named.categories is None else named.categories[named.values]
-        else:
-            values = read_array(dataset(group, "categories", where), f"{where}, categories")
-        return _coded(codes, _categories(values, where), where)
+            column = _from_group(categories, f"{where}, categories")
+            values = column.values
+            if column.categories is not None:
+                _check_named(values, f"{where}, categories")
+                values = column.categories[values]
+            return _coded(codes, _categories(values, where), where)
+        stored = categories if isinstance(categories, h5py.Dataset) else dataset(group, "categories", where)
+
+        def decode() -> npt.NDArray[Any]:
+            return _categories(read_array(stored, f"{where}, categories"), where)
+
+        named = decode() if before is None else before.categories.get(stored_texts(stored), decode)
+        return _coded(codes, named, where)
     if kind.startswith("nullable-"):
         values = read_array(dataset(group, "values", where), f"{where}, values", length=n_obs)
-        mask = read_array(dataset(group, "mask", where), f"{where}, mask")
-        if values.shape != mask.shape or mask.dtype.kind not in "biu":
+        stored = dataset(group, "mask", where)
+        if values.shape != stored.shape or stored.dtype.kind not in "biu":
             msg = (
-                f"{where}: values have shape {values.shape}, but their mask has shape {mask.shape} and "
-                f"dtype {mask.dtype}; it must have their shape, and hold booleans"
+                f"{where}: values have shape {values.shape}, but their mask has shape {stored.shape} and "
+                f"dtype {stored.dtype}; it must have their shape, and hold booleans"
             )
+            raise BadFileError(msg)
+        mask = read_array(stored, f"{where}, mask")
+        if mask.dtype.kind != "b" and not np.isin(mask, (0, 1)).all():
+            row = int(np.argmin(np.isin(mask, (0, 1))))
+            msg = f"{where}: their mask must hold booleans, but row {row} has {mask[row]}"
             raise BadFileError(msg)
         mask = mask.astype(np.bool_)
         if is_text(values):
@@ -217,10 +279,22 @@ def _coded(codes: npt.NDArray[Any], categories: npt.NDArray[Any], where: str) ->
 
 
 def _numbers(values: npt.NDArray[Any], where: str) -> ObsColumn:
+    names = h5py.check_enum_dtype(values.dtype) or {}
+    if {"FALSE", "TRUE"} <= set(names) <= {"FALSE", "TRUE", "NA"}:  # R's truth values
+        known = values == names["TRUE"]
+        missing = ~known & (values != names["FALSE"])
+        return ObsColumn(_with_missing(known, missing, where))
     if values.dtype.kind not in "biuf":
         msg = f"{where} must hold numbers, text or categories, but has dtype {values.dtype}"
         raise BadFileError(msg)
-    native = values.dtype.newbyteorder("=")
+    if values.dtype.itemsize > _LONGEST:
+        narrow = values.astype(np.float64)
+        if not np.array_equal(narrow, values, equal_nan=True):
+            row = int(np.argmax((narrow != values) & ~np.isnan(values)))
+            msg = f"{where} is given as float64, which cannot hold {values[row]} of row {row} exactly"
+            raise BadFileError(msg)
+        values = narrow
+    native = np.dtype(values.dtype.str).newbyteorder("=")  # without h5py's notes on enums
     return ObsColumn(values.astype(native, copy=False))
 
 

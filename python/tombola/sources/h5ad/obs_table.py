@@ -2,7 +2,8 @@
 
 Rule: what a column means, its categories or its type of numbers, is that of all files of the source; a part
 of the source has the same. A part takes the rows of its files from the whole, or, in another process, reads
-its own files alone where the meaning is known. O(rows) once a column.
+its own files alone where the meaning is known. Columns that are used together are read together, each file
+opened once. O(rows) once a column.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +15,13 @@ import numpy.typing as npt
 from ..._base.fork import ForkLock
 from ...labels.categorical import Categorical
 from .elements import listed
-from .errors import H5adError, MissingElementError, reading
+from .errors import H5adError, MissingElementError
 from .files import open_alone
-from .layout import ObsLayout
+from .layout import FoundColumns, ObsLayout, read_columns
 from .matrices import root_of
-from .obs import ObsColumn, read_obs_column
-from .unite import Part, Unknown, conform, unite, unite_numbers, vocabulary
+from .obs import ObsColumn
+from .obs_codes import Reading
+from .unite import Part, Unknown, Whole, conform, unite, unite_numbers, vocabulary
 
 Given = npt.NDArray[Any] | Categorical
 """A column as it is given to users: numbers, or codes with their categories."""
@@ -65,13 +67,14 @@ class ObsTable:
             self.names = [name for name in first if name in shared]
         self._columns: dict[str, ObsColumn] = {}
         self._given: dict[str, Given] = {}
+        self._together: tuple[str, ...] = ()
         self._lock = ForkLock(reentrant=True)
         if isinstance(options.categories, dict):
             for name in options.categories:
                 self._check_name(name)
 
-    def __reduce__(self) -> tuple[type["ObsTable"], tuple[Any, ...]]:
-        return ObsTable, (self._layouts, self._options)
+    def __reduce__(self) -> tuple[type["ObsTable"], tuple[Any, ...], dict[str, Any]]:
+        return ObsTable, (self._layouts, self._options), {"_together": self._together}
 
     def column(self, name: str) -> ObsColumn:
         """Read a column of all files, or give it as it was read before.
@@ -84,11 +87,31 @@ class ObsTable:
             If the files' columns do not go together.
         """
         with self._lock:
-            column = self._columns.get(name)
-            if column is None:
-                column = self._columns[name] = self._read(name)
-                column.values.flags.writeable = False
-            return column
+            if name not in self._columns:
+                together = self._together if name in self._together else (name,)
+                self._read([each for each in together if each not in self._columns])
+            return self._columns[name]
+
+    def use(self, names: Sequence[str], found: Sequence[FoundColumns] = ()) -> None:
+        """Read columns that are used together.
+
+        Parameters
+        ----------
+        names
+            The columns.
+        found
+            For each file the columns of it that were read already, if any was.
+
+        Raises
+        ------
+        MissingElementError
+            If a file has no such column.
+        ValueError
+            If the files' columns do not go together.
+        """
+        with self._lock:
+            self._together = tuple(dict.fromkeys(names))
+            self._read([name for name in self._together if name not in self._columns], found)
 
     def given(self, name: str) -> Given:
         """Give a column as users have it."""
@@ -104,23 +127,38 @@ class ObsTable:
         """Give the rows of some files, with the meaning that columns have for all."""
         return PartOfObs(self, numbers)
 
-    def _read(self, name: str) -> ObsColumn:
-        self._check_name(name)
-        parts = self._parts(name)
+    def _read(self, names: Sequence[str], found: Sequence[FoundColumns] = ()) -> None:
+        for name in names:
+            self._check_name(name)
+        for name, parts, whole in self._parts(names, found):
+            column = self._columns[name] = self._unite(name, parts, whole)
+            column.values.flags.writeable = False
+
+    def _unite(self, name: str, parts: list[Part], whole: Whole) -> ObsColumn:
         categories = self._options.categories
         if categories is not None and name in categories:
-            return conform(name, parts, vocabulary(name, categories[name]), self._options.unknown)
-        return unite(name, parts)
+            known = vocabulary(name, categories[name])
+            return conform(name, parts, known, self._options.unknown, whole)
+        return unite(name, parts, whole)
 
-    def _parts(self, name: str) -> list[Part]:
-        parts = []
-        for layout in self._layouts:
-            column = None
-            if name in layout.obs_columns:
-                with open_alone(layout.path) as file, reading(layout.path, f"obs column {name!r}"):
-                    column = read_obs_column(root_of(file, layout.root), layout.path, name, layout.n_obs)
-            parts.append(Part(layout.path, layout.n_obs, column))
-        return parts
+    def _parts(
+        self, names: Sequence[str], found: Sequence[FoundColumns] = ()
+    ) -> Iterator[tuple[str, list[Part], Whole]]:
+        """Yield for each column what each file has of it, and the array that holds codes of all rows."""
+        total = sum(layout.n_obs for layout in self._layouts)
+        before = {name: Reading(total) for name in names}
+        parts: dict[str, list[Part]] = {name: [] for name in names}
+        for number, layout in enumerate(self._layouts):
+            columns = dict(found[number] if found else {})
+            wanted = [name for name in names if name in layout.obs_columns and name not in columns]
+            if wanted:
+                with open_alone(layout.path) as file:
+                    columns.update(read_columns(root_of(file, layout.root), layout, wanted, before))
+            for name in names:
+                parts[name].append(Part(layout.path, layout.n_obs, columns.get(name)))
+                before[name].start += layout.n_obs
+        for name in names:
+            yield name, parts.pop(name), before.pop(name).whole
 
     def _check_name(self, name: str) -> None:
         if name in self.names:
@@ -153,33 +191,40 @@ class PartOfObs(ObsTable):
         self._whole, self._numbers = whole, tuple(numbers)
         self._meanings = dict(meanings or {})
 
-    def __reduce__(self) -> tuple[type["ObsTable"], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[type["ObsTable"], tuple[Any, ...], dict[str, Any]]:
         with self._lock:
             known = {
                 name: ObsColumn(column.values[:0], column.categories, column.is_sorted)
                 for name, column in self._columns.items()
             }
-        return PartOfObs, (self._whole, self._numbers, {**self._meanings, **known})
+        given = (self._whole, self._numbers, {**self._meanings, **known})
+        return PartOfObs, given, {"_together": self._together}
 
     def _check_name(self, name: str) -> None:
         self._whole._check_name(name)
 
-    def _read(self, name: str) -> ObsColumn:
-        meaning = self._meanings.get(name)
-        if meaning is not None:
-            return self._read_own(name, meaning)
+    def _read(self, names: Sequence[str], found: Sequence[FoundColumns] = ()) -> None:
+        own = [name for name in names if name in self._meanings]
+        for name, parts, whole in self._parts(own):
+            self._columns[name] = self._own(name, self._meanings[name], parts, whole)
+        for name in names:
+            if name not in self._meanings:
+                self._columns[name] = self._of_whole(name)
+            self._columns[name].values.flags.writeable = False
+
+    def _of_whole(self, name: str) -> ObsColumn:
         whole = self._whole.column(name)
         bounds = np.cumsum([0, *(layout.n_obs for layout in self._whole._layouts)])
         pieces = [whole.values[bounds[number] : bounds[number + 1]] for number in self._numbers]
         values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         return ObsColumn(values, whole.categories, whole.is_sorted)
 
-    def _read_own(self, name: str, meaning: ObsColumn) -> ObsColumn:
-        parts = self._parts(name)
+    def _own(self, name: str, meaning: ObsColumn, parts: list[Part], whole: Whole) -> ObsColumn:
         if meaning.categories is not None:
             unknown = self._whole._options.unknown
-            codes = conform(name, parts, meaning.categories, unknown).values
-            return ObsColumn(codes.astype(meaning.values.dtype), meaning.categories, meaning.is_sorted)
+            codes = conform(name, parts, meaning.categories, unknown, whole).values
+            codes = codes.astype(meaning.values.dtype, copy=False)
+            return ObsColumn(codes, meaning.categories, meaning.is_sorted)
         return ObsColumn(unite_numbers(name, parts).astype(meaning.values.dtype, copy=False))
 
 

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from ... import _core
 from ..._base.types import IndexArray
 from ..base import Column, CsrRows
-from ..csr_rows import Parts, concatenate, sort_rows
+from ..csr_rows import DuplicatesError, Parts, concatenate, sort_rows
 from .concat import ColumnMap
 from .dense import DenseMatrix
+from .duplicates import put_in_order
 from .gather import Gather
 from .layout import FileLayout
 from .sparse import CsrMatrix
@@ -116,9 +117,15 @@ class RowsOfFiles:
         for matrix, (_, lo, hi, local) in zip(matrices, parts, strict=True):
             if not matrix.gather(gather, local, indptr[order[lo:hi]], data, indices):
                 return None
-        gather.read()
+        if not gather.read():  # who reads file by file says which value it is
+            return None
+        is_cast = any(matrix.dtype != self.dtype for matrix in matrices)
         try:
-            return self._finished(data, indices, indptr, [(k, order[lo:hi]) for k, lo, hi, _ in parts])
+            return self._finished(
+                data, indices, indptr, [(k, order[lo:hi]) for k, lo, hi, _ in parts], is_cast=is_cast
+            )
+        except DuplicatesError:  # who reads file by file says where
+            return None
         except ColumnOutOfRangeError as error:
             sorted_at = int(np.flatnonzero(order == error.row)[0])
             for matrix, (_, lo, hi, local) in zip(matrices, parts, strict=True):
@@ -141,7 +148,8 @@ class RowsOfFiles:
         for matrix, (_, lo, hi, local) in zip(matrices, parts, strict=True):
             if not matrix.gather(gather, local, order[lo:hi], out):
                 return None
-        gather.read()
+        if not gather.read():
+            return None
         if parts and self.transform.steps.are_any:
             self.transform.dense(out, parts[0][0], None, out)
         return self._given(out)
@@ -178,13 +186,13 @@ class RowsOfFiles:
         indptr: IndexArray,
         placed: list[tuple[int, IndexArray | slice]],
         *,
-        ascending: bool | None = None,
+        are_ordered: bool = False,
+        is_cast: bool = False,
         given: bool = True,
-    ) -> CsrRows:
-        """Check, renumber and work on rows as read.
+    ) -> CsrRows | None:
+        """Check, renumber and work on rows as read; None where duplicates were cast before they are added.
 
-        `placed` says of each file which rows are its own, `ascending` of rows that were checked what was
-        found.
+        `placed` says of each file which rows are its own; `are_ordered` rows have been checked.
         """
         n_rows = len(indptr) - 1
         files = [file for file, _ in placed]
@@ -194,15 +202,20 @@ class RowsOfFiles:
                 file_of_row = np.empty(n_rows, dtype=np.int32)
                 for number, (_, places) in enumerate(placed):
                     file_of_row[places] = number
-            data, indices, indptr, ascending = self.transform.sparse(
+            data, indices, indptr, ascending, as_stored = self.transform.sparse(
                 data, indices, indptr, files, file_of_row, self.memory
             )
-        elif ascending is None:
+        elif are_ordered:
+            ascending = as_stored = True
+        else:
             in_range, ascending = _core.csr_check_columns(indices, indptr, self.n_vars, 0, len(indices))
             if not in_range:
                 at = int(np.argmax((indices < 0) | (indices >= self.n_vars)))
                 row = int(np.searchsorted(indptr, at, side="right")) - 1
                 raise ColumnOutOfRangeError(row, int(indices[at]))
+            as_stored = ascending
+        if is_cast and not as_stored:
+            return None
         if not ascending:
             data, indices, indptr = sort_rows(data, indices, indptr)
         background = self.transform.background(self.dtype)
@@ -262,7 +275,8 @@ class RowsOfFiles:
         indptr = np.cumsum(lengths)
         data, indices = self._arrays(int(indptr[-1]))
         pieces: list[Parts] = []
-        as_read = ascending = True
+        part: Parts
+        as_read = True
         for k, lo, hi, local in parts:
             matrix = self.layouts[k].matrix
             if isinstance(matrix, DenseMatrix):
@@ -271,9 +285,13 @@ class RowsOfFiles:
                 continue
             at = slice(int(indptr[lo]), int(indptr[hi]))
             part = (data[at], indices[at], indptr[lo : hi + 1] - indptr[lo])
-            ascending &= matrix.fill(local, part[2], part[0], part[1])
+            if not matrix.fill(local, part[2], part[0], part[1]):
+                part = put_in_order(matrix, self.layouts[k].path, local, part)
+                as_read = False
             pieces.append(part)
         if not as_read:
             data, indices, indptr = concatenate(pieces)
         placed: list[tuple[int, IndexArray | slice]] = [(k, slice(lo, hi)) for k, lo, hi, _ in parts]
-        return self._finished(data, indices, indptr, placed, ascending=ascending, given=given)
+        rows = self._finished(data, indices, indptr, placed, are_ordered=True, given=given)
+        assert rows is not None
+        return rows

@@ -103,16 +103,34 @@ class RunReader:
         stops: npt.NDArray[np.int64],
         places: npt.NDArray[np.int64],
         out: npt.NDArray[Any],
-    ) -> "_core.ReadJob | None":
+    ) -> "_core._ReadJob | None":
         """Describe the same as `read`, each run to its place in `out`, for the core to read with others.
 
         None where it cannot.
         """
-        if self._chunks is None or out.dtype != self.dtype or self._row_bytes == 0:
+        if self._chunks is None or self._row_bytes == 0 or not self._gives(out.dtype):
             return None
         if self._least and int((stops - starts).sum()) < self._least:
             return None
-        return self._chunks, starts, stops, places, out.reshape(-1).view(np.uint8)
+        return self._job(self._chunks, starts, stops, places, out)
+
+    def _gives(self, dtype: np.dtype[Any]) -> bool:
+        """Tell whether the core gives the values as this type."""
+        if dtype == self.dtype:
+            return True
+        are_native = dtype.isnative and self.dtype.isnative
+        return are_native and _core.can_convert(self.dtype.str[1:], dtype.str[1:])
+
+    def _job(
+        self,
+        chunks: _core.ChunkReader,
+        starts: npt.NDArray[np.int64],
+        stops: npt.NDArray[np.int64],
+        places: npt.NDArray[np.int64] | None,
+        out: npt.NDArray[Any],
+    ) -> "_core._ReadJob":
+        types = None if out.dtype == self.dtype else (self.dtype.str[1:], out.dtype.str[1:])
+        return chunks, starts, stops, places, out.reshape(-1).view(np.uint8), types
 
     def refuse(
         self,
@@ -216,8 +234,7 @@ class RunReader:
         rows_of: Callable[[int, int], str],
     ) -> Iterator[tuple[int, int]]:
         """Fill `out` by the core, through scratch space where values are cast."""
-        if out.dtype == self.dtype:
-            self._decode(chunks, starts, stops, out, rows_of)
+        if self._gives(out.dtype) and self._decode(chunks, starts, stops, out, rows_of):
             yield 0, len(out)
             return
         is_checked = may_change(self.dtype, out.dtype)
@@ -241,10 +258,12 @@ class RunReader:
         stops: npt.NDArray[np.int64],
         out: npt.NDArray[Any],
         rows_of: Callable[[int, int], str],
-    ) -> None:
-        fault = _core.read_rows([(chunks, starts, stops, None, out.reshape(-1).view(np.uint8))])
-        if fault is not None:
+    ) -> bool:
+        """Fill `out`; returns whether all values fit its type."""
+        fault = _core.read_rows([self._job(chunks, starts, stops, None, out)])
+        if fault is not None and fault[-1]:
             self.refuse(starts, stops, fault[1:], rows_of)
+        return fault is None
 
     def _groups(
         self,

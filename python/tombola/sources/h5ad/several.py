@@ -17,7 +17,7 @@ from ..._base.types import IndexArray
 from ..base import Column, CsrRows
 from .concat import ColumnMap, join_variables
 from .files import OpenFiles
-from .layout import FileLayout, read_layout
+from .layout import FileLayout, Opening, read_layout
 from .matrices import check_x
 from .rows_of_files import RowsOfFiles
 from .transform import Steps
@@ -118,8 +118,9 @@ def open_further(
     found = []
     for name, x in names.items():
         layouts, columns = [], []
+        opening = Opening(())
         for path, beside, names_beside in zip(paths, first.layouts, first_names, strict=True):
-            layout, own = read_layout(path, x, files)
+            layout, own, _ = read_layout(path, x, files, opening)
             if layout.root != beside.root:
                 msg = (
                     f"{path}: matrices of one source must have the rows of one obs, but {x} has those of "

@@ -1,8 +1,8 @@
 """Rows of h5ad files, several files as one, read as anndata wrote them.
 
 The rows of a window are read in file order, each chunk of a file once, without AnnData and without SciPy.
-Cost: a few calls of HDF5 a megabyte plus the copy of the bytes; memory: the window, 8 bytes a row for the row
-pointers of sparse files, and the obs columns in use.
+Cost: a few calls of HDF5 a megabyte plus the copy of the bytes; memory: the window, less than 2 bytes a row
+for the row pointers of sparse files, and the obs columns in use at their stored width.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +15,11 @@ from ..._base.types import IndexArray
 from ..base import Column
 from ..rows import check_rows
 from .arguments import PathLike, as_paths, batch_type, names_of_columns, number_type
+from .bounds import FollowsChunks
 from .concat import join_variables
 from .describe import describe_file, describe_table
 from .files import OpenFiles
-from .layout import FileLayout, read_layout
+from .layout import FileLayout, FoundColumns, Opening, read_layout
 from .obs_table import CategoriesView, ObsOptions, ObsTable, ObsView
 from .selection import file_numbers
 from .several import MatrixOfFiles, names_of_matrices, open_further, read_in_order, rows_of_all
@@ -27,7 +28,7 @@ from .transform import check_steps
 RESERVED = ("row",)
 
 
-class H5adSource:
+class H5adSource(FollowsChunks):
     """Rows of one or more h5ad files.
 
     Parameters
@@ -146,11 +147,16 @@ class H5adSource:
         files = OpenFiles()
         self._layouts: list[FileLayout] = []
         names: list[list[str]] = []
+        opening = Opening(self.columns)
+        found: list[FoundColumns] = []
         for path in self.paths:
-            layout, found = read_layout(path, self.x, files)
+            layout, var_names, columns = read_layout(path, self.x, files, opening)
             self._layouts.append(layout)
             # Files that agree share one list: a thousand plates would take gigabytes otherwise.
-            names.append(names[0] if names and found == names[0] else found)
+            if names and var_names is not names[0] and var_names == names[0]:
+                var_names = names[0]
+            names.append(var_names)
+            found.append(columns)
         self.var_names, column_maps = join_variables(names, list(self.paths), self.join, vars)
         self._steps = check_steps(
             normalize_total,
@@ -165,14 +171,13 @@ class H5adSource:
         self._all = [first, *open_further(others, self.paths, files, first, names, self.join)]
         given = dict(categories) if isinstance(categories, dict) else categories
         self._table = ObsTable(self._layouts, ObsOptions(self.obs_join, given, unknown))
-        self._prepare()
+        self._prepare(found)
 
-    def _prepare(self) -> None:
+    def _prepare(self, found: Sequence[FoundColumns] = ()) -> None:
         self._offsets = np.cumsum([0] + [layout.n_obs for layout in self._layouts], dtype=np.int64)
         as_dense = self.x_format == "dense"
         self._rows = rows_of_all(self._all, self._steps, as_dense=as_dense, dtype=self.dtype)
-        for name in self.columns:
-            self._table.column(name)
+        self._table.use(self.columns, found)
 
     def __len__(self) -> int:
         return int(self._offsets[-1])

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import h5py
 import numpy as np
@@ -20,8 +20,8 @@ from ..._base.fork import ForkLock
 from ..._base.types import IndexArray
 from ..ranges import gather_ranges
 from .casting import cast_into, row_of_run
-from .elements import attribute, dataset, read_array
-from .errors import BadFileError
+from .elements import attribute, dataset, read_array, read_pieces
+from .errors import BadFileError, H5adError
 from .files import OpenFiles
 from .gather import Gather
 from .runs import RunReader
@@ -50,6 +50,13 @@ class _ArrayRuns:
         cast_into(values, out, self._where, partial(row_of_run, starts, stops, rows_of, 0))
         if len(out):
             yield 0, len(out)
+
+
+class _Rowwise(NamedTuple):
+    """A matrix by rows in memory: where each row lies, and its data and indices."""
+
+    pointers: _core.RowPointers
+    parts: dict[str, npt.NDArray[Any]]
 
 
 class CsrMatrix:
@@ -92,14 +99,14 @@ class CsrMatrix:
                 f"{indices.shape}"
             )
             raise BadFileError(msg)
-        self._indptr: IndexArray | None = self._read_indptr(dataset(group, "indptr", self._where))
+        self._pointers: _core.RowPointers | None = self._read_pointers(dataset(group, "indptr", self._where))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_indptr": None}
+        return {**self.__dict__, "_pointers": None}
 
     def lengths(self, rows: IndexArray) -> IndexArray:
         """Count the stored values of each row."""
-        return self.indptr[rows + 1] - self.indptr[rows]
+        return self.pointers.lengths(rows)
 
     def fill(
         self, rows: IndexArray, indptr: IndexArray, data: npt.NDArray[Any], indices: npt.NDArray[Any]
@@ -127,7 +134,7 @@ class CsrMatrix:
         OSError
             If the file cannot be read.
         """
-        starts, stops = self.indptr[rows], self.indptr[rows + 1]
+        starts, stops = self.pointers.ranges(rows)
         ordered = True
         for lo, hi in self._runs("indices").read(starts, stops, indices, self._rows_of):
             in_range, ascending = _core.csr_check_columns(indices, indptr, self.shape[1], lo, hi)
@@ -162,7 +169,7 @@ class CsrMatrix:
         bool
             Whether this can be done; the columns are not checked then.
         """
-        starts, stops = self.indptr[rows], self.indptr[rows + 1]
+        starts, stops = self.pointers.ranges(rows)
         for part, out in (("indices", indices), ("data", data)):
             runs = self._runs(part)
             if not (
@@ -172,12 +179,12 @@ class CsrMatrix:
         return True
 
     @property
-    def indptr(self) -> IndexArray:
-        """Start of each row in data and indices, int64."""
-        if self._indptr is None:
+    def pointers(self) -> _core.RowPointers:
+        """Where each row lies in data and indices."""
+        if self._pointers is None:
             reader = self._files.reader(self._path, f"{self.name}/indptr")
-            self._indptr = self._read_indptr(reader.dataset)
-        return self._indptr
+            self._pointers = self._read_pointers(reader.dataset)
+        return self._pointers
 
     def _runs(self, part: str) -> _Runs:
         return self._files.reader(self._path, f"{self.name}/{part}", self.n_values)
@@ -192,36 +199,33 @@ class CsrMatrix:
     def _n_major(self) -> int:
         return self.shape[0]
 
-    def _read_indptr(self, source: h5py.Dataset) -> IndexArray:
+    def _read_pointers(self, source: h5py.Dataset) -> _core.RowPointers:
         where = f"{self._where}/indptr"
-        stored = read_array(source, where)
         n = self._n_major()
         unit = "rows" if self.encoding == "csr" else "columns"
-        if stored.dtype.kind not in "iu" or stored.shape != (n + 1,):
+        if source.dtype.kind not in "iu" or source.shape != (n + 1,):
             msg = (
-                f"{where} must hold {n + 1:,} integers for {n:,} {unit}, but has shape {stored.shape} and "
-                f"dtype {stored.dtype}"
+                f"{where} must hold {n + 1:,} integers for {n:,} {unit}, but has shape {source.shape} and "
+                f"dtype {source.dtype}"
             )
             raise BadFileError(msg)
-        indptr = stored.astype(np.int64)
-        if indptr[0] != 0:
-            msg = f"{where} must begin with 0, but begins with {indptr[0]}"
-            raise BadFileError(msg)
-        falls = np.flatnonzero(indptr[1:] < indptr[:-1])
-        if len(falls):
-            i = int(falls[0])
+        try:
+            pointers = _core.RowPointers.from_pieces(read_pieces(source, where), n, unit[:-1])
+        except H5adError:
+            raise
+        except ValueError as error:
+            msg = f"{where} {error}"
+            raise BadFileError(msg) from None
+        if pointers.n_values > self.n_values:
             msg = (
-                f"{where} must not decrease, but goes from {indptr[i]} to {indptr[i + 1]} at {unit[:-1]} {i}"
+                f"{where} ends with {pointers.n_values:,}, but data and indices hold {self.n_values:,} "
+                "values only"
             )
             raise BadFileError(msg)
-        if indptr[-1] > self.n_values:
-            msg = f"{where} ends with {indptr[-1]:,}, but data and indices hold {self.n_values:,} values only"
-            raise BadFileError(msg)
-        return indptr
+        return pointers
 
     def _rows_of(self, start: int, stop: int) -> str:
-        first, last = np.searchsorted(self.indptr, [start, stop - 1], side="right") - 1
-        return f"rows {first} to {last}"
+        return f"rows {self.pointers.row_of(start)} to {self.pointers.row_of(stop - 1)}"
 
     def _refuse_columns(
         self, rows: IndexArray, indptr: IndexArray, indices: npt.NDArray[Any], lo: int, hi: int
@@ -245,7 +249,7 @@ class CscMatrix(CsrMatrix):
         super().__init__(group, path, name, files)
         self.index_dtype = np.dtype(np.int32 if self.shape[1] < 2**31 else np.int64)
         self._lock = ForkLock()
-        self._rowwise: dict[str, npt.NDArray[Any]] | None = None
+        self._rowwise: _Rowwise | None = None
         needed = self.n_values * (self.dtype.itemsize + self.index_dtype.itemsize)
         if needed > CSC_LIMIT_BYTES:
             msg = (
@@ -260,28 +264,28 @@ class CscMatrix(CsrMatrix):
         return {**super().__getstate__(), "_rowwise": None}
 
     @property
-    def indptr(self) -> IndexArray:
-        """Start of each row, after the turn to CSR."""
-        return self._turned()["indptr"]
+    def pointers(self) -> _core.RowPointers:
+        """Where each row lies, after the turn to CSR."""
+        return self._turned().pointers
 
     def _n_major(self) -> int:
         return self.shape[1]
 
     def _runs(self, part: str) -> _Runs:
-        return _ArrayRuns(self._turned()[part], f"{self._where}/{part}")
+        return _ArrayRuns(self._turned().parts[part], f"{self._where}/{part}")
 
-    def _turned(self) -> dict[str, npt.NDArray[Any]]:
+    def _turned(self) -> "_Rowwise":
         with self._lock:
             if self._rowwise is None:
                 self._rowwise = self._turn()
             return self._rowwise
 
-    def _turn(self) -> dict[str, npt.NDArray[Any]]:
+    def _turn(self) -> "_Rowwise":
         _logger.info(
             "%s is stored by columns (CSC) and is turned into rows in memory; by rows it is faster",
             self._where,
         )
-        by_column = super().indptr
+        by_column = super().pointers.unpack()
         row_of, data = (self._read_part(part)[: by_column[-1]] for part in ("indices", "data"))
         wrong = np.flatnonzero((row_of < 0) | (row_of >= self.shape[0]))
         if len(wrong):
@@ -296,7 +300,8 @@ class CscMatrix(CsrMatrix):
         columns = np.repeat(np.arange(self.shape[1], dtype=self.index_dtype), np.diff(by_column))
         indptr = np.zeros(self.shape[0] + 1, dtype=np.int64)
         np.cumsum(np.bincount(row_of, minlength=self.shape[0]), out=indptr[1:])
-        return {"indptr": indptr, "indices": columns[order], "data": data[order]}
+        pointers = _core.RowPointers.from_pieces([indptr])
+        return _Rowwise(pointers, {"indices": columns[order], "data": data[order]})
 
     def _read_part(self, part: str) -> npt.NDArray[Any]:
         reader = self._files.reader(self._path, f"{self.name}/{part}")

@@ -217,7 +217,7 @@ class RowTransform:
         files: Sequence[int],
         file_of_row: npt.NDArray[np.int32] | None,
         memory: _core.BufferPool,
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], IndexArray, bool]:
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], IndexArray, bool, bool]:
         """Do it to sparse rows.
 
         Parameters
@@ -234,7 +234,8 @@ class RowTransform:
         Returns
         -------
         tuple
-            data, indices, indptr, and whether columns ascend and are distinct, which they do of floats.
+            data, indices, indptr, whether columns ascend and are distinct, which they do of floats, and
+            whether they did so in the files.
 
         Raises
         ------
@@ -242,7 +243,7 @@ class RowTransform:
             If a row has a column that its file has not got.
         """
         maps = [self._maps[k] for k in files]
-        counts, row, column, ascending = _core.csr_transform(
+        counts, row, column, ascending, as_stored = _core.csr_transform(
             data, indices, indptr, maps, file_of_row, n_columns=self._n_vars, **self._work
         )
         if row >= 0:
@@ -250,11 +251,11 @@ class RowTransform:
         places = np.zeros_like(indptr)
         np.cumsum(counts, out=places[1:])
         if places[-1] == indptr[-1]:
-            return data, indices, indptr, ascending
+            return data, indices, indptr, ascending, as_stored
         kept_data = memory.empty(int(places[-1]), data.dtype)
         kept_indices = memory.empty(int(places[-1]), indices.dtype)
         _core.csr_compact(data, indices, indptr, places, kept_data, kept_indices)
-        return kept_data, kept_indices, places, ascending
+        return kept_data, kept_indices, places, ascending, as_stored
 
     def dense(
         self, rows: npt.NDArray[Any], file: int, places: IndexArray | None, out: npt.NDArray[Any]

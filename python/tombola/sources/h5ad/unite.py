@@ -17,10 +17,12 @@ import numpy.typing as npt
 from ...labels.numbering import code_type, is_missing
 from .errors import BadFileError
 from .obs import EXACT_FLOAT, ObsColumn
+from .obs_codes import map_codes
 
-__all__ = ["Part", "Unknown", "conform", "unite", "unite_numbers", "vocabulary"]
+__all__ = ["Part", "Unknown", "Whole", "conform", "unite", "unite_numbers", "vocabulary"]
 
 Unknown = Literal["error", "missing"]
+Whole = npt.NDArray[Any] | None
 _LISTED = 6
 
 
@@ -58,8 +60,11 @@ def vocabulary(name: str, values: Any) -> npt.NDArray[Any]:
     return np.array(listed, dtype=np.str_) if are_text else given
 
 
-def unite(name: str, parts: Sequence[Part]) -> ObsColumn:
+def unite(name: str, parts: Sequence[Part], whole: Whole = None) -> ObsColumn:
     """Return one column for all files.
+
+    `whole` is an array for the codes of all rows that holds those of some files at their place; it is taken
+    for the result where it is as narrow as can be.
 
     Raises
     ------
@@ -79,10 +84,12 @@ def unite(name: str, parts: Sequence[Part]) -> ObsColumn:
     named = [column for column in columns if column.categories is not None and len(column.categories)]
     kind = _kind(telling[0][1] if telling else [*named, *columns][0])
     union, is_sorted = _union(name, [column for column in columns if _kind(column) == kind], parts)
-    return ObsColumn(_codes(name, parts, union, "error"), union, is_sorted)
+    return ObsColumn(_codes(name, parts, union, "error", whole), union, is_sorted)
 
 
-def conform(name: str, parts: Sequence[Part], categories: npt.NDArray[Any], unknown: Unknown) -> ObsColumn:
+def conform(
+    name: str, parts: Sequence[Part], categories: npt.NDArray[Any], unknown: Unknown, whole: Whole = None
+) -> ObsColumn:
     """Return one column for all files, as codes into these categories.
 
     Raises
@@ -90,7 +97,7 @@ def conform(name: str, parts: Sequence[Part], categories: npt.NDArray[Any], unkn
     ValueError
         If a row has a value that is none of them, and ``unknown`` is "error".
     """
-    return ObsColumn(_codes(name, parts, categories, unknown), categories)
+    return ObsColumn(_codes(name, parts, categories, unknown, whole), categories)
 
 
 def _kind(column: ObsColumn) -> str:
@@ -101,7 +108,7 @@ def _kind(column: ObsColumn) -> str:
 def _says_nothing(column: ObsColumn) -> bool:
     """Tell whether a column is missing throughout."""
     if column.categories is not None:
-        return not bool((column.values >= 0).any())
+        return not (len(column.values) and int(column.values.max()) >= 0)
     return column.values.dtype.kind == "f" and bool(np.isnan(column.values).all())
 
 
@@ -124,8 +131,8 @@ def _check_kinds(name: str, first_path: Path, first: ObsColumn, path: Path, othe
 def _union(name: str, columns: Sequence[ObsColumn], parts: Sequence[Part]) -> tuple[npt.NDArray[Any], bool]:
     """Return the categories of all columns, and whether they are sorted text."""
     seen: dict[Any, None] = {}
-    for column in columns:
-        seen.update(dict.fromkeys(_distinct(column).tolist()))
+    for distinct in {id(values): values for values in map(_distinct, columns)}.values():
+        seen.update(dict.fromkeys(distinct.tolist()))
     is_sorted = bool(columns) and all(column.is_sorted for column in columns)
     values = sorted(seen) if is_sorted else list(seen)
     kinds = {_distinct(column).dtype for column in columns} or {np.dtype(np.float64)}
@@ -165,17 +172,22 @@ def _distinct(column: ObsColumn) -> npt.NDArray[Any]:
 
 
 def _codes(
-    name: str, parts: Sequence[Part], categories: npt.NDArray[Any], unknown: Unknown
+    name: str, parts: Sequence[Part], categories: npt.NDArray[Any], unknown: Unknown, whole: Whole = None
 ) -> npt.NDArray[np.signedinteger[Any]]:
     """Return all rows as codes into the categories."""
     kind = "booleans" if categories.dtype.kind == "b" else "others"
     place = {value: code for code, value in enumerate(categories.tolist())}
-    codes = np.full(sum(part.n_obs for part in parts), -1, dtype=code_type(len(categories)))
+    dtype = code_type(len(categories))
+    codes = whole
+    if codes is None or codes.dtype != dtype:
+        codes = np.empty(sum(part.n_obs for part in parts), dtype=dtype)
     start = 0
+    last, table = None, np.array([-1], dtype=dtype)
     for part in parts:
         out = codes[start : start + part.n_obs]
         start += part.n_obs
         if part.column is None or _says_nothing(part.column):
+            out.fill(-1)
             continue
         distinct = _distinct(part.column)
         own = part.column.values
@@ -183,15 +195,17 @@ def _codes(
             own = np.searchsorted(distinct, part.column.values)
             if part.column.values.dtype.kind == "f":
                 own[np.isnan(part.column.values)] = -1
-        same_kind = (distinct.dtype.kind == "b") == (kind == "booleans") or not len(categories)
-        found = [place.get(value, -1) if same_kind else -1 for value in distinct.tolist()]  # True is not 1
-        table = np.array([*found, -1], dtype=codes.dtype)
-        if unknown == "error":
+        if distinct is not last:
+            same_kind = (distinct.dtype.kind == "b") == (kind == "booleans") or not len(categories)
+            values = distinct.tolist()
+            found = [place.get(value, -1) if same_kind else -1 for value in values]  # True is not 1
+            last, table = distinct, np.array([*found, -1], dtype=dtype)
+        if unknown == "error" and (table[:-1] < 0).any():
             outside = (own >= 0) & (table[own] < 0)
             if outside.any():
                 row = int(np.argmax(outside))
                 _refuse_value(name, part.path, row, distinct[own[row]], categories)
-        out[:] = table[own]
+        map_codes(own, table, out)
     return codes
 
 

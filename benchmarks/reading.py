@@ -1,0 +1,153 @@
+"""Cells a second out of h5ad files: this build beside another, alternating, an epoch a process.
+
+Run as ``python -m benchmarks.reading``, with ``--before /there/python`` beside the build of that source tree,
+with ``--only cold`` for some cases. Files are those of `h5ad_data`, made once into TOMBOLA_BENCH_DATA. Every
+row of the first epoch of each case is checked before any time is taken. A figure is the median over rounds of
+a whole epoch after one that warms up, batches of 64, fetch factor 256, X alone; of cold cases of the first
+epoch, after the system was told to forget the file. Written as Markdown.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.h5ad_data import reference_file, small_files
+
+__all__ = ["main"]
+
+ROOT = Path(__file__).resolve().parents[1]
+
+EPOCH = """
+import json, os, resource, sys, time
+import numpy as np
+import tombola
+from benchmarks.h5ad_data import GENES, checksums, make_rows
+
+case = json.loads(sys.argv[1])
+tombola.set_num_threads(case["threads"])
+start = time.perf_counter()
+source = tombola.H5adSource(case["paths"], x_format=case["form"])
+opened = time.perf_counter() - start
+if case["block"] == 0:
+    strategy = tombola.Streaming()
+elif case["block"] < 0:
+    strategy = tombola.BlockShuffling(bounds=source.chunk_bounds())
+else:
+    strategy = tombola.BlockShuffling(block_size=case["block"])
+loader = tombola.Loader(source, strategy, 64, fetch_factor=256, seed=1)
+
+def forget():
+    for path in case["paths"]:
+        file = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(file)
+
+def epoch():
+    start = time.perf_counter()
+    for batch in loader:
+        pass
+    return len(source) / (time.perf_counter() - start)
+
+if case["check"]:
+    seen = np.zeros(len(source), dtype=np.int64)
+    for batch in loader:
+        rows = batch["row"].numpy()
+        seen[rows] += 1
+        columns, values = make_rows(rows % case["cells"])
+        x = batch["X"].to_dense().numpy() if case["form"] == "csr" else batch["X"].numpy()
+        weights = (np.arange(GENES, dtype=np.float64) + 1) ** 2
+        assert np.array_equal(x @ weights, checksums(columns, values)), "a row is not what was written"
+    assert (seen == 1).all(), "a row came twice or not at all"
+elif not case["cold"]:
+    epoch()
+if case["cold"]:
+    forget()
+print(json.dumps({"cells": epoch(), "opened": opened}))
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table."""
+
+    name: str
+    paths: tuple[str, ...]
+    form: str
+    block: int
+    threads: int = 2
+    cold: bool = False
+    cells: int = 10**9
+    """Rows after which the files begin again with the same ones."""
+
+    def run(self, sources: str, *, check: bool) -> dict[str, float]:
+        """Run one epoch in a new process, with the package of that source tree."""
+        case = {**self.__dict__, "paths": list(self.paths), "check": check}
+        path = os.pathsep.join([sources, str(ROOT)])
+        done = subprocess.run(
+            [sys.executable, "-c", EPOCH, json.dumps(case)],
+            env={**os.environ, "PYTHONPATH": path},
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found: dict[str, float] = json.loads(done.stdout)
+        return found
+
+
+def _cases(cells: int) -> Iterator[Case]:
+    raw, gzip = (str(reference_file(compression, cells)) for compression in (None, "gzip"))
+    large = str(reference_file("gzip", cells, chunk=61_000))
+    for form in ("dense", "csr"):
+        for stored, path in (("raw", raw), ("gzip", gzip)):
+            for block in (16, 1, 0):
+                what = f"block {block}" if block else "in order"
+                yield Case(f"{stored}, {what}, {form}", (path,), form, block)
+        yield Case(f"gzip, block 16, {form}, one thread", (gzip,), form, 16, threads=1)
+        yield Case(f"raw, block 16, {form}, one thread", (raw,), form, 16, threads=1)
+        yield Case(f"gzip in chunks of 61 rows, block 16, {form}", (large,), form, 16)
+        yield Case(f"gzip in chunks of 61 rows, own blocks, {form}", (large,), form, -1)
+    yield Case("raw, block 16, csr, cold cache", (raw,), "csr", 16, cold=True)
+    yield Case("gzip, block 16, csr, cold cache", (gzip,), "csr", 16, cold=True)
+    small = tuple(map(str, small_files()))
+    for block in (16, 1):
+        yield Case(f"1,000 files of 200 rows, block {block}, csr", small, "csr", block, cells=200)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--before", help="folder that holds the package `tombola` of another build")
+    parser.add_argument("--cells", type=int, default=100_000, help="rows of the files; default 100,000")
+    parser.add_argument("--rounds", type=int, default=3, help="epochs of each build; default 3")
+    parser.add_argument("--only", default="", help="cases whose name holds this text")
+    options = parser.parse_args()
+    builds = {"this build": str(ROOT / "python")}
+    if options.before:
+        builds["before"] = options.before
+    print(f"| cells/s | {' | '.join(builds)} | ratio |\n|---|{'---|' * (len(builds) + 1)}", flush=True)
+    for case in _cases(options.cells):
+        if options.only not in case.name:
+            continue
+        taken: dict[str, list[float]] = {who: [] for who in builds}
+        for number in range(options.rounds + 1):
+            for who, sources in builds.items():
+                if who == "before" and case.block < 0:  # it has no such blocks: what it did with 16
+                    continue
+                found = case.run(sources, check=number == 0)
+                if number:
+                    taken[who].append(found["cells"])
+        medians = {who: statistics.median(times) for who, times in taken.items() if times}
+        shown = [f"{medians[who]:,.0f}" if who in medians else "-" for who in builds]
+        ratio = f"{medians['this build'] / medians['before']:.2f}" if len(medians) > 1 else "-"
+        print(f"| {case.name} | {' | '.join(shown)} | {ratio} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+// Texts of a heap that is made here, and what damage does to it: nothing is read beyond the file.
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "check.hpp"
+#include "reference.hpp"
+#include "tombola/rows/texts.hpp"
+
+using namespace tombola;
+using namespace tombola::test;
+
+namespace {
+
+// A file that lives as long as this, without a name
+class File {
+  public:
+    explicit File(const std::string& bytes) : file_(std::tmpfile()) {
+        if (file_ == nullptr || std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size()) {
+            std::abort();
+        }
+        std::fflush(file_);
+    }
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    ~File() { std::fclose(file_); }
+    int descriptor() const { return ::fileno(file_); }
+
+  private:
+    std::FILE* file_;
+};
+
+template <typename T>
+void put(std::string& to, T value) {
+    to.append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+struct Heap {
+    std::string file;
+    std::string expected;
+    u64 list = 0;
+};
+
+// Texts in collections of so many, which come in front of the list
+Heap made(const std::vector<std::string>& texts, std::size_t in_collection) {
+    Heap heap;
+    heap.file.assign("\x89HDF\r\n\x1a\n", 8);
+    heap.file.resize(48);
+    heap.file[13] = heap.file[14] = 8;
+    std::string list;
+    for (std::size_t first = 0; first < texts.size(); first += in_collection) {
+        const u64 address = heap.file.size();
+        std::string collection("GCOL\x01\0\0\0", 8);
+        put<u64>(collection, 0);
+        for (std::size_t i = first; i < std::min(first + in_collection, texts.size()); ++i) {
+            const std::size_t number = i - first + 1;
+            put<std::uint16_t>(collection, static_cast<std::uint16_t>(number));
+            put<std::uint16_t>(collection, 1);
+            put<u32>(collection, 0);
+            put<u64>(collection, texts[i].size());
+            collection += texts[i];
+            collection.resize((collection.size() + 7) / 8 * 8);
+            put<u32>(list, static_cast<u32>(texts[i].size()));
+            put<u64>(list, address);
+            put<u32>(list, static_cast<u32>(number));
+        }
+        put<std::uint16_t>(collection, 0);  // what is free
+        collection.resize(collection.size() + 30);
+        const u64 size = collection.size();
+        std::memcpy(collection.data() + 8, &size, sizeof(size));
+        heap.file += collection;
+    }
+    heap.list = heap.file.size();
+    heap.file += list;
+    for (const std::string& text : texts) {
+        put<u32>(heap.expected, static_cast<u32>(text.size()));
+    }
+    for (const std::string& text : texts) {
+        heap.expected += text;
+    }
+    return heap;
+}
+
+std::vector<std::string> some_texts(std::size_t n) {
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < n; ++i) {
+        texts.emplace_back(noise(i, 0) % 40, static_cast<char>('a' + i % 26));
+    }
+    return texts;
+}
+
+}  // namespace
+
+TEST(texts_come_back) {
+    for (const std::size_t n : {std::size_t{1}, std::size_t{2}, std::size_t{100}, std::size_t{30'000}}) {
+        const Heap heap = made(some_texts(n), 90);
+        const File file(heap.file);
+        CHECK(heap_texts(file.descriptor(), heap.list, n) == heap.expected);
+        CHECK(!heap_texts(file.descriptor(), heap.list, n + 1));
+        CHECK(!heap_texts(file.descriptor(), heap.list + 1, n));
+    }
+}
+
+TEST(no_file) {
+    CHECK(!heap_texts(-1, 0, 1));
+    CHECK(!heap_texts(File("").descriptor(), 0, 0));
+}
+
+TEST(damage_is_found_or_gives_other_texts) {
+    const std::size_t n = 200;
+    const Heap heap = made(some_texts(n), 70);
+    for (u64 turn = 0; turn < 3000; ++turn) {
+        std::string damaged = heap.file;
+        damaged[noise(turn, 1) % damaged.size()] = static_cast<char>(noise(turn, 2));
+        if (turn % 3 == 0) {
+            damaged.resize(noise(turn, 3) % damaged.size());
+        }
+        const File file(damaged);
+        const auto found = heap_texts(file.descriptor(), heap.list, n);
+        CHECK(!found || found->size() >= 4 * n);
+    }
+}
