@@ -24,9 +24,7 @@ SIZES = (7, 1, 20, 12)
 def write(path: Path, n: int, seed: int, drugs: list[str] = DRUGS) -> Path:
     rng = np.random.default_rng(seed)
     drug = pd.Categorical.from_codes(rng.integers(-1, len(drugs), n), pd.Index(drugs))
-    line = pd.Categorical.from_codes(
-        rng.integers(0, 200, n), pd.Index([f"line_{i}" for i in range(200)])
-    )
+    line = pd.Categorical.from_codes(rng.integers(0, 200, n), pd.Index([f"line_{i}" for i in range(200)]))
     obs = pd.DataFrame({"drug": drug, "line": line, "depth": rng.random(n)})
     obs.index = pd.Index([f"cell_{i}" for i in range(n)])
     anndata.AnnData(X=random_counts(n, 5, seed=seed), obs=obs).write_h5ad(path)
