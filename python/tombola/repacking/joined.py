@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..labels.categorical import Categorical
 from ..sources import H5adSource
-from ..sources.h5ad.elements import encoding, place
+from ..sources.h5ad.elements import encoding, index_name, place
 from ..sources.h5ad.obs import column_names, row_names
 from .frames import Assembly, copy_attributes, set_column_order
 from .rows import ArrayOfRows
@@ -68,7 +68,8 @@ def same_arrays(assembly: Assembly, name: str) -> bool:
 def _names_of_all(assembly: Assembly) -> list[str]:
     names: dict[str, None] = {}
     for number, path in enumerate(assembly.inputs.paths):
-        names |= dict.fromkeys(column_names(assembly.inputs[number]["obs"], place(path, "obs")))
+        obs, where = assembly.inputs[number]["obs"], place(path, "obs")
+        names |= dict.fromkeys(column_names(obs, where, index_name(obs, where)))
     return list(names)
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from .._base.types import IndexArray
 from ..sources import CsrRows, H5adSource
 from ..sources.h5ad.files import OpenFiles, open_alone
-from ..sources.h5ad.layout import FileLayout, read_layout
+from ..sources.h5ad.layout import FileLayout, Opening, read_layout
 from ..sources.h5ad.sparse import CsrMatrix
 from .options import RepackOptions
 
@@ -107,7 +107,8 @@ def open_matrix(name: str, paths: Sequence[Path], options: RepackOptions) -> Mat
         If the files hold it in different forms or types, or `index_dtype` does not hold its columns.
     """
     files = OpenFiles()
-    layouts = [read_layout(path, name, files)[0] for path in paths]
+    opening = Opening()
+    layouts = [read_layout(path, name, files, opening)[0] for path in paths]
     first = layouts[0]
     for layout in layouts[1:]:
         for what, here, there in (

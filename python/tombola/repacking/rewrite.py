@@ -8,7 +8,6 @@ A killed run goes on where it was in step 1. An error removes everything that wa
 """
 
 import errno
-import gc
 import logging
 import os
 import re
@@ -22,6 +21,8 @@ import h5py
 
 from .._version import __version__
 from ..sources.h5ad.arguments import PathLike, as_paths
+from ..sources.h5ad.elements import index_name
+from ..sources.h5ad.files import open_alone
 from ..sources.h5ad.obs import column_names
 from .assemble import assemble
 from .chunk_log import ChunkLog, StaleError
@@ -125,7 +126,7 @@ def repack(
     _check_paths(inputs, out, force=options.force)
     check_codec(options)
     n = count_rows(inputs)
-    _check_row_column(inputs, options)
+    _check_frames(inputs, options)
     notes: list[str] = []
     matrices = find_matrices(inputs, options, notes.append)
     notes += [
@@ -150,8 +151,6 @@ def repack(
         _say_full_disk(error, out)
         raise
     names = tuple(matrix.name for matrix in matrices)
-    del matrices
-    gc.collect()  # sources that are part of cycles would keep the files open
     return RepackResult(out, n, names, *sizes, time.perf_counter() - start, tuple(notes))
 
 
@@ -212,12 +211,15 @@ def _check_paths(inputs: tuple[Path, ...], out: Path, *, force: bool) -> None:
         raise FileExistsError(msg)
 
 
-def _check_row_column(paths: tuple[Path, ...], options: RepackOptions) -> None:
-    if not options.shuffle:
-        return
+def _check_frames(paths: tuple[Path, ...], options: RepackOptions) -> None:
     for path in paths:
-        with h5py.File(path, "r") as file:
-            if options.row_column in column_names(file["obs"], f"{path}: obs"):
+        with open_alone(path) as file:
+            for part in ("obs", "var"):
+                if part not in file:
+                    msg = f"{path}: repacking needs obs and var, but the file has no {part}"
+                    raise ValueError(msg)
+            where, obs = f"{path}: obs", file["obs"]
+            if options.shuffle and options.row_column in column_names(obs, where, index_name(obs, where)):
                 msg = (
                     f"{path}: obs has a column {options.row_column!r} already; row_column (--row-column) "
                     "names another one to keep the rows of the inputs in"
