@@ -108,8 +108,9 @@ py::object read(const py::list& given) {
     return py::make_tuple(fault->job, fault->first_row, fault->last_row, fault->what);
 }
 
-std::shared_ptr<DataFile> file_of(const std::string& path, int descriptor) {
-    return std::make_shared<DataFile>(path, stamp_of(descriptor));
+// As bytes: names of files need not be text
+std::shared_ptr<DataFile> file_of(const py::bytes& path, int descriptor) {
+    return std::make_shared<DataFile>(std::string(path), stamp_of(descriptor));
 }
 
 py::tuple stamp(const DataFile& file) {
@@ -147,7 +148,7 @@ void register_chunks(py::module_& m) {
     py::class_<DataFile, std::shared_ptr<DataFile>>(m, "DataFile",
                                                     "A file that opens when it is read, and is what it was.")
         .def(py::init(&file_of), py::arg("path"), py::kw_only(), py::arg("descriptor"))
-        .def_property_readonly("path", &DataFile::path)
+        .def_property_readonly("path", [](const DataFile& file) { return py::bytes(file.path()); })
         .def_property_readonly("stamp", &stamp)
         .def("read", &read_bytes, py::arg("address"), py::arg("size"));
     py::class_<ChunkReader>(m, "ChunkReader")
@@ -159,6 +160,7 @@ void register_chunks(py::module_& m) {
     m.def(
         "can_convert", [](const std::string& from, const std::string& to) { return converter(from, to) != nullptr; },
         py::arg("stored"), py::arg("given"));
+    m.def("close_idle_files", &close_idle_files);
     m.def("most_open_files", &most_open_files);
 }
 

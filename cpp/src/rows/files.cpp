@@ -58,6 +58,10 @@ class OpenDescriptors {
         }
         close_idle(limit_);
     }
+    void close_idle() noexcept {
+        const std::lock_guard guard(lock_);
+        close_idle(0);
+    }
     void drop(const DataFile& file) noexcept {
         const std::lock_guard guard(lock_);
         const auto found = open_.find(&file);
@@ -150,6 +154,8 @@ std::size_t most_open_files() {
     }
     return std::clamp(static_cast<std::size_t>(limit.rlim_cur) / 4, least, most);
 }
+
+void close_idle_files() { descriptors().close_idle(); }
 
 DataFile::DataFile(std::string path, FileStamp stamp) : path_(std::move(path)), stamp_(stamp) {}
 

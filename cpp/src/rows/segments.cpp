@@ -70,6 +70,11 @@ class Batch {
                 }
                 continue;
             }
+            if (got == 0 && !may_wait) {  // Linux 5.9 and 5.10 say so of what is not in memory
+                may_wait = true;
+                is_cold();
+                continue;
+            }
             if (got == 0) {
                 throw FileFailure{"the file ends in front of byte " + std::to_string(address_ + bytes_), address_};
             }

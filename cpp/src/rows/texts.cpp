@@ -85,7 +85,8 @@ class Collection {
             return false;
         }
         const u64 bytes = load<u64>(header + 8);
-        if (bytes < header_bytes || bytes > budget) {
+        constexpr u64 least_bytes = 4096;  // as HDF5 has it
+        if (bytes < least_bytes || bytes > budget) {
             return false;
         }
         budget -= bytes;
@@ -103,7 +104,7 @@ class Collection {
             }
             const u64 size = load<u64>(object + 8);
             const u64 left = bytes - at - header_bytes;
-            if (size > left) {
+            if (size > left || number > bytes / header_bytes) {
                 return false;
             }
             if (number >= objects_.size()) {

@@ -127,12 +127,22 @@ def _name_others(assembly: Assembly) -> None:
             said.add(name)
 
 
+def _leave_out_graphs(assembly: Assembly) -> None:
+    """Leave out what older files keep in uns with an entry a pair of rows, whose order is another one now."""
+    for name in ("uns/neighbors/connectivities", "uns/neighbors/distances"):
+        if isinstance(assembly.out.get(name), h5py.Group):
+            del assembly.out[name]
+            assembly.note(f"{name} is left out: it names rows by their old numbers")
+
+
 def _copy_by_var(assembly: Assembly, name: str) -> None:
     """Copy what has no entry a row; of several inputs only what names the columns."""
     is_frame = name in ("var", "raw/var", "raw.var")
     element = assembly.inputs[0].get(name)
     if len(assembly.inputs) == 1 or is_frame:
         assembly.copy(name)
+        if name == "uns" and not assembly.keeps_rows:
+            _leave_out_graphs(assembly)
         if len(assembly.inputs) > 1 and isinstance(element, h5py.Group) and len(element) > 1:
             assembly.note(f"{name} is that of the first input: its other columns were not compared")
     elif not _is_empty(element):

@@ -24,6 +24,8 @@ from .write import Report
 
 __all__ = ["row_sums", "verify_matrix", "verify_rows"]
 
+_ZEROS = 1 << 17
+
 
 def row_sums(rows: Rows) -> npt.NDArray[np.uint64]:
     """Return a number a row that depends on every bit of its values and columns."""
@@ -53,7 +55,11 @@ def verify_matrix(
     if n == 0:
         return
     path = output.with_name("sums")
-    sums = np.memmap(path, dtype=np.uint64, mode="w+", shape=(n,))
+    with path.open("wb") as file:  # a full disk is an error here, but a signal where a page is written
+        zeros = bytes(8 * min(n, _ZEROS))
+        for lo in range(0, n, _ZEROS):
+            file.write(zeros[: 8 * min(_ZEROS, n - lo)])
+    sums = np.memmap(path, dtype=np.uint64, mode="r+", shape=(n,))
     try:
         lo = 0
         while lo < n:

@@ -1,5 +1,6 @@
 """Rows read straight into the order of the batches: the same as read sorted, and taken from there."""
 
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -27,8 +28,8 @@ COMPRESSIONS = [None, "gzip", "lzf"]
 
 
 @pytest.fixture(autouse=True)
-def even_a_row_by_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tombola.sources.h5ad.runs.LEAST", 0)
+def whatever_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tombola.sources.h5ad.rows_of_files.MOST_REPEATED", 1)
 
 
 def in_order(source: H5adSource, rows: list[int] | npt.NDArray[Any]) -> dict[str, Any]:
@@ -263,3 +264,33 @@ def test_a_source_unpickled_over_a_longer_file(tmp_path: Path) -> None:
     write_h5ad(path, random_counts(500, seed=3))
     with pytest.raises((OSError, ValueError), match=r"a\.h5ad: .* must h"):
         pickle.loads(stored).read(np.array([3]))
+
+
+def test_a_source_unpickled_over_a_narrower_file(tmp_path: Path) -> None:
+    path = write_h5ad(tmp_path / "a.h5ad", random_counts().toarray())
+    stored = pickle.dumps(H5adSource(path))
+    write_h5ad(path, random_counts(n_vars=20).toarray())
+    source = pickle.loads(stored)
+    for read in (source.read, source.read_in_order):
+        with pytest.raises(OSError, match=r"a\.h5ad: dataset 'X' must have rows of shape \(23,\) as it had"):
+            read(np.array([3, 4]))
+
+
+def test_a_name_that_is_not_text(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.h5ad"))
+    write_h5ad(tmp_path / "a.h5ad", random_counts())
+    try:
+        (tmp_path / "a.h5ad").rename(path)
+    except OSError:
+        pytest.skip("this file system knows names of text only")
+    np.testing.assert_array_equal(
+        dense(in_order(H5adSource(path), [9, 2])["X"]), random_counts().toarray()[[9, 2]]
+    )
+
+
+def test_windows_with_many_repeats_are_read_the_other_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tombola.sources.h5ad.rows_of_files.MOST_REPEATED", 0.1)
+    source = H5adSource(write_h5ad(tmp_path / "a.h5ad", random_counts()))
+    assert source.read_in_order(np.array([4] * 30 + list(range(50)))) is None

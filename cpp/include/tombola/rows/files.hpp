@@ -35,6 +35,9 @@ FileStamp stamp_of(int descriptor);
 // Files that stay open in a process: a quarter of what the system allows it, between 16 and 256
 std::size_t most_open_files();
 
+// Closes those that nobody reads at the moment, for others that need descriptors.
+void close_idle_files();
+
 class DataFile {
   public:
     // `path` should be absolute

@@ -9,6 +9,7 @@ is compared with what HDF5 reads, as addresses may be counted from elsewhere tha
 Complexity: O(chunks) once a process, about a microsecond each; 20 bytes a chunk.
 """
 
+import os
 import weakref
 from pathlib import Path
 
@@ -30,6 +31,8 @@ _FILTERS = {
 _NOWHERE = 2**64 - 1
 _LARGEST_CHUNK = 2**32
 _MOST_CHUNKS = 2**26
+_MOST_EMPTY = 1024
+"""So many times the chunks that were written, and as many times that, a dataset may have: tables are memory."""
 
 Table = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint32]]
 
@@ -97,7 +100,8 @@ def _is_plain(dataset: h5py.Dataset) -> bool:
         )
     if dataset.ndim == 2 and dataset.maxshape[1] is None and dataset.maxshape[0] is not None:
         return False
-    if int(np.prod(_grid(dataset), dtype=np.float64)) > _MOST_CHUNKS:
+    n_chunks = int(np.prod(_grid(dataset), dtype=np.float64))
+    if n_chunks > _MOST_CHUNKS or n_chunks > _MOST_EMPTY * (dataset.id.get_num_chunks() + _MOST_EMPTY):
         return False
     if properties.get_nfilters() == 0 and dataset.file.userblock_size != 0:
         return False  # bytes without filters look alike too easily
@@ -121,16 +125,22 @@ def _filters(dataset: h5py.Dataset) -> list[str] | None:
 _open: dict[tuple[int, ...], "weakref.ref[_core.DataFile]"] = {}
 """Files that somebody reads here, by what they were when they were opened; all datasets of one share it."""
 
+_pruned_at = [64]
+"""How many there may be until those that nobody reads any more are left out."""
+
 
 def _same_file(file: h5py.File) -> _core.DataFile:
     """Return the file that HDF5 has open, by its name; reads fail if that leads elsewhere."""
-    own = _core.DataFile(str(Path(file.filename).absolute()), descriptor=file.id.get_vfd_handle())
+    path = os.fsencode(Path(os.fsdecode(file.filename)).absolute())
+    own = _core.DataFile(path, descriptor=file.id.get_vfd_handle())
     known = _open.get(own.stamp)
     same = None if known is None else known()
     if same is not None and same.path == own.path:
         return same
-    for other in [other for other, reference in list(_open.items()) if reference() is None]:
-        _open.pop(other, None)
+    if len(_open) >= _pruned_at[0]:
+        for other in [other for other, reference in list(_open.items()) if reference() is None]:
+            _open.pop(other, None)
+        _pruned_at[0] = max(64, 2 * len(_open))
     _open[own.stamp] = weakref.ref(own)  # without a callback, in which a Ctrl-C could get lost
     return own
 

@@ -6,6 +6,7 @@ readers that do without HDF5 outlive their file. A file that is not what it was 
 refused: by device, number, size and time in the process that made it and its forks.
 """
 
+import errno
 import os
 import weakref
 from collections import OrderedDict
@@ -40,6 +41,10 @@ def _access() -> h5py.h5p.PropFAID:
     return access
 
 
+def _open(path: Path) -> h5py.File:
+    return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, _access()))
+
+
 def open_h5(path: Path) -> h5py.File:
     """Open a file for reading.
 
@@ -51,7 +56,13 @@ def open_h5(path: Path) -> h5py.File:
         If it is not HDF5, or is truncated.
     """
     try:
-        return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, _access()))
+        try:
+            return _open(path)
+        except OSError as error:
+            if error.errno != errno.EMFILE and f"errno = {errno.EMFILE}" not in str(error):
+                raise
+            _core.close_idle_files()
+            return _open(path)
     except OSError as error:
         check_is_file(path)
         if not path.is_file():

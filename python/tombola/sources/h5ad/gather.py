@@ -36,6 +36,9 @@ class Gather:
         rows_of: Callable[[int, int], str],
     ) -> bool:
         """Ask for runs, by ascending starts, each at its place in ``out``; returns whether the core can."""
+        some = stops > starts
+        if not some.all():  # what is empty lies in no chunk
+            starts, stops, places = starts[some], stops[some], places[some]
         job = reader.job(starts, stops, places, out)
         if job is None:
             return False

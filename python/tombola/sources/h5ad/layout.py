@@ -28,6 +28,8 @@ FoundColumns = Mapping[str, ObsColumn]
 """Columns of obs of one file that were read, by name."""
 
 FEW_ROWS = 1 << 16
+MOST_UNNAMED = 1 << 24
+"""Columns that a matrix without names of its own may have: each is given one."""
 MOST_ROWS = 1 << 22
 """Obs of files of few rows are read when they are opened, of so many rows in all: they are copied later."""
 
@@ -187,6 +189,10 @@ def _read_layout(
     group = root_of(file, root)
     if matrix.shape[0] != obs.n_obs:
         msg = f"{path}: {x} must have {obs.n_obs:,} rows as obs has, but has {matrix.shape[0]:,}"
+        raise BadFileError(msg)
+    if (var is None or var not in group) and matrix.shape[1] > MOST_UNNAMED:
+        most, found = MOST_UNNAMED, matrix.shape[1]
+        msg = f"{path}: {x} must have at most {most:,} columns without names, but has {found:,}"
         raise BadFileError(msg)
     if var is None:
         var_names = [f"{inner.removeprefix('obsm/')}_{i}" for i in range(matrix.shape[1])]

@@ -29,6 +29,9 @@ __all__ = ["RowsOfFiles"]
 
 M = TypeVar("M", CsrMatrix, DenseMatrix)
 
+MOST_REPEATED = 0.1
+"""Share of rows that may come again in a window and are read as often as they come."""
+
 PartOfRows = tuple[int, int, int, IndexArray]
 """A file's number, which of the rows it holds, and their numbers in it."""
 
@@ -98,6 +101,8 @@ class RowsOfFiles:
 
     def read_in_order(self, rows: IndexArray, order: IndexArray) -> Column | None:
         """Read rows, ascending with repeats, row i to place ``order[i]``; None where that cannot be."""
+        if int((rows[1:] == rows[:-1]).sum()) > len(rows) * MOST_REPEATED:
+            return None  # a copy from memory is cheaper than a second decoding
         if self.is_sparse:
             return self.sparse_in_order(rows, order)
         return self.dense_in_order(rows, order)

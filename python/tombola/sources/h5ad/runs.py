@@ -108,11 +108,16 @@ class RunReader:
 
         None where it cannot.
         """
+        self._check_width(out)
         if self._chunks is None or self._row_bytes == 0 or not self._gives(out.dtype):
             return None
-        if self._least and int((stops - starts).sum()) < self._least:
-            return None
         return self._job(self._chunks, starts, stops, places, out)
+
+    def _check_width(self, out: npt.NDArray[Any]) -> None:
+        """Refuse where the dataset is not as wide as it was when the source was made, maybe elsewhere."""
+        if out.shape[1:] != self.shape[1:]:
+            msg = f"{self._where} must have rows of shape {out.shape[1:]} as it had, but has {self.shape[1:]}"
+            raise UnreadableFileError(msg)
 
     def _gives(self, dtype: np.dtype[Any]) -> bool:
         """Tell whether the core gives the values as this type."""
@@ -183,6 +188,7 @@ class RunReader:
         ValueError
             If a value does not fit the dtype asked for.
         """
+        self._check_width(out)
         some = stops > starts
         starts, stops = _merge(starts[some], stops[some], stops[some][:-1] == starts[some][1:])
         if len(starts) == 0 or self._row_bytes == 0:
