@@ -32,7 +32,7 @@ _NOWHERE = 2**64 - 1
 _LARGEST_CHUNK = 2**32
 _MOST_CHUNKS = 2**26
 _MOST_EMPTY = 1024
-"""So many times the chunks that were written, and as many times that, a dataset may have: tables are memory."""
+"""Most chunks for each that was written, and beyond a million: tables take memory."""
 
 Table = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint32]]
 
