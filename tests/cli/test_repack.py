@@ -32,7 +32,7 @@ def test_a_file_is_written_anew(tmp_path: Path, plate: Path) -> None:
     for text in (
         f"{out}, 157 rows, every row compared with the inputs",
         "matrices: X",
-        "shuffled with seed 7, obs column 'original_row'",
+        "shuffled with seed 7; 'original_row' has the rows",
         "100 values, gzip 1",
         "of the input's",
     ):

@@ -78,7 +78,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _summary(result: RepackResult, options: RepackOptions) -> list[str]:
-    order = f"shuffled with seed {options.seed}, obs column {options.row_column!r} has the rows of the inputs"
+    order = f"shuffled with seed {options.seed}; {options.row_column!r} has the rows of the inputs"
     level = "" if options.chosen_level is None else f" {options.chosen_level}"
     checked = "every row compared with the inputs" if options.verify else "not compared with the inputs"
     share = result.bytes_after / max(result.bytes_before, 1)
