@@ -17,6 +17,11 @@ NAMES = {"X": "X", "counts": "layers/counts", "protein": "obsm/protein"}
 PROTEIN = np.random.default_rng(0).random((N_OBS, 5)).astype(np.float32)
 
 
+@pytest.fixture(autouse=True)
+def whatever_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tombola.sources.h5ad.rows_of_files.MOST_REPEATED", 1)
+
+
 def write(path: Path, seed: int = 0, kind: str = "csr") -> dict[str, Any]:
     x, counts = random_counts(seed=seed), random_counts(seed=seed + 10)
     stored = x if kind == "csr" else x.toarray()

@@ -34,6 +34,11 @@ STEPS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def whatever_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tombola.sources.h5ad.rows_of_files.MOST_REPEATED", 1)
+
+
 def formula(
     x: npt.NDArray[Any],
     picked: list[int],
