@@ -85,8 +85,7 @@ class Collection {
             return false;
         }
         const u64 bytes = load<u64>(header + 8);
-        constexpr u64 least_bytes = 4096;  // as HDF5 has it
-        if (bytes < least_bytes || bytes > budget) {
+        if (bytes < header_bytes || bytes > budget) {
             return false;
         }
         budget -= bytes;
