@@ -1,6 +1,7 @@
 #include "tombola/rows/transform.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <limits>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "tombola/base/parallel.hpp"
+#include "tombola/rows/csr.hpp"
 
 namespace tombola {
 namespace {
@@ -126,29 +128,19 @@ struct Selected {
     bool as_stored;
 };
 
-// Whether columns ascend and are in range; both as signs of differences, which any compiler turns into vectors.
+// Whether the columns of a row ascend and are in range
 template <typename Column>
-bool all_is_well(const Column* columns, std::size_t n, u64 width) {
-    using Unsigned = std::make_unsigned_t<Column>;
-    constexpr Unsigned sign = ~(std::numeric_limits<Unsigned>::max() >> 1U);
-    if (n == 0 || width == 0 || width > sign) {
-        return n == 0;
-    }
-    const Unsigned top = static_cast<Unsigned>(width - 1);
-    const Unsigned first = static_cast<Unsigned>(columns[0]);
-    Unsigned wrong = first | (top - first);
-    for (std::size_t k = 1; k < n; ++k) {
-        const Unsigned column = static_cast<Unsigned>(columns[k]);
-        wrong |= column | (top - column) | (column - static_cast<Unsigned>(columns[k - 1]) - 1);
-    }
-    return (wrong & sign) == 0;
+bool all_is_well(const Column* columns, std::size_t n, index_t width) {
+    const std::array<index_t, 2> row{0, static_cast<index_t>(n)};
+    const ColumnCheck found = csr_check_part(std::span(columns, n), std::span<const index_t>(row), width, 0, row[1]);
+    return found.in_range && found.ascending;
 }
 
 // Renumbers the columns of a row and closes up; where one is out of range it stands at `kept`.
 template <typename T, typename Column>
 Selected select_columns(T* values, Column* columns, std::size_t n, const ColumnMap& map) {
     const u64 width = static_cast<u64>(map.n_columns);
-    if (map.to.empty() && all_is_well(columns, n, width)) {
+    if (map.to.empty() && all_is_well<Column>(columns, n, map.n_columns)) {
         return {n, true, true, true};
     }
     std::size_t kept = 0;

@@ -2,7 +2,7 @@
 
 What a window needs of all files and datasets is collected first and read at once, so that a window of a
 thousand small files keeps all threads busy as one of a large file does. Where a part cannot be read this way
-(other filters or types, less than a chunk), `add` says so and the caller reads file by file instead.
+(other filters or types), `add` says so and the caller reads file by file instead.
 """
 
 from collections.abc import Callable

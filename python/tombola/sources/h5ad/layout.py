@@ -160,7 +160,10 @@ def read_contents(path: Path) -> Contents:
     with open_alone(path) as file, reading(path, "its structure"):
         found = modalities(file) if is_mudata(file) else []
         matrices = list_matrices(file)
-        obs = None if found or (matrices and "obs" not in file) else _read_obs(file, path, "", 0)
+        obs = None
+        if not found and not (matrices and "obs" not in file):
+            _check_parts(file, path)
+            obs = _read_obs(file, path, "", 0)
         return Contents(matrices=matrices, modalities=found, obs=obs)
 
 
@@ -227,8 +230,6 @@ def _check_parts(file: h5py.File, path: Path) -> None:
 
 def _read_obs(file: h5py.File, path: Path, root: str, n_obs: int) -> ObsLayout:
     """Read how obs is laid out; of a file without it, there are so many rows without columns."""
-    if not root:
-        _check_parts(file, path)
     group = root_of(file, root)
     if "obs" not in group:
         written = written_by(file, None)

@@ -56,8 +56,12 @@ class RowsOfFiles:
         Whether batches are meant to be dense.
     n_vars
         Number of columns.
+    is_sparse
+        Whether rows are given as `CsrRows`.
+    index_dtype
+        The type of their columns.
     given_as
-        The type that X has in the end, where it is another one than `dtype`, in which it is worked on.
+        The type that X has in the end; `dtype` is the one in which it is worked on.
     """
 
     layouts: Sequence[FileLayout]
@@ -67,7 +71,9 @@ class RowsOfFiles:
     memory: _core.BufferPool
     as_dense: bool
     n_vars: int
-    given_as: np.dtype[Any] | None = None
+    is_sparse: bool
+    index_dtype: np.dtype[Any]
+    given_as: np.dtype[Any]
 
     @classmethod
     def make(
@@ -88,12 +94,20 @@ class RowsOfFiles:
         # The core works in float32 where batches have less.
         is_worked_on = steps.are_any and dtype.itemsize < np.dtype(np.float32).itemsize
         read_as = np.dtype(np.float32) if is_worked_on else dtype
-        return cls(layouts, transform, offsets, read_as, memory, as_dense, len(var_names), dtype)
-
-    @property
-    def is_sparse(self) -> bool:
-        """Whether rows are given as `CsrRows`."""
-        return not self.as_dense or all(layout.matrix.is_sparse for layout in self.layouts)
+        matrices = [layout.matrix for layout in layouts]
+        index_types = {matrix.index_dtype for matrix in matrices if isinstance(matrix, CsrMatrix)}
+        return cls(
+            layouts,
+            transform,
+            offsets,
+            read_as,
+            memory,
+            as_dense,
+            n_vars=len(var_names),
+            is_sparse=not as_dense or all(matrix.is_sparse for matrix in matrices),
+            index_dtype=np.result_type(np.int32, *index_types),
+            given_as=dtype,
+        )
 
     def read(self, rows: IndexArray) -> Column:
         """Read rows, strictly increasing."""
@@ -231,7 +245,7 @@ class RowsOfFiles:
 
     def _given(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Cast values that were worked on to the type of batches."""
-        if self.given_as in (None, values.dtype):
+        if self.given_as == values.dtype:
             return values
         out = self.memory.empty(values.size, self.given_as).reshape(values.shape)
         with np.errstate(over="ignore"):
@@ -265,11 +279,7 @@ class RowsOfFiles:
         return self.memory.empty(n_rows * self.n_vars, self.dtype).reshape(n_rows, self.n_vars)
 
     def _arrays(self, n_values: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        index_types = [
-            layout.matrix.index_dtype for layout in self.layouts if isinstance(layout.matrix, CsrMatrix)
-        ]
-        indices = self.memory.empty(n_values, np.result_type(np.int32, *set(index_types)))
-        return self.memory.empty(n_values, self.dtype), indices
+        return self.memory.empty(n_values, self.dtype), self.memory.empty(n_values, self.index_dtype)
 
     def _read_sparse(self, parts: list[PartOfRows], n_rows: int, *, given: bool = True) -> CsrRows:
         lengths = np.zeros(n_rows + 1, dtype=np.int64)

@@ -4,15 +4,15 @@ A run is a range [start, stop) along the first axis. Runs come in file order and
 
 1. Runs with at most `GAP_BYTES` between them become one span; what lies between is read and dropped.
 2. Spans are put in groups of about `GROUP_BYTES` and `GROUP_SPANS` spans. Where chunks have to be inflated, a
-group ends
-   at the end of a chunk only: no two groups inflate the same one, whatever other threads read in between.
+   group ends at the end of a chunk only: no two groups inflate the same one, whatever other threads read in
+   between.
 3. A group is read by one call over the union of its spans, into the caller's array where neither gaps nor a
    cast are in the way, else into scratch space. It is small enough for the checks that follow to find it in
    cache.
 
 Where the core can read the dataset itself (see `chunks`) it does, all runs of a call at once, and HDF5's
-handle may be dropped; but what is less than a chunk that has to be inflated is left to HDF5, which keeps the
-last chunks for the next call.
+handle may be dropped; but `read` leaves what is less than a chunk that has to be inflated to HDF5, which
+keeps the last chunks for the next call.
 
 Measured on a file of 100,000 x 1,000 float32 values, in blocks of 16 rows: 4.5 us a row by h5py's slices, 1.9
 by one low-level call a run, 1.2 by groups, which is the speed of plain reads of the file. Above some hundred
@@ -40,7 +40,7 @@ GROUP_BYTES = 1 << 20
 GROUP_SPANS = 64
 SCRATCH_BYTES = 1 << 24
 LEAST = 1
-"""Chunks; what is less is left to HDF5."""
+"""Chunks; what is less `read` leaves to HDF5."""
 
 Pieces = list[tuple[int, int]]
 
@@ -72,8 +72,7 @@ class RunReader:
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
         self._row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
-        is_encoded = self._chunk_rows is not None
-        self._least = (self._chunk_rows or 1) * LEAST if is_encoded else 0
+        self._least = (self._chunk_rows or 0) * LEAST
 
     @property
     def dataset(self) -> h5py.Dataset:
