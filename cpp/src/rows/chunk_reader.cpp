@@ -207,6 +207,7 @@ ChunkReader::ChunkReader(std::shared_ptr<const DataFile> file, ChunkLayout layou
     require(l.filters.size() <= 32, "there must be at most 32 filters");
     require(library_.inflate != nullptr || std::ranges::count(l.filters, ChunkFilter::deflate) == 0,
             "deflate needs a library");
+    overlapping_ = overlapping(chunks_);
 }
 
 std::optional<ReadFault> read_rows(std::span<const ReadJob> jobs) {

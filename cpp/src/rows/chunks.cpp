@@ -12,6 +12,9 @@ namespace tombola {
 namespace {
 
 constexpr std::size_t checksum_bytes = 4;
+constexpr u64 most_inflated = 1032;  // times: deflate's longest copies, without end
+constexpr u64 most_expanded = 88;    // lzf's
+constexpr u64 codec_spare = 4096;    // bytes
 
 [[noreturn]] void fail(std::string what) { throw ChunkDamage{std::move(what)}; }
 
@@ -106,6 +109,72 @@ std::size_t without_checksum(const std::byte* data, std::size_t bytes) {
 bool is_encoded(const ChunkLayout& layout, const StoredChunk& chunk) noexcept {
     const std::uint64_t all = (std::uint64_t{1} << layout.filters.size()) - 1;
     return (~std::uint64_t{chunk.skipped} & all) != 0;
+}
+
+std::string size_fault(const ChunkLayout& layout, const StoredChunk& chunk) {
+    u64 least = layout.chunk_bytes();
+    u64 most = least;
+    bool is_coded = false;
+    for (std::size_t f = 0; f < layout.filters.size(); ++f) {
+        if ((chunk.skipped >> f & 1U) != 0 || layout.filters[f] == ChunkFilter::shuffle) {
+            continue;
+        }
+        if (layout.filters[f] == ChunkFilter::fletcher32) {
+            least += checksum_bytes;
+            most += checksum_bytes;
+            continue;
+        }
+        is_coded = true;
+        least /= layout.filters[f] == ChunkFilter::deflate ? most_inflated : most_expanded;
+        most = 2 * most + codec_spare;  // far more than any writer makes, and on the scale of the values still
+    }
+    if (chunk.bytes > most) {
+        return "the chunk has " + std::to_string(chunk.bytes) + " bytes, more than the " + std::to_string(most) +
+               " that its " + std::to_string(layout.chunk_bytes()) + " bytes of values can take";
+    }
+    if (is_coded && chunk.bytes < least) {
+        return "the chunk has " + std::to_string(chunk.bytes) + " bytes, too few for its " +
+               std::to_string(layout.chunk_bytes()) + " bytes of values";
+    }
+    return {};
+}
+
+std::vector<std::size_t> overlapping(std::span<const StoredChunk> chunks) {
+    const auto end_of = [](const StoredChunk& chunk) {
+        return chunk.address + std::min(chunk.bytes, StoredChunk::nowhere - chunk.address);
+    };
+    const auto is_there = [](const StoredChunk& chunk) {
+        return chunk.address != StoredChunk::nowhere && chunk.bytes != 0;
+    };
+    u64 end = 0;
+    const auto follows = [&](const StoredChunk& chunk) {
+        return !is_there(chunk) || chunk.address >= std::exchange(end, std::max(end, end_of(chunk)));
+    };
+    if (std::ranges::all_of(chunks, follows)) {
+        return {};
+    }
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+        if (is_there(chunks[i])) {
+            order.push_back(i);
+        }
+    }
+    std::ranges::sort(order, {}, [&](std::size_t i) { return chunks[i].address; });
+    std::vector<std::size_t> found;
+    end = 0;
+    std::size_t reaches = 0;  // which chunk so far ends there
+    for (const std::size_t i : order) {
+        if (chunks[i].address < end) {
+            found.insert(found.end(), {i, reaches});
+        }
+        if (end_of(chunks[i]) > end) {
+            end = end_of(chunks[i]);
+            reaches = i;
+        }
+    }
+    std::ranges::sort(found);
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
 }
 
 ChunkDecoder::~ChunkDecoder() { release(); }

@@ -11,8 +11,8 @@ constexpr std::size_t task_bytes = std::size_t{1} << 19U;
 
 [[noreturn]] void refuse_room(const ReadJob& job) {
     std::size_t rows = 0;
-    for (std::size_t i = 0; i < job.starts.size(); ++i) {
-        rows += static_cast<std::size_t>(std::max<index_t>(0, job.stops[i] - job.starts[i]));
+    for (std::size_t i = 0; i < job.starts.size(); ++i) {  // unsigned: the runs behind are not checked yet
+        rows += job.stops[i] > job.starts[i] ? static_cast<u64>(job.stops[i]) - static_cast<u64>(job.starts[i]) : 0;
     }
     throw std::invalid_argument("the output must have " + std::to_string(rows * job.row_bytes()) +
                                 " bytes, and places inside, but has " + std::to_string(job.out.size()));
@@ -104,7 +104,17 @@ void ReadPlan::finish(std::size_t number, std::size_t band, std::size_t first_pi
                       std::to_string(chunk.address + chunk.bytes) + " of a file of " + std::to_string(file_bytes));
             return;
         }
+        if (job.reader->overlaps(band, column)) {
+            blame(number, band,
+                  "the chunk shares bytes " + std::to_string(chunk.address) + " to " +
+                      std::to_string(chunk.address + chunk.bytes) + " with another");
+            return;
+        }
         if (is_encoded(l, chunk)) {
+            if (std::string what = size_fault(l, chunk); !what.empty()) {
+                blame(number, band, std::move(what));
+                return;
+            }
             largest = std::max(largest, l.chunk_bytes());
             tasks.push_back({number, true, first_piece, last_piece, band, column});
             continue;

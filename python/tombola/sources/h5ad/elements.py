@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import _core
+from .claims import check_held
 from .errors import BadFileError, MissingElementError, UnreadableFileError
 from .files import require_codecs
 
@@ -21,9 +22,6 @@ _TEXT_IN_MEMORY = h5py.h5t.py_create(_TEXT)
 
 PIECE_BYTES = 1 << 22
 """Long lists of numbers are read in pieces of this size."""
-_LARGE = 1 << 26
-_MOST_INFLATED = 10_000
-"""Bytes of a large element that one byte in the file may stand for; zlib makes at most 1,032."""
 
 
 def listed(names: list[str]) -> str:
@@ -162,7 +160,7 @@ def read_array(
     if length is not None and source.shape != (length,):
         msg = f"{where} must have shape ({length},) as obs has {length:,} rows, but has shape {source.shape}"
         raise BadFileError(msg)
-    _check_size(source, where)
+    check_held(source, where)
     if source.id.get_offset() is None:  # not as it is in the file
         require_codecs(source, where)
     try:
@@ -187,7 +185,7 @@ def read_pieces(source: h5py.Dataset, where: str) -> Iterator[npt.NDArray[Any]]:
     UnreadableFileError
         If it cannot be read.
     """
-    _check_size(source, where)
+    check_held(source, where)
     n, dtype = int(source.shape[0]), source.dtype.newbyteorder("=")
     step = max(1, PIECE_BYTES // dtype.itemsize)
     if source.id.get_offset() is None and source.chunks is not None:
@@ -228,18 +226,6 @@ def stored_texts(source: h5py.Dataset) -> bytes | None:
         return _core.heap_texts(descriptor, offset, source.shape[0])
     except (OSError, RuntimeError, ValueError, TypeError, NotImplementedError):
         return None  # whoever reads it as text says what is wrong
-
-
-def _check_size(source: h5py.Dataset, where: str) -> None:
-    """Refuse what holds nothing, and what claims far more than its bytes in the file can mean."""
-    if source.shape is None:
-        msg = f"{where} must hold values, but is a dataset without any (a null dataspace)"
-        raise BadFileError(msg)
-    size = source.size * source.dtype.itemsize
-    if size > _LARGE and not source.is_virtual and size > _MOST_INFLATED * source.id.get_storage_size():
-        held = source.id.get_storage_size()
-        msg = f"{where} claims {size:,} bytes in shape {source.shape}, but has {held:,} in the file"
-        raise BadFileError(msg)
 
 
 def is_text(values: npt.NDArray[Any]) -> bool:

@@ -1,0 +1,68 @@
+"""Sizes that a file claims, held against the bytes that it has, before memory is taken for them.
+
+A damaged shape may claim any size, and chunks that were never written take no room in a file. Lists below
+`LARGE` bytes pass.
+"""
+
+import os
+
+import h5py
+
+from .errors import BadFileError
+
+__all__ = ["check_held", "check_scale"]
+
+LARGE = 1 << 26
+MOST_INFLATED = 10_000
+"""Bytes that one byte in the file may stand for where a filter is not HDF5's own."""
+OWN_FILTERS = {
+    h5py.h5z.FILTER_SHUFFLE: 1,
+    h5py.h5z.FILTER_FLETCHER32: 1,
+    h5py.h5z.FILTER_DEFLATE: 1_032,
+    h5py.h5z.FILTER_LZF: 88,
+}
+"""Those whose format says how much they can give."""
+
+
+def check_held(source: h5py.Dataset, where: str) -> None:
+    """Refuse a dataset without values, and one that claims far more than its bytes in the file can mean.
+
+    O(chunks) for large ones.
+
+    Raises
+    ------
+    BadFileError
+        If it is one of them.
+    """
+    if source.shape is None:
+        msg = f"{where} must hold values, but is a dataset without any (a null dataspace)"
+        raise BadFileError(msg)
+    size = source.size * source.dtype.itemsize
+    if size > LARGE and not source.is_virtual and size > MOST_INFLATED * source.id.get_storage_size():
+        held = source.id.get_storage_size()
+        msg = f"{where} claims {size:,} bytes in shape {source.shape}, but has {held:,} in the file"
+        raise BadFileError(msg)
+
+
+def check_scale(source: h5py.Dataset, where: str) -> None:
+    """Refuse a dataset that claims more than the whole file can mean. O(1).
+
+    Raises
+    ------
+    BadFileError
+        If it does.
+    """
+    size = source.size * source.dtype.itemsize
+    properties = source.id.get_create_plist()
+    if size <= LARGE or source.is_virtual or properties.get_external_count() > 0:
+        return
+    file = source.file
+    if file.driver != "sec2":
+        return
+    times = 1
+    for i in range(properties.get_nfilters()):
+        times *= OWN_FILTERS.get(properties.get_filter(i)[0], MOST_INFLATED)
+    held = os.fstat(file.id.get_vfd_handle()).st_size
+    if size > times * held:
+        msg = f"{where} claims {size:,} bytes in shape {source.shape}, but the whole file has {held:,}"
+        raise BadFileError(msg)
