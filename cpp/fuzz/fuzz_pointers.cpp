@@ -1,4 +1,5 @@
 // Any numbers as indptr, in pieces: refused as they should be, or rows are where they say.
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <stdexcept>
@@ -10,6 +11,9 @@
 
 namespace tombola::fuzz {
 namespace {
+
+constexpr std::size_t most_entries = 400;  // three blocks
+constexpr std::size_t some_rows = 40;
 
 template <typename T>
 bool is_sound(const std::vector<T>& entries) {
@@ -52,7 +56,7 @@ void check(Input& input) {
     if (adds_up) {
         entries.push_back(0);
     }
-    while (input.size() > 0) {
+    while (input.size() > 0 && entries.size() < most_entries) {
         const T before = entries.empty() ? T{0} : entries.back();
         const u64 value =
             adds_up ? static_cast<u64>(before) + input.take<std::uint8_t>() : static_cast<u64>(input.take<T>());
@@ -69,17 +73,19 @@ void check(Input& input) {
     std::vector<index_t> indptr(n + 1);
     pointers->unpack(indptr);
     std::vector<index_t> rows;
-    for (std::size_t i = 0; i < n; ++i) {
-        rows.push_back(static_cast<index_t>((i * 7 + 3) % n));
+    for (std::size_t i = 0; i < std::min(n, some_rows); ++i) {
+        rows.push_back(static_cast<index_t>((i * 37 + 3) % n));
     }
-    std::vector<index_t> starts(n);
-    std::vector<index_t> stops(n);
-    std::vector<index_t> lengths(n);
+    std::vector<index_t> starts(rows.size());
+    std::vector<index_t> stops(rows.size());
+    std::vector<index_t> lengths(rows.size());
     pointers->ranges(rows, starts, stops);
     pointers->lengths(rows, lengths);
-    for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t row = 0; row <= n; ++row) {
+        require(indptr[row] == static_cast<index_t>(entries[row]), "indptr comes back");
+    }
+    for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto row = static_cast<std::size_t>(rows[i]);
-        require(indptr[row + 1] == static_cast<index_t>(entries[row + 1]), "indptr comes back");
         require(starts[i] == indptr[row] && stops[i] == indptr[row + 1], "rows begin and end there");
         require(lengths[i] == stops[i] - starts[i], "and are so long");
         require(starts[i] == stops[i] || pointers->row_of(starts[i]) == rows[i], "a position leads to its row");

@@ -87,8 +87,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const fuzz::Bytes file = input.rest();
     const int descriptor = fuzz::shared_descriptor();
     fuzz::write(descriptor, file);
+    const auto claim = overlong_text(descriptor, offset, count);
+    fuzz::require(!claim || claim->text < count, "a text of the list");
     if (const auto found = heap_texts(descriptor, offset, count)) {
         fuzz::check(*found, count, file);
+        fuzz::require(!claim, "texts that are there have room in the file");
     }
     return 0;
 }

@@ -329,6 +329,7 @@ class RowPointers:
         """Return indptr as it was."""
 
 def heap_texts(descriptor: int, offset: int, count: int) -> bytes | None:
+def overlong_text(descriptor: int, offset: int, count: int) -> tuple[int, int] | None: ...
     """Return lengths and bytes of texts in an HDF5 file; None where they are not as expected there."""
 
 class BufferPool:

@@ -205,6 +205,9 @@ ChunkReader::ChunkReader(std::shared_ptr<const DataFile> file, ChunkLayout layou
     require(chunks_.size() / l.across() == l.down() && chunks_.size() % l.across() == 0,
             "the table must have one entry a chunk");
     require(l.filters.size() <= 32, "there must be at most 32 filters");
+    // Two would let a few bytes stand for a million times as many.
+    require(std::ranges::count(l.filters, ChunkFilter::deflate) + std::ranges::count(l.filters, ChunkFilter::lzf) <= 1,
+            "there must be at most one codec");
     require(library_.inflate != nullptr || std::ranges::count(l.filters, ChunkFilter::deflate) == 0,
             "deflate needs a library");
     overlapping_ = overlapping(chunks_);

@@ -125,7 +125,8 @@ std::string size_fault(const ChunkLayout& layout, const StoredChunk& chunk) {
             continue;
         }
         is_coded = true;
-        least /= layout.filters[f] == ChunkFilter::deflate ? most_inflated : most_expanded;
+        const u64 times = layout.filters[f] == ChunkFilter::deflate ? most_inflated : most_expanded;
+        least = least / times + (least % times != 0 ? 1 : 0);
         most = 2 * most + codec_spare;  // far more than any writer makes, and on the scale of the values still
     }
     if (chunk.bytes > most) {

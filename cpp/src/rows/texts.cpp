@@ -122,6 +122,11 @@ class Collection {
     std::vector<Object> objects_;
 };
 
+u64 size_of(int descriptor) {
+    struct stat about{};
+    return ::fstat(descriptor, &about) == 0 && about.st_size > 0 ? static_cast<u64>(about.st_size) : 0;
+}
+
 // Whether the file begins as HDF5 without a user block, with addresses and lengths of 8 bytes that count from its start
 bool is_plain(Window& file) {
     constexpr u64 bytes = 40;
@@ -137,12 +142,36 @@ bool is_plain(Window& file) {
 
 }  // namespace
 
-std::optional<std::string> heap_texts(int descriptor, u64 offset, u64 count) {
-    struct stat about{};
-    if (::fstat(descriptor, &about) != 0 || about.st_size <= 0) {
+std::optional<TextClaim> overlong_text(int descriptor, u64 offset, u64 count) {
+    const u64 size = size_of(descriptor);
+    Window list(descriptor, size, 0);
+    if (!is_plain(list)) {
         return std::nullopt;
     }
-    const u64 size = static_cast<u64>(about.st_size);
+    constexpr u64 at_once = most_read / reference_bytes;
+    u64 total = 0;
+    for (u64 first = 0; first < count; first += at_once) {
+        const u64 n = std::min(at_once, count - first);
+        if (first > size / reference_bytes || offset > size) {
+            return std::nullopt;
+        }
+        const char* const references = list.part(offset + first * reference_bytes, n * reference_bytes);
+        if (references == nullptr) {
+            return std::nullopt;
+        }
+        for (u64 i = 0; i < n; ++i) {
+            const u64 length = load<u32>(references + i * reference_bytes);
+            total += length;
+            if (total > size) {
+                return TextClaim{first + i, length};
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> heap_texts(int descriptor, u64 offset, u64 count) {
+    const u64 size = size_of(descriptor);
     if (count > size / reference_bytes) {
         return std::nullopt;
     }

@@ -106,6 +106,8 @@ TEST(wrong_arguments_are_refused) {
     layout = written.layout;
     layout.filters = {ChunkFilter::deflate};
     CHECK_THROWS_WITH(std::invalid_argument, "deflate needs a library", make());
+    layout.filters = {ChunkFilter::lzf, ChunkFilter::shuffle, ChunkFilter::lzf};
+    CHECK_THROWS_WITH(std::invalid_argument, "at most one codec", make());
     layout = written.layout;
     layout.rows = 99;
     CHECK_THROWS_WITH(std::invalid_argument, "one entry a chunk", make());

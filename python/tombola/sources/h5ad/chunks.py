@@ -115,7 +115,7 @@ def _is_plain(dataset: h5py.Dataset) -> bool:
 
 
 def _filters(dataset: h5py.Dataset) -> list[str] | None:
-    """Return the filters in the order of writing; None if one is not known."""
+    """Return the filters in the order of writing; None if one is not known, or there are two codecs."""
     properties = dataset.id.get_create_plist()
     names = []
     for i in range(properties.get_nfilters()):
@@ -124,7 +124,7 @@ def _filters(dataset: h5py.Dataset) -> list[str] | None:
         if name is None or name in names or (name == "shuffle" and values[:1] != (dataset.dtype.itemsize,)):
             return None
         names.append(name)
-    return names
+    return None if {"deflate", "lzf"} <= set(names) else names
 
 
 _open: dict[tuple[int, ...], "weakref.ref[_core.DataFile]"] = {}

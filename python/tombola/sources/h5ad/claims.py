@@ -8,9 +8,10 @@ import os
 
 import h5py
 
+from ... import _core
 from .errors import BadFileError
 
-__all__ = ["check_held", "check_scale"]
+__all__ = ["check_held", "check_scale", "check_texts", "list_of_texts"]
 
 LARGE = 1 << 26
 MOST_INFLATED = 10_000
@@ -66,3 +67,35 @@ def check_scale(source: h5py.Dataset, where: str) -> None:
     if size > times * held:
         msg = f"{where} claims {size:,} bytes in shape {source.shape}, but the whole file has {held:,}"
         raise BadFileError(msg)
+
+
+def check_texts(source: h5py.Dataset, where: str) -> None:
+    """Refuse text whose lengths add up to more than the file has.
+
+    HDF5 takes as much memory as a text is said to need before it looks for it. Where the list is not one
+    contiguous one nothing is known; a checksum covers it, if it is compressed by gzip. O(texts).
+
+    Raises
+    ------
+    BadFileError
+        If they do.
+    """
+    texts = list_of_texts(source)
+    found = None if texts is None else _core.overlong_text(*texts)
+    if found is not None:
+        msg = f"{where}: entry {found[0]} claims {found[1]:,} bytes of text, more than the file can hold"
+        raise BadFileError(msg)
+
+
+def list_of_texts(source: h5py.Dataset) -> tuple[int, int, int] | None:
+    """Return descriptor, offset and length of one contiguous list of texts of variable length; None of others."""
+    try:
+        kind = source.id.get_type()
+        if not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
+            return None
+        offset = source.id.get_offset()
+        if offset is None or len(source.shape) != 1:
+            return None
+        return h5py.h5i.get_file_id(source.id).get_vfd_handle(), offset, source.shape[0]
+    except (OSError, RuntimeError, ValueError, TypeError, NotImplementedError):
+        return None  # whoever reads it says what is wrong

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import _core
-from .claims import check_held
+from .claims import check_held, check_texts, list_of_texts
 from .errors import BadFileError, MissingElementError, UnreadableFileError
 from .files import require_codecs
 
@@ -161,6 +161,7 @@ def read_array(
         msg = f"{where} must have shape ({length},) as obs has {length:,} rows, but has shape {source.shape}"
         raise BadFileError(msg)
     check_held(source, where)
+    check_texts(source, where)
     if source.id.get_offset() is None:  # not as it is in the file
         require_codecs(source, where)
     try:
@@ -215,17 +216,8 @@ def stored_texts(source: h5py.Dataset) -> bytes | None:
     bytes or None
         Equal ones mean equal text. None where it is not kept as one contiguous list of variable length.
     """
-    try:
-        kind = source.id.get_type()
-        if not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
-            return None
-        offset = source.id.get_offset()
-        if offset is None or len(source.shape) != 1:
-            return None
-        descriptor = h5py.h5i.get_file_id(source.id).get_vfd_handle()
-        return _core.heap_texts(descriptor, offset, source.shape[0])
-    except (OSError, RuntimeError, ValueError, TypeError, NotImplementedError):
-        return None  # whoever reads it as text says what is wrong
+    texts = list_of_texts(source)
+    return None if texts is None else _core.heap_texts(*texts)
 
 
 def is_text(values: npt.NDArray[Any]) -> bool:
