@@ -329,8 +329,10 @@ class RowPointers:
         """Return indptr as it was."""
 
 def heap_texts(descriptor: int, offset: int, count: int) -> bytes | None:
-def overlong_text(descriptor: int, offset: int, count: int) -> tuple[int, int] | None: ...
     """Return lengths and bytes of texts in an HDF5 file; None where they are not as expected there."""
+
+def overlong_text(descriptor: int, offset: int, count: int) -> tuple[int, int] | None:
+    """Return the first text that the file has no room for, and the length that it claims."""
 
 class BufferPool:
     def __init__(self, *, keep: int, limit: int) -> None: ...

@@ -1,4 +1,4 @@
-"""Damaged files, read by `H5adSource` and `tombola inspect`: right rows, one error, or what HDF5 reads as well.
+"""Damaged files, read by `H5adSource` and `tombola inspect`: right rows, one error, or what HDF5 reads, too.
 
 Of each damaged file the rows, the labels and the pages of `inspect` must be as they were; or there is one
 error of the kinds documented, which names the file; or, where no checksum covers the damage, the values that
@@ -23,6 +23,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,7 @@ def whole_files(kind: str, folder: Path) -> Whole:
     """Write the files of a kind and read what they hold by h5py."""
     path, paths = write_kind(folder, kind)
     names = list(H5adSource(path).obs)
-    columns = {name: sum((column_by_hdf5(each, name) for each in paths), []) for name in names}
+    columns = {name: [*chain.from_iterable(column_by_hdf5(each, name) for each in paths)] for name in names}
     parts = [rows_by_hdf5(each) for each in paths]
     bounds = np.cumsum([0, *map(len, parts)]).tolist()
     return Whole(path, paths, path.read_bytes(), regions(path), np.concatenate(parts), bounds, columns)
@@ -128,12 +130,19 @@ class Case:
             batch = source.read_in_order(mixed)
             return self._whole.rows[mixed] if batch is None else batch["X"]
 
-        found = [self._judge_rows(every, lambda: source.read(every)["X"]), self._judge_rows(mixed, in_order)]
+        found = [
+            self._judge_rows(every, partial(self._read, source, every)),
+            self._judge_rows(mixed, in_order),
+        ]
         if any(ERROR in outcome for outcome in found):  # what is sound is read still
             for lo in range(0, len(every), WINDOW):
                 window = every[lo : lo + WINDOW]
-                found.append(self._judge_rows(window, lambda window=window: source.read(window)["X"]))
+                found.append(self._judge_rows(window, partial(self._read, source, window)))
         return found
+
+    @staticmethod
+    def _read(source: H5adSource, rows: npt.NDArray[np.int64]) -> Any:
+        return source.read(rows)["X"]
 
     def _judge_rows(self, rows: npt.NDArray[np.int64], read: Callable[[], Any]) -> str:
         def by_hdf5() -> Any:
@@ -154,7 +163,7 @@ class Case:
         for name, expected in self._whole.columns.items():
 
             def by_hdf5(name: str = name) -> Any:
-                return sum((column_by_hdf5(path, name) for path in self.paths), [])
+                return [*chain.from_iterable(column_by_hdf5(path, name) for path in self.paths)]
 
             def read(name: str = name) -> Any:
                 return as_values(source.obs[name].tolist())
@@ -270,7 +279,7 @@ class Run:
         process = _start(["--here", str(self._folder), *map(str, seeds)])
         lines: queue.Queue[str] = queue.Queue()
         assert process.stdout is not None
-        reader = threading.Thread(target=lambda out: [*map(lines.put, out), lines.put("")], args=(process.stdout,))
+        reader = threading.Thread(target=_pass_on, args=(process.stdout, lines))
         reader.start()
         done, begun, how = 0, False, None
         while True:
@@ -308,6 +317,12 @@ class Run:
         return process.returncode != 0
 
 
+def _pass_on(out: Iterable[str], lines: "queue.Queue[str]") -> None:
+    for line in out:
+        lines.put(line)
+    lines.put("")
+
+
 def _start(arguments: list[str]) -> "subprocess.Popen[str]":
     paths = os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))
     return subprocess.Popen(
@@ -331,7 +346,8 @@ def run_seeds(seeds: Iterable[int], folder: Path | None = None) -> tuple[Counter
         run = Run(Path(own))
         run.run(list(seeds))
     wrong = [
-        f"seed {said['seed']} ({kind_of_seed(said['seed'])}; {said.get('damage', 'see below')}): {said['wrong']}\n"
+        f"seed {said['seed']} ({kind_of_seed(said['seed'])}; {said.get('damage', 'see below')}): "
+        f"{said['wrong']}\n"
         f"again: python -m {MODULE} {said['seed']}"
         for said in run.said
         if "wrong" in said

@@ -1,12 +1,16 @@
 """Eight kinds of h5ad file, and random damage to one file of a kind, both from a seed.
 
 A kind is small, some 100 kB, so that most damage hits something that is read. Damage is one of: the file cut
-off, bits flipped, a range of zeros, a range of noise, a range that stands elsewhere in the file; in the values
-of X, in the tables of chunks and groups, in headers, in obs and var, or anywhere.
+off, bits flipped, a range of zeros, a range of noise, a range that stands elsewhere in the file; in values of
+X, in the tables of chunks and groups, in headers, in obs and var, or anywhere.
+
+What holds the parts of a heap of texts together, the lengths of its pieces, is left as it is: HDF5 (2.0) does
+not come back from some that are damaged, and it is HDF5 that reads texts of attributes. `cpp/fuzz` does to
+heaps what is not done here.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +88,16 @@ def columns(seed: int) -> pd.DataFrame:
 
 
 def _write(path: Path, seed: int, add_x: Callable[[h5py.File], None], libver: str = "earliest") -> None:
-    with h5py.File(path, "w", libver=libver) as file, anndata.settings.override(
-        allow_write_nullable_strings=True
+    with (
+        h5py.File(path, "w", libver=libver) as file,
+        anndata.settings.override(allow_write_nullable_strings=True),
     ):
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         add_x(file)
         write_elem(file, "obs", columns(seed))
-        write_elem(file, "var", pd.DataFrame(index=pd.Index([f"gene {i}" for i in range(N_VARS)], dtype=object)))
+        write_elem(
+            file, "var", pd.DataFrame(index=pd.Index([f"gene {i}" for i in range(N_VARS)], dtype=object))
+        )
 
 
 def _dense(seed: int, **options: Any) -> Callable[[h5py.File], None]:
@@ -125,7 +132,9 @@ def _records(path: Path, seed: int) -> None:
         codes, texts = frame["kind"].cat.codes, [str(text).encode() for text in frame["text"]]
         rows = [(f"cell {i}".encode(), codes.iloc[i], i / 8, texts[i]) for i in range(N_OBS)]
         file["obs"] = np.array(rows, dtype=fields)
-        file["var"] = np.array([(f"gene {i}".encode(), i) for i in range(N_VARS)], [("index", "S8"), ("n", "i8")])
+        file["var"] = np.array(
+            [(f"gene {i}".encode(), i) for i in range(N_VARS)], [("index", "S8"), ("n", "i8")]
+        )
         file["uns/kind_categories"] = [str(name).encode() for name in frame["kind"].cat.categories]
 
 
@@ -202,8 +211,31 @@ def _all(whole: bytes, part: bytes) -> Iterator[int]:
         at = whole.find(part, at + 1)
 
 
+def heap_headers(whole: bytes) -> Iterator[Range]:
+    """Give where heaps of texts keep how long their pieces are: "Global Heap" of the HDF5 specification."""
+    header = 16
+    for heap in _all(whole, b"GCOL"):
+        yield heap, heap + header
+        end = heap + int.from_bytes(whole[heap + 8 : heap + 16], "little")
+        at, number = heap + header, 1
+        while number and at + header <= end:
+            yield at, at + header
+            number = int.from_bytes(whole[at : at + 2], "little")
+            at += header + -(-int.from_bytes(whole[at + 8 : at + 16], "little") // 8) * 8
+
+
 def damage_of(whole: bytes, places: dict[str, list[Range]], rng: Rng) -> Damage:
-    """Return random damage to a file of these bytes and places."""
+    """Return random damage to a file of these bytes and places, which spares the headers of heaps."""
+    drawn = _drawn(whole, places, rng)
+    spared = (
+        (start, whole[start:stop])
+        for start, stop in heap_headers(whole)
+        if any(at < stop and start < at + len(piece) for at, piece in drawn.pieces)
+    )
+    return replace(drawn, pieces=(*drawn.pieces, *spared))
+
+
+def _drawn(whole: bytes, places: dict[str, list[Range]], rng: Rng) -> Damage:
     what = str(rng.choice(WHAT, p=[0.1, 0.4, 0.15, 0.2, 0.15]))
     if what == "cut":
         size = int(rng.integers(len(whole)))

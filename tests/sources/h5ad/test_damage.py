@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.sources.h5ad import damage
-from tests.sources.h5ad.damage import ERROR, KINDS, OTHER, SAME, Case, WrongError, run_seeds, whole_files
-from tests.sources.h5ad.damage_files import damage_of, write_kind
+from tests.sources.h5ad.damage import ERROR, OTHER, SAME, Case, WrongError, run_seeds, whole_files
+from tests.sources.h5ad.damage_files import KINDS, Damage, damage_of, regions, write_kind
 from tombola._base.types import IndexArray
 from tombola.sources import Column, H5adSource
 from tombola.sources.h5ad.errors import BadFileError
@@ -44,7 +44,7 @@ def test_a_seed_makes_one_damage(tmp_path: Path) -> None:
 
 def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     """Give a case whose file is sound."""
-    monkeypatch.setattr(damage, "damage_of_seed", lambda *_: damage.Damage("none", None, ()))
+    monkeypatch.setattr(damage, "damage_of_seed", lambda *_: Damage("none", None, ()))
     return Case(5, whole_files(list(KINDS)[5], tmp_path), tmp_path)
 
 
@@ -101,7 +101,9 @@ def test_an_error_for_want_of_memory_is_found(tmp_path: Path, monkeypatch: pytes
         made.run()
 
 
-def test_a_process_that_ends_is_a_failure_of_its_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_ends_is_a_failure_of_its_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file is sound, so that h5py alone does not end."""
     start = damage._start
 
@@ -119,7 +121,7 @@ def test_a_process_that_ends_is_a_failure_of_its_case(tmp_path: Path, monkeypatc
 def test_every_kind_has_every_place(tmp_path: Path, kind: str) -> None:
     path, paths = write_kind(tmp_path, kind)
     assert path in paths
-    places = damage.regions(path)
+    places = regions(path)
     size = path.stat().st_size
     for name, parts in places.items():
         assert parts, name

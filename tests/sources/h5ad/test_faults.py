@@ -1,4 +1,4 @@
-"""Tables, sizes and streams that lie, and files that must not be read: one error with file, dataset and row."""
+"""Tables, sizes and streams that lie, files that must not be read: one error with file, dataset and row."""
 
 import multiprocessing
 import os
@@ -125,7 +125,9 @@ def test_a_chunk_that_cannot_be(path: Path, change: Callable[[Path], str]) -> No
     what = change(path)
     first, last = rows_of_chunk(3)
     source = H5adSource(path)
-    named = rf"^{path}: dataset 'X/data': cannot read rows {first} to \d+; the file is damaged.*{re.escape(what)}"
+    named = (
+        rf"^{path}: dataset 'X/data': cannot read rows {first} to \d+; the file is damaged.*{re.escape(what)}"
+    )
     with pytest.raises(H5adError, match=named.replace(r"\d+", str(last), 1)):
         source.read(ALL)
     with pytest.raises(H5adError, match=named):
@@ -142,18 +144,24 @@ def test_chunks_that_share_bytes(path: Path) -> None:
     put(path, at + 24, struct.pack("<Q", info[1].byte_offset))
     source = H5adSource(path)
     first, last = rows_of_chunk(1)
-    named = rf"^{path}: dataset 'X/data': cannot read rows {first} to {last}; .*the chunk shares bytes \d+ to \d+"
+    named = (
+        rf"^{path}: dataset 'X/data': cannot read rows {first} to {last}; .*the chunk shares bytes \d+ to \d+"
+    )
     with pytest.raises(H5adError, match=named):
         source.read(ALL)
-    sound = np.setdiff1d(ALL, [row for n in (1, 3) for row in range(rows_of_chunk(n)[0], rows_of_chunk(n)[1] + 1)])
+    sound = np.setdiff1d(
+        ALL, [row for n in (1, 3) for row in range(rows_of_chunk(n)[0], rows_of_chunk(n)[1] + 1)]
+    )
     np.testing.assert_array_equal(dense(source.read(sound)["X"]), X.toarray()[sound])
 
 
 @pytest.mark.parametrize(("place", "named"), [(901, 901), (600, 600), (2**40, 2**40)])
 def test_a_table_that_lists_chunks_where_none_can_be(path: Path, place: int, named: int) -> None:
-    """Between two, at the place of another, behind the last: HDF5 would give zeros for the one that is missing."""
+    """Between two, at the place of another, behind the last: HDF5 gives zeros for the one that is missing."""
     put(path, entry(path, 3) + 8, struct.pack("<Q", place))
-    with pytest.raises(H5adError, match=rf"^{path}: .*X/data.*(table of chunks has one at \({named},\)|damaged)"):
+    with pytest.raises(
+        H5adError, match=rf"^{path}: .*X/data.*(table of chunks has one at \({named},\)|damaged)"
+    ):
         H5adSource(path).read(ALL)
 
 
@@ -167,7 +175,9 @@ def test_rows_that_claim_more_than_the_file(path: Path) -> None:
         indptr[-1] = 2**40
         del file["X/indptr"]
         file["X/indptr"] = indptr
-    claimed = rf"^{path}: X/data claims 4,398,046,511,104 bytes in shape \(1099511627776,\), but the whole file has"
+    claimed = (
+        rf"^{path}: X/data claims 4,398,046,511,104 bytes in shape \(1099511627776,\), but the whole file has"
+    )
     with pytest.raises(BadFileError, match=claimed):
         H5adSource(path)
 
@@ -197,7 +207,8 @@ def test_text_that_claims_more_than_the_file(path: Path) -> None:
         at = file["var/_index"].id.get_offset()
     put(path, at + 16 * 3, struct.pack("<I", 2**32 - 1))
     with pytest.raises(
-        BadFileError, match=rf"^{path}: var/_index: entry 3 claims 4,294,967,295 bytes of text, more than the file"
+        BadFileError,
+        match=rf"^{path}: var/_index: entry 3 claims 4,294,967,295 bytes of text, more than the file",
     ):
         H5adSource(path)
 

@@ -88,7 +88,7 @@ def check_texts(source: h5py.Dataset, where: str) -> None:
 
 
 def list_of_texts(source: h5py.Dataset) -> tuple[int, int, int] | None:
-    """Return descriptor, offset and length of one contiguous list of texts of variable length; None of others."""
+    """Return descriptor, offset and length of texts of variable length in one list; None of others."""
     try:
         kind = source.id.get_type()
         if not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
