@@ -4,13 +4,15 @@ A kind is small, some 100 kB, so that most damage hits something that is read. D
 off, bits flipped, a range of zeros, a range of noise, a range that stands elsewhere in the file; in values of
 X, in the tables of chunks and groups, in headers, in obs and var, or anywhere.
 
-What holds the parts of a heap of texts together, the lengths of its pieces, is left as it is: HDF5 (2.0) does
-not come back from some that are damaged, and it is HDF5 that reads texts of attributes. `cpp/fuzz` does to
+Two things are left as they are, as HDF5 (2.0) does not come back from some of such damage, or ends the
+process: what holds a heap of texts together, and the types that say that a text is one. `cpp/fuzz` does to
 heaps what is not done here.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -224,12 +226,17 @@ def heap_headers(whole: bytes) -> Iterator[Range]:
             at += header + -(-int.from_bytes(whole[at + 8 : at + 16], "little") // 8) * 8
 
 
+def types_of_text(whole: bytes) -> Iterator[Range]:
+    """Give where types of variable length are: "Datatype Message" there, class 9, of 16 bytes."""
+    return (found.span() for found in re.finditer(rb"[\x19\x39\x49].{3}\x10\0{3}", whole, re.DOTALL))
+
+
 def damage_of(whole: bytes, places: dict[str, list[Range]], rng: Rng) -> Damage:
-    """Return random damage to a file of these bytes and places, which spares the headers of heaps."""
+    """Return random damage to a file of these bytes and places, which spares heaps and types of text."""
     drawn = _drawn(whole, places, rng)
     spared = (
         (start, whole[start:stop])
-        for start, stop in heap_headers(whole)
+        for start, stop in chain(heap_headers(whole), types_of_text(whole))
         if any(at < stop and start < at + len(piece) for at, piece in drawn.pieces)
     )
     return replace(drawn, pieces=(*drawn.pieces, *spared))

@@ -8,7 +8,15 @@ import pytest
 
 from tests.sources.h5ad import damage
 from tests.sources.h5ad.damage import ERROR, OTHER, SAME, Case, WrongError, run_seeds, whole_files
-from tests.sources.h5ad.damage_files import KINDS, Damage, damage_of, regions, write_kind
+from tests.sources.h5ad.damage_files import (
+    KINDS,
+    Damage,
+    damage_of,
+    heap_headers,
+    regions,
+    types_of_text,
+    write_kind,
+)
 from tombola._base.types import IndexArray
 from tombola.sources import Column, H5adSource
 from tombola.sources.h5ad.errors import BadFileError
@@ -115,6 +123,19 @@ def test_a_process_that_ends_is_a_failure_of_its_case(
         AssertionError, match=r"(?s)seed 3 .*: the process ended with -6.*again: python -m .* 3$"
     ):
         run_seeds([3], tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["dense, gzip", "records"])
+def test_what_is_spared(tmp_path: Path, kind: str) -> None:
+    whole = whole_files(kind, tmp_path)
+    spared = [*heap_headers(whole.content), *types_of_text(whole.content)]
+    assert len(spared) > 5
+    for seed in range(200):
+        drawn = damage.damage_of_seed(seed, whole)
+        damaged = drawn.apply(whole.content)
+        assert drawn.size is not None or all(
+            damaged[start:stop] == whole.content[start:stop] for start, stop in spared
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,9 +16,9 @@ namespace tombola {
 // Equal results mean equal texts. `offset`: of the list in the file.
 std::optional<std::string> heap_texts(int descriptor, u64 offset, u64 count);
 
-// Which text of a list is the first for which, with those before it, the file has too few bytes, and the length that the
-// list gives it: HDF5 takes that much memory before it looks for the text. Nothing where there is none, or where the
-// file is not as expected. O(texts), in pieces.
+// Which text of a list is the first for which, with those before it, the file has too few bytes, and the length that
+// the list gives it: HDF5 takes that much memory before it looks for the text. Nothing where there is none, or where
+// the file is not as expected. O(texts), in pieces.
 struct TextClaim {
     u64 text;
     u64 bytes;

@@ -14,6 +14,7 @@ Complexity: O(chunks) once a process, about a microsecond each; 20 bytes a chunk
 
 import os
 import weakref
+from operator import floordiv, lt, mul
 from pathlib import Path
 
 import h5py
@@ -175,17 +176,14 @@ def _table(dataset: h5py.Dataset) -> Table | None:
 
     def note(chunk: h5py.h5d.StoreInfo) -> None:
         offset = chunk.chunk_offset
-        place = tuple(at // size for at, size in zip(offset, chunks, strict=True))
-        is_listed = all(
-            0 <= at < size and start == at * step
-            for at, size, start, step in zip(place, grid, offset, chunks, strict=True)
-        )
+        place = tuple(map(floordiv, offset, chunks))
+        is_listed = all(map(lt, place, grid)) and tuple(map(mul, place, chunks)) == offset
         if not is_listed or addresses[place] != _NOWHERE:
             strange.append(offset)
             return
-        is_edge = any(at + size > end for at, size, end in zip(offset, chunks, shape, strict=True))
-        if is_edge and has_filters and chunk.size == full and not chunk.filter_mask:
-            may_be_plain.append(offset)
+        if has_filters and chunk.size == full and not chunk.filter_mask:
+            is_edge = any(at + size > end for at, size, end in zip(offset, chunks, shape, strict=True))
+            may_be_plain.extend([offset] * is_edge)
         addresses[place], sizes[place], skipped[place] = chunk.byte_offset, chunk.size, chunk.filter_mask
 
     dataset.id.chunk_iter(note)

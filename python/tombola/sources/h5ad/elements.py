@@ -39,22 +39,35 @@ def attribute(element: h5py.HLObject, *names: str) -> Any:
     Raises
     ------
     BadFileError
-        If it is text that is not UTF-8.
+        If it holds lists, or text that is not UTF-8.
     """
     for name in names:
         key = name.encode()
         if not h5py.h5a.exists(element.id, key):
             continue
-        value = _value(h5py.h5a.open(element.id, key))
+        found = h5py.h5a.open(element.id, key)
+        value = _value(found)
         if value is None:
+            _refuse_lists(found.get_type(), _where_attribute(element, name))
             value = element.attrs[name]
         if isinstance(value, np.ndarray) and value.shape == (1,) and is_text(value):
             value = value[0]
         if isinstance(value, bytes | str):
-            where = f"{element.file.filename}: attribute {name!r} of {element.name.lstrip('/') or '/'}"
+            where = _where_attribute(element, name)
             (value,) = decoded(np.array([value], dtype=object), where)
         return value
     return None
+
+
+def _where_attribute(element: h5py.HLObject, name: str) -> str:
+    return f"{element.file.filename}: attribute {name!r} of {element.name.lstrip('/') or '/'}"
+
+
+def _refuse_lists(kind: h5py.h5t.TypeID, where: str) -> None:
+    """Refuse lists of variable length: HDF5 may end the process where damage made one of a text."""
+    if kind.detect_class(h5py.h5t.VLEN):
+        msg = f"{where} must hold text or numbers, but holds lists of variable length"
+        raise BadFileError(msg)
 
 
 def _value(found: h5py.h5a.AttrID) -> Any:
@@ -153,7 +166,7 @@ def read_array(
     Raises
     ------
     BadFileError
-        If it has not that length.
+        If it has not that length, holds lists, or claims more than its bytes can mean.
     UnreadableFileError
         If it cannot be read.
     """
@@ -162,6 +175,10 @@ def read_array(
         raise BadFileError(msg)
     check_held(source, where)
     check_texts(source, where)
+    kind = source.id.get_type()
+    _refuse_lists(
+        kind if field is None else kind.get_member_type(kind.get_member_index(field.encode())), where
+    )
     if source.id.get_offset() is None:  # not as it is in the file
         require_codecs(source, where)
     try:
