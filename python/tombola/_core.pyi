@@ -5,7 +5,7 @@ C-contiguous and one-dimensional; they are borrowed by tables and plans, never c
 ValueError, wrong dtypes TypeError, positions out of range IndexError.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -141,6 +141,7 @@ class Groups:
     def fingerprint(self) -> int: ...
     def offsets(self) -> IndexArray: ...
     def members(self) -> IndexArray: ...
+    def members_of(self, group: int) -> IndexArray: ...
     def firsts(self) -> IndexArray: ...
 
 class BlockBounds:
@@ -230,6 +231,37 @@ def plan_buckets(
     *,
     batch_sizes: IndexArray | None,
     shuffle: bool,
+    batch_size: int,
+    fetch_factor: int,
+    drop_last: bool,
+    seed: int,
+    epoch: int,
+) -> Plan: ...
+
+class Tuples:
+    """Rows of each class in tuples of equally many."""
+
+    def __init__(self, classes: Groups, rows_per_class: int, repeat: bool) -> None: ...
+    @property
+    def n_tuples(self) -> int: ...
+    @property
+    def n_classes(self) -> int: ...
+
+def plan_per_class(
+    tuples: Tuples, *, batch_size: int, fetch_factor: int, drop_last: bool, seed: int, epoch: int
+) -> Plan: ...
+def plan_mixture(
+    groups: Groups,
+    *,
+    portions: str,
+    amounts: IndexArray,
+    context_firsts: IndexArray,
+    context_groups: IndexArray,
+    use_firsts: IndexArray,
+    use_batches: IndexArray,
+    batches: int,
+    pass_rows: IndexArray | None = None,
+    make_pass: Callable[[int, int], Plan] | None = None,
     batch_size: int,
     fetch_factor: int,
     drop_last: bool,
