@@ -6,7 +6,7 @@ ValueError, wrong dtypes TypeError, positions out of range IndexError.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,13 @@ from ._base.types import CodeArray, FloatArray, IndexArray, WeightArray
 _Columns: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 _Data: TypeAlias = npt.NDArray[Any]
 _Map: TypeAlias = npt.NDArray[np.int32] | int
+
+class _Batching(TypedDict):
+    batch_size: int
+    fetch_factor: int
+    drop_last: bool
+    seed: int
+    epoch: int
 
 PLAN_VERSION: Final[int]
 
@@ -169,36 +176,13 @@ class Plan:
     def batches(self, start: int, stop: int) -> tuple[IndexArray, IndexArray]: ...
 
 def plan_streaming(
-    n: int,
-    *,
-    shuffle: bool,
-    indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    n: int, *, shuffle: bool, indices: IndexArray | None = None, **batching: Unpack[_Batching]
 ) -> Plan: ...
 def plan_blocks(
-    n: int,
-    *,
-    block_size: int,
-    indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    n: int, *, block_size: int, indices: IndexArray | None = None, **batching: Unpack[_Batching]
 ) -> Plan: ...
 def plan_bounded_blocks(
-    bounds: BlockBounds,
-    *,
-    indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    bounds: BlockBounds, *, indices: IndexArray | None = None, **batching: Unpack[_Batching]
 ) -> Plan: ...
 def plan_weighted(
     table: WeightTable,
@@ -208,11 +192,7 @@ def plan_weighted(
     draw: Literal["stratified", "iid"],
     sampling_size: int,
     indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    **batching: Unpack[_Batching],
 ) -> Plan: ...
 def plan_series(
     groups: Groups,
@@ -220,22 +200,10 @@ def plan_series(
     schedule: Literal["balanced", "round_robin"],
     per_series: int,
     shuffle: bool,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    **batching: Unpack[_Batching],
 ) -> Plan: ...
 def plan_buckets(
-    groups: Groups,
-    *,
-    batch_sizes: IndexArray | None,
-    shuffle: bool,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    groups: Groups, *, batch_sizes: IndexArray | None, shuffle: bool, **batching: Unpack[_Batching]
 ) -> Plan: ...
 
 class Tuples:
@@ -247,9 +215,7 @@ class Tuples:
     @property
     def n_classes(self) -> int: ...
 
-def plan_per_class(
-    tuples: Tuples, *, batch_size: int, fetch_factor: int, drop_last: bool, seed: int, epoch: int
-) -> Plan: ...
+def plan_per_class(tuples: Tuples, **batching: Unpack[_Batching]) -> Plan: ...
 def plan_mixture(
     groups: Groups,
     *,
@@ -262,11 +228,7 @@ def plan_mixture(
     batches: int,
     pass_rows: IndexArray | None = None,
     make_pass: Callable[[int, int], Plan] | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    **batching: Unpack[_Batching],
 ) -> Plan: ...
 def csr_take(
     data: WeightArray, indices: _Columns, indptr: IndexArray, rows: IndexArray

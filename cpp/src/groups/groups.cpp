@@ -287,19 +287,6 @@ std::vector<CountClass> count_classes(const GroupArrays<Index>& arrays) {
     return classes;
 }
 
-template <typename Index>
-GroupArrays<Index> number_members(std::span<const u64> counts, u64 size) {
-    GroupArrays<Index> arrays{Buffer<Index>(counts.size() + 1), Buffer<Index>(size)};
-    u64 before = 0;
-    for (std::size_t g = 0; g < counts.size(); ++g) {
-        arrays.offsets[g] = static_cast<Index>(before);
-        before += counts[g];
-    }
-    arrays.offsets[counts.size()] = static_cast<Index>(before);
-    std::iota(arrays.members.data(), arrays.members.data() + size, Index{0});
-    return arrays;
-}
-
 }  // namespace
 
 Groups::Groups(Arrays arrays)
@@ -327,17 +314,6 @@ Groups Groups::from_keys(std::span<const Key> keys, const Subset& subset, bool w
         return Groups(group_keys<u64>(code, width, rows));
     }
     return Groups(group_keys<u32>(code, width, rows));
-}
-
-Groups Groups::from_counts(std::span<const u64> counts, bool wide) {
-    if (counts.empty() || std::find(counts.begin(), counts.end(), u64{0}) != counts.end()) {
-        throw std::invalid_argument("counts must be of groups that have members");
-    }
-    const u64 size = std::accumulate(counts.begin(), counts.end(), u64{0});
-    if (wide || size - 1 >= first_flag<u32>) {
-        return Groups(number_members<u64>(counts, size));
-    }
-    return Groups(number_members<u32>(counts, size));
 }
 
 template Groups Groups::from_keys(std::span<const std::int8_t>, const Subset&, bool);

@@ -213,8 +213,8 @@ def _cells(
             if key not in group_of:
                 where = namer.cell(context, None if is_shared else condition)
                 msg = (
-                    f"every stratum must have rows in every context, but {namer.strata[s]!r} has none in {where}: leave "
-                    "its rows out by indices"
+                    f"every stratum must have rows in every context, but {namer.strata[s]!r} has none in "
+                    f"{where}: leave its rows out by indices"
                 )
                 raise ValueError(msg)
             row.append(group_of[key])
