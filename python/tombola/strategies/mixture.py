@@ -99,8 +99,8 @@ class Mixture(Strategy):
     """
 
     labels: Any
-    shares: Mapping[Hashable, float] | Schedule
-    strategies: Mapping[Hashable, Strategy] | None = field(default=None, kw_only=True)
+    shares: Mapping[Any, float] | Schedule
+    strategies: Mapping[Any, Strategy] | None = field(default=None, kw_only=True)
     within: Any = field(default=None, kw_only=True)
     per_condition: Any = field(default=None, kw_only=True)
     controls: Hashable = field(default=None, kw_only=True)

@@ -18,7 +18,7 @@ from .._base.types import IndexArray
 
 __all__ = ["Portions", "Schedule", "fixed_portions", "read_shares", "scheduled_portions"]
 
-Schedule = Callable[[int], Mapping[Hashable, float]]
+Schedule = Callable[[int], Mapping[Any, float]]
 
 _UNIT = 2**53
 _HALF = 2**52
