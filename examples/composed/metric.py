@@ -75,7 +75,7 @@ def learn_metric(seed: int, *, composed: bool, steps: int) -> tuple[float, float
             label = batch["label"]
             with_another.append(int((torch.bincount(label)[label] > 1).sum()))
             optimizer.zero_grad()
-            _loss(nn.functional.normalize(model(batch["X"]), dim=1), label).backward()
+            _loss(nn.functional.normalize(model(batch["X"]), dim=1), label).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             done += 1
             if done == steps:

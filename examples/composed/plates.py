@@ -53,8 +53,8 @@ def make_plates(seed: int, *, n_drugs: int = 12, n_train: int = 24, n_test: int 
             shift = np.where(labels[:, None] < 0, 0, effects[labels])
             x = offset + shift + rng.normal(0, 1, (len(labels), n_genes))
             parts.append((x.astype(np.float32), np.full(len(labels), first + plate), labels))
-        x, plate_of, drug = zip(*parts, strict=True)
-        return Plates(np.concatenate(x), np.concatenate(plate_of), np.concatenate(drug))
+        joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+        return Plates(*joined)
 
     return plates(0, n_train, 2), plates(n_train, n_test, n_drugs)
 
@@ -82,7 +82,7 @@ def learn_drugs(seed: int, *, matched: bool, epochs: int) -> tuple[float, float]
         for batch in loader:
             x, drug = _less_controls(batch)
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x), drug).backward()
+            nn.functional.cross_entropy(model(x), drug).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
     @torch.no_grad()
