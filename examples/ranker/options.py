@@ -19,7 +19,7 @@ def add_data_options(parser: OneLineParser, output: str) -> None:
         "--pairs",
         type=Path,
         metavar="FILE",
-        help="pairs of your own instead: CSV or Parquet of series_id, and winner_F and loser_F for each feature",
+        help="your own pairs: CSV or Parquet of series_id, winner_F and loser_F for each feature F",
     )
     data.add_argument("--n_series", type=check_whole(20), default=SeriesDesign.n_series, help="photo series")
     data.add_argument(

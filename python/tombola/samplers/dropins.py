@@ -204,7 +204,7 @@ class BucketSampler(PlanBatchSampler):
 
     @property
     def buckets(self) -> dict[Any, list[int]]:
-        """The rows of each bucket, ascending, by key, or by number where keys are lengths. Made anew, O(n)."""
+        """The rows of each bucket, ascending, by key, or number where keys are lengths. Made anew, O(n)."""
         return _lists(self.strategy)
 
 
