@@ -331,6 +331,15 @@ class RowPointers:
 def heap_texts(descriptor: int, offset: int, count: int) -> bytes | None:
     """Return lengths and bytes of texts in an HDF5 file; None where they are not as expected there."""
 
+def texts_at(file: DataFile, references: npt.NDArray[np.uint8]) -> tuple[IndexArray, bytes] | None:
+    """Return where each text begins and ends, and all of them; None where they are not as expected."""
+
+def text_keys(texts: bytes, bounds: IndexArray, keys: npt.NDArray[np.uint64]) -> None:
+    """Write 128 bits of each text, shape (n, 2)."""
+
+def count_repeats(keys: npt.NDArray[np.uint64]) -> int:
+    """Sort the keys, and return how many came before."""
+
 class BufferPool:
     def __init__(self, *, keep: int, limit: int) -> None: ...
     def empty(self, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]: ...
