@@ -66,6 +66,7 @@ class DenseMatrix:
         # anndata before 0.7 wrote a matrix of one column as a vector.
         self._is_vector = len(shape) == 1
         self.shape = (shape[0], 1 if self._is_vector else shape[1])
+        self._stored_shape = shape
 
     def fill(self, rows: IndexArray, out: npt.NDArray[Any]) -> None:
         """Read rows into `out`, C-contiguous, cast to its dtype.
@@ -83,7 +84,7 @@ class DenseMatrix:
         """Ask for rows, ascending with repeats, each at its place in ``out``; returns whether it can be."""
         if self._values is not None:
             return False
-        reader = self._files.reader(self._path, self.name, self.shape[0])
+        reader = self._files.reader(self._path, self.name, self._stored_shape)
         target = out.reshape(-1) if self._is_vector else out
         return gather.add(reader, rows, rows + 1, places, target, _rows_of)
 
@@ -123,7 +124,7 @@ class DenseMatrix:
             where, row_of = f"{self._path}: {self.name}", partial(row_of_run, rows, rows + 1, _rows_of, 0)
             cast_into(self._values[rows].reshape(target.shape), target, where, row_of)
             return
-        reader = self._files.reader(self._path, self.name, self.shape[0])
+        reader = self._files.reader(self._path, self.name, self._stored_shape)
         for _ in reader.read(rows, rows + 1, target, _rows_of):
             pass
 
