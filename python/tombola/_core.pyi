@@ -261,7 +261,10 @@ def round_to_bfloat16(values: npt.NDArray[np.float32], words: npt.NDArray[np.uin
 def csr_compact(
     data: _Data, indices: _Columns, starts: IndexArray, places: IndexArray, out: _Data, out_indices: _Columns
 ) -> None: ...
-def dense_transform(rows: _Data, map: _Map, places: IndexArray | None, out: _Data, **work: Any) -> None: ...
+
+class DenseWork:
+    def __init__(self, map: _Map, *, n_columns: int, dtype: np.dtype[Any], **work: Any) -> None: ...
+    def apply(self, rows: _Data, places: IndexArray | None, out: _Data) -> None: ...
 
 class DataFile:
     def __init__(self, path: bytes, *, descriptor: int) -> None: ...
@@ -296,6 +299,7 @@ _ReadJob: TypeAlias = tuple[
     IndexArray | None,
     npt.NDArray[np.uint8],
     tuple[str, str] | None,
+    DenseWork | None,
 ]
 
 def read_rows(jobs: list[_ReadJob]) -> tuple[int, int, int, str] | None: ...
