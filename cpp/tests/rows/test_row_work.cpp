@@ -86,11 +86,18 @@ TEST(threads_change_nothing) {
     set_num_threads(before);
 }
 
-// More than a task's 32 MB of rows in one chunk, and more than half a megabyte of rows without filters
-TEST(rows_of_a_large_chunk_are_cut) {
+// More than a task's 32 MB of rows of one chunk, as they come again, and half a megabyte of rows without filters
+TEST(rows_are_cut_into_tasks) {
     for (const auto& filters : {pipelines[0], pipelines[1]}) {
-        const Written written(9'000, 1'100, 4, 9'000, 1'100, filters);
-        check_work(written, picking(written.layout, {1'099, 5}), {{1}, {8'999}});
+        const Written written(64, 2'000, 4, 64, 2'000, filters);
+        Runs runs;
+        for (index_t row = 0; row < 64; ++row) {
+            for (index_t i = 0; i < 80; ++i) {
+                runs.starts.push_back(row);
+                runs.stops.push_back(row + 1);
+            }
+        }
+        check_work(written, picking(written.layout, {1'999, 5}), runs);
     }
 }
 
