@@ -85,6 +85,8 @@ def test_a_missing_text_is_none_in_batches(tmp_path: Path) -> None:
     loader = tombola.Loader(H5adSource(path, text="note"), tombola.BlockShuffling(4), 16)
     for batch in torch.utils.data.DataLoader(loader, batch_size=None, pin_memory=False):
         assert batch["note"] == [texts[row] for row in batch["row"]]
+    pinned: Any = torch.utils.data._utils.pin_memory.pin_memory  # as DataLoaders do where there is CUDA
+    assert pinned({"note": batch["note"]}) == {"note": batch["note"]}
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
