@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
 
+from ..block_size import ALLOWED, BlockSize, check_block_size
 from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
 
 __all__ = [
@@ -67,6 +68,13 @@ def parse_chunk_size(value: object) -> ChunkBudget:
 def _checked_chunk_size(value: object) -> object:
     parse_chunk_size(value)
     return int(str(value)) if str(value).strip().isdecimal() else value
+
+
+def _checked_block_size(value: object) -> object:
+    try:
+        return check_block_size(value)
+    except TypeError as error:
+        raise ValueError(error) from None
 
 
 def _amount(value: object) -> float | int:
@@ -138,8 +146,9 @@ class TrainConfig(StrictModel):
     validation_fraction, validation_rows
         Instead of files, a share of the rows of every file; validate on at most so many rows.
     strategy, block_size, fetch_factor, batch_size, drop_last, min_count_baseline, n_buckets
-        As in the engine; `weights`, `classes`, `series` and `buckets` name the obs columns that a strategy
-        goes by (`classes` are the labels, where not given).
+        As in the engine, and ``block_size: file`` follows the chunks of the files; `weights`, `classes`,
+        `series` and `buckets` name the obs columns that a strategy goes by (`classes` are the labels, where
+        not given).
     chunk_size : int or str
         Of a mini epoch: files, or a budget such as "50000 rows" or "2 GB".
     epochs, seed
@@ -172,7 +181,7 @@ class TrainConfig(StrictModel):
     strategy: Annotated[
         str, AfterValidator(_checked_strategy), Field(description=f"one of {', '.join(TRAIN)}")
     ] = "block_shuffling"
-    block_size: Annotated[_Whole, Field(description=_COUNT)] = 16
+    block_size: Annotated[BlockSize, BeforeValidator(_checked_block_size), Field(description=ALLOWED)] = 16
     batch_size: Annotated[_Whole, Field(description=_COUNT)] = 64
     fetch_factor: Annotated[_Whole, Field(description=_COUNT)] = 64
     drop_last: Annotated[bool, Field(description="true or false")] = False
