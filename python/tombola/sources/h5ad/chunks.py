@@ -3,8 +3,9 @@
 HDF5 reads and inflates on one thread, under one lock. So the table of a dataset's chunks (where each lies,
 how long it is, which filters it skipped) is read once, and the core reads the file by it; a dataset without
 chunks is one of a single chunk. What is not known to be read alike goes through HDF5: other filters than
-deflate, lzf, shuffle and fletcher32, other numbers than integers and floats, other drivers. The first chunk
-is compared with what HDF5 reads, as addresses may be counted from elsewhere than the beginning of the file.
+deflate, lzf, lz4, zstd, blosc, shuffle and fletcher32, streams whose library is not at hand, other numbers
+than integers and floats, other drivers. The first chunk is compared with what HDF5 reads, as addresses may be
+counted from elsewhere than the beginning of the file.
 
 Complexity: O(chunks) once a process, about a microsecond each; 20 bytes a chunk.
 """
@@ -18,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import _core
-from .inflate import inflate_functions
+from .blosc import asked_codec, stream_codec
+from .libraries import inflate_functions, zstd_functions
 
 __all__ = ["chunk_reader"]
 
@@ -27,7 +29,13 @@ _FILTERS = {
     h5py.h5z.FILTER_SHUFFLE: "shuffle",
     h5py.h5z.FILTER_FLETCHER32: "fletcher32",
     h5py.h5z.FILTER_LZF: "lzf",
+    32001: "blosc",
+    32004: "lz4",
+    32015: "zstd",
 }
+_OWN = {"shuffle", "fletcher32", "lzf", "lz4", "blosc", "blosclz"}
+"""What the core decodes without a library."""
+
 _NOWHERE = 2**64 - 1
 _LARGEST_CHUNK = 2**32
 _MOST_CHUNKS = 2**26
@@ -48,14 +56,15 @@ def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
     filters = _filters(dataset)
     if filters is None or not _is_plain(dataset):
         return None
-    functions = inflate_functions()
-    if functions is None and "deflate" in filters:
+    inflate = inflate_functions()
+    zstd = None if {"zstd", "blosc"}.isdisjoint(filters) else zstd_functions()
+    at_hand = _OWN | {name for name, found in (("deflate", inflate), ("zstd", zstd)) if found is not None}
+    if not at_hand.issuperset(_codecs(filters)):
         return None
     own = _same_file(dataset.file)  # a link may lead to another file than the one that was opened
-    table = None if dataset.chunks is None else _table(dataset)
-    if dataset.chunks is None:
-        table = _one_chunk(dataset)
-    if table is None or not _is_alike(dataset, own, table):
+    table = _one_chunk(dataset) if dataset.chunks is None else _table(dataset)
+    first = None if table is None else _first_chunk(dataset, own, table)
+    if table is None or first is None or not at_hand.issuperset(_codecs_of_chunk(filters, *first)):
         return None
     addresses, sizes, skipped = table
     item = dataset.dtype.itemsize
@@ -68,12 +77,13 @@ def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
         chunk_rows=chunk_rows,
         chunk_row_bytes=item * (chunk_width[0] if chunk_width else 1),
         item_bytes=item,
-        filters=filters,
+        filters=[*filters],
         fill=np.asarray(dataset.fillvalue, dtype=dataset.dtype).tobytes(),
         addresses=addresses,
         sizes=sizes,
         skipped=skipped,
-        library=functions,
+        inflate=inflate,
+        zstd=zstd,
     )
 
 
@@ -109,17 +119,29 @@ def _is_plain(dataset: h5py.Dataset) -> bool:
     return chunk_bytes <= _LARGEST_CHUNK and hasattr(dataset.id, "chunk_iter")
 
 
-def _filters(dataset: h5py.Dataset) -> list[str] | None:
-    """Return the filters in the order of writing; None if one is not known."""
+def _filters(dataset: h5py.Dataset) -> dict[str, tuple[int, ...]] | None:
+    """Return the filters in the order of writing, with their options; None if one is not known."""
     properties = dataset.id.get_create_plist()
-    names = []
+    known: dict[str, tuple[int, ...]] = {}
     for i in range(properties.get_nfilters()):
         code, _, values, _ = properties.get_filter(i)
         name = _FILTERS.get(code)
-        if name is None or name in names or (name == "shuffle" and values[:1] != (dataset.dtype.itemsize,)):
+        if name is None or name in known or (name == "shuffle" and values[:1] != (dataset.dtype.itemsize,)):
             return None
-        names.append(name)
-    return names
+        known[name] = values
+    return known
+
+
+def _codecs(filters: dict[str, tuple[int, ...]]) -> set[str]:
+    """Return what a dataset asks for: its filters, and the codec of blosc's streams."""
+    return {*filters, *(asked_codec(options) for name, options in filters.items() if name == "blosc")}
+
+
+def _codecs_of_chunk(filters: dict[str, tuple[int, ...]], mask: int, chunk: bytes) -> set[str]:
+    """Return what a chunk says itself: the codec of blosc's streams, if blosc was applied."""
+    if not chunk or "blosc" not in filters or mask >> [*filters].index("blosc") & 1:
+        return set()
+    return {stream_codec(chunk)}
 
 
 _open: dict[tuple[int, ...], "weakref.ref[_core.DataFile]"] = {}
@@ -189,12 +211,15 @@ def _one_chunk(dataset: h5py.Dataset) -> Table:
     )
 
 
-def _is_alike(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> bool:
-    """Tell whether the first chunk that is stored lies where the table says."""
-    addresses, sizes, _ = table
+def _first_chunk(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> tuple[int, bytes] | None:
+    """Return filter mask and bytes of the first chunk that is stored; nothing if none is.
+
+    Of a dataset without chunks its first row. None if it does not lie where the table says.
+    """
+    addresses, sizes, skipped = table
     stored = np.flatnonzero(addresses != _NOWHERE)
     if not len(stored):
-        return True
+        return 0, b""
     first = int(stored[0])
     size, address = int(sizes[first]), int(addresses[first])
     if dataset.chunks is None:
@@ -205,6 +230,7 @@ def _is_alike(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> bool:
         offset = tuple(size * int(place) for size, place in zip(dataset.chunks, places, strict=True))
         _, content = dataset.id.read_direct_chunk(offset)
     try:
-        return bool(own.read(address, size) == content)
+        is_alike = own.read(address, size) == content
     except (OSError, ValueError):
-        return False
+        return None
+    return (int(skipped[first]), content) if is_alike else None
