@@ -109,6 +109,20 @@ def test_chunks_that_are_too_short(tmp_path: Path, name: str) -> None:
     assert read(path, [(0, ROWS)]).tolist() == values.tolist()
 
 
+@pytest.mark.parametrize("options", [CODECS["zstd"], {"compression": "lzf"}], ids=["zstd", "lzf"])
+def test_a_row_is_not_left_to_a_filter_that_hides_damage(
+    tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "LEAST", 1)
+    path = tmp_path / "x.h5"
+    written(path, sample((ROWS,), "<i4"), (CHUNK,), **options)
+    _, chunk = chunks_of(path)[1]
+    with h5py.File(path, "a") as file:
+        file["x"].id.write_direct_chunk((CHUNK,), chunk[:-1])
+    with pytest.raises(OSError, match=r"cannot read rows 410 to 411; the file is damaged"):
+        read(path, [(410, 412)])
+
+
 @pytest.mark.parametrize("name", ["zstd", "lz4", "blosc lz4 1"])
 def test_the_error_of_a_source(tmp_path: Path, name: str) -> None:
     """It names file, dataset and row; other rows come."""

@@ -22,7 +22,7 @@ from ... import _core
 from .blosc import asked_codec, stream_codec
 from .libraries import inflate_functions, zstd_functions
 
-__all__ = ["chunk_reader"]
+__all__ = ["chunk_reader", "hides_damage"]
 
 _FILTERS = {
     h5py.h5z.FILTER_DEFLATE: "deflate",
@@ -35,6 +35,9 @@ _FILTERS = {
 }
 _OWN = {"shuffle", "fletcher32", "lzf", "lz4", "blosc", "blosclz"}
 """What the core decodes without a library."""
+
+_SILENT = {32000, 32015}
+"""lzf and zstd: their HDF5 filters give arbitrary bytes where a stream is damaged."""
 
 _NOWHERE = 2**64 - 1
 _LARGEST_CHUNK = 2**32
@@ -85,6 +88,12 @@ def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
         inflate=inflate,
         zstd=zstd,
     )
+
+
+def hides_damage(dataset: h5py.Dataset) -> bool:
+    """Tell whether HDF5 may give wrong values for a damaged chunk that the core refuses."""
+    properties = dataset.id.get_create_plist()
+    return any(properties.get_filter(i)[0] in _SILENT for i in range(properties.get_nfilters()))
 
 
 def _is_plain(dataset: h5py.Dataset) -> bool:
