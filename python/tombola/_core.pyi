@@ -283,7 +283,8 @@ class ChunkReader:
         addresses: npt.NDArray[np.uint64],
         sizes: npt.NDArray[np.uint64],
         skipped: npt.NDArray[np.uint32],
-        library: tuple[int, int, int] | None,
+        inflate: tuple[int, int, int] | None,
+        zstd: tuple[int, int, int] | None,
     ) -> None: ...
 
 _ReadJob: TypeAlias = tuple[
