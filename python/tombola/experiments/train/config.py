@@ -139,7 +139,8 @@ class TrainConfig(StrictModel):
         Instead of files, a share of the rows of every file; validate on at most so many rows.
     strategy, block_size, fetch_factor, batch_size, drop_last, min_count_baseline, n_buckets
         As in the engine; `weights`, `classes`, `series` and `buckets` name the obs columns that a strategy
-        goes by (`classes` are the labels, where not given).
+        goes by (`classes` are the labels, where not given). ``block_weighted`` without `weights` is
+        ``class_balanced``, as in files of `tombola experiment`.
     chunk_size : int or str
         Of a mini epoch: files, or a budget such as "50000 rows" or "2 GB".
     epochs, seed
@@ -223,6 +224,13 @@ class TrainConfig(StrictModel):
         bool | Literal["auto"], BeforeValidator(_checked_switch), Field(description="true, false or auto")
     ] = "auto"
     output: Annotated[Path, Field(description="a folder")] = Path("tombola-train")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word_of_experiments(cls, values: Any) -> Any:
+        """Take `block_weighted` without a column of weights as files of experiments mean it: over classes."""
+        is_word = isinstance(values, Mapping) and values.get("strategy") == "block_weighted"
+        return {**values, "strategy": "class_balanced"} if is_word and not values.get("weights") else values
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TrainConfig":
