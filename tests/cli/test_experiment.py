@@ -1,11 +1,13 @@
 """`tombola experiment`: what it writes as it goes, seeds, runs found again, labels from files, bad input."""
 
+import base64
 import csv
 import json
 import signal
 import statistics
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +153,7 @@ def test_users_know_it_as_a_module() -> None:
 
 def test_a_killed_run_is_repeated(plates: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    options = ["--h5ad-dir", plates, "-s", "random,streaming", *QUICK, "--epochs", 40, "-o", output]
+    options = ["--h5ad-dir", plates, "-s", "random,streaming", *QUICK, "--epochs", 15, "-o", output]
     arguments = ["experiment", *map(str, options)]
     signal_at_work(arguments, signal.SIGKILL, folder=output, pattern="streaming-seed0.jsonl")
     done = (output / "runs" / "random-seed0.json").read_bytes()
@@ -160,7 +162,7 @@ def test_a_killed_run_is_repeated(plates: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "found:    1 of 2 runs" in result.stdout
     assert (output / "runs" / "random-seed0.json").read_bytes() == done
-    assert records_of(output / "runs" / "streaming-seed0.jsonl")[-1]["epoch"] == 40
+    assert records_of(output / "runs" / "streaming-seed0.jsonl")[-1]["epoch"] == 15
 
 
 def write_drugs(path: Path, drugs: list[str]) -> None:
@@ -226,3 +228,66 @@ def test_what_is_no_record_is_named(plates: Path, tmp_path: Path) -> None:
     result = invoke(*options)
     assert result.exit_code == 2
     assert "random-seed0.json: no record of a run (KeyError: 'tasks'); remove it to train" in result.stderr
+
+
+class _Seen(HTMLParser):
+    """Notes pictures, links and the tags that are open at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures: list[bytes] = []
+        self.outside: list[str] = []
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "src" and (value or "").startswith("data:image/png;base64,"):
+                self.pictures.append(base64.b64decode((value or "").partition(",")[2], validate=True))
+            elif name in ("src", "href"):
+                self.outside.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_report_holds_all_in_one_file(plates: Path, tmp_path: Path) -> None:
+    output = tmp_path / "a<b"
+    options = ["-s", "random,streaming", "-l", "drug,cell_line", "--seeds", "0,1", *QUICK]
+    done = invoke("--h5ad-dir", plates, *options, "-o", output)
+    assert done.exit_code == 0, done.output
+    assert (output / "comparison.png").exists()
+    assert (output / "comparison.pdf").exists()
+    result = CliRunner().invoke(app, ["report", str(output)])
+    assert result.exit_code == 0, result.output
+    seen = _Seen()
+    seen.feed((output / "report.html").read_text(encoding="utf-8"))
+    assert seen.open == []
+    assert seen.outside == []
+    figures = ["comparison", "f1_over_seconds", "time", "curves_drug", "curves_cell_line"]
+    assert seen.pictures == [(output / "figures" / f"{name}.png").read_bytes() for name in figures]
+    mean = float(table_of(output / "means.csv")[0]["macro_f1_drug_mean"])
+    assert f"{mean:.3f} ± " in seen.text
+    assert "Ways of choosing batches: a<b" in seen.text
+    assert "min_count_baseline" in seen.text
+
+
+def test_a_report_of_what_run_wrote(plates: Path, tmp_path: Path) -> None:
+    options = ["-l", "drug", "-s", "random", "--epochs", "1", *QUICK[:6], "-o", str(tmp_path)]
+    run = CliRunner().invoke(app, ["run", str(plates / "plate_01.h5ad"), *options])
+    assert run.exit_code == 0, run.output
+    result = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "curves" not in " ".join(path.name for path in (tmp_path / "figures").iterdir())
+
+
+def test_a_report_of_nothing_is_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "summary.csv: No such file or directory" in result.stderr
+    assert result.stderr.count("\n") == 1

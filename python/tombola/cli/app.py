@@ -28,7 +28,7 @@ from .arguments import (
     split_names,
 )
 from .errors import OneLineErrors
-from .studies import experiment
+from .studies import experiment, report
 
 __all__ = ["app", "main"]
 
@@ -140,6 +140,7 @@ def run(
 
 
 app.command()(experiment)
+app.command()(report)
 
 
 @app.command()

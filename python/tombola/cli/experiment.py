@@ -7,6 +7,7 @@ from typing import Any
 from tombola._base.console import make_bars, say, stdout_console
 from tombola.experiments import ExperimentData, open_data
 from tombola.experiments.file_names import find_files
+from tombola.experiments.plotting import plot_comparison, save_figure
 from tombola.experiments.six.config import find_misfits
 from tombola.experiments.six.mappings import read_mappings
 from tombola.experiments.six.runner import prepare_output
@@ -51,7 +52,10 @@ def run_study_files(
     if found:
         say(console, [f"found:    {len(found)} of {len(study.runs)} runs were done before, and are kept"])
     _print_tables(study, data, seeds)
-    say(console, [f"\ntable:    {study.summary}", f"means:    {study.means}", f"runs:     {output / 'runs'}"])
+    figure, _ = plot_comparison(study.summary)
+    pictures = save_figure(figure, output / "comparison.png")
+    lines = [f"table:    {study.summary}", f"means:    {study.means}", f"picture:  {pictures[0]}, and as PDF"]
+    say(console, ["", *lines, f"runs:     {output / 'runs'}", f"page:     tombola report {output}"])
     return study
 
 

@@ -1,4 +1,4 @@
-"""The options of `tombola experiment`, and which section of its file each replaces."""
+"""`tombola experiment`, its options and which section of its file each replaces; `tombola report`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ import typer
 
 from .arguments import Strategies, split_names
 
-__all__ = ["experiment"]
+__all__ = ["experiment", "report"]
 
 
 def experiment(
@@ -93,6 +93,16 @@ def experiment(
     }
     chosen = ["all"] if every else split_names([*(strategy or []), *(more or [])])
     run_study_files(config, given, chosen)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What experiment, run or demo wrote.")],
+) -> None:
+    """Write one HTML page of an experiment, with its pictures inlined, and the pictures as PNG and PDF."""
+    from tombola.experiments.six.page import write_page
+
+    page = write_page(folder)
+    typer.echo(f"page:     {page}\npictures: {folder / 'figures'}")
 
 
 def _number(text: str) -> int | str:
