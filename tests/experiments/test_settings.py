@@ -135,6 +135,10 @@ def test_an_error_names_line_key_and_what_is_meant(text: str, message: str, tmp_
     [
         ({"training": {"epochs": 0}}, "option --epochs: training.epochs must be an integer >= 1, but is 0"),
         (
+            {"training": {}, "strategies": {"block_size": 0}},
+            "option --block-size: strategies.block_size must be an integer >= 1, but is 0",
+        ),
+        (
             {"data": {"h5ad_dir": "a", "test_files": ["b"], "test_fraction": 0.5}},
             "test_files and test_fraction exclude each other",
         ),

@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tombola.cli.app import run
 from tombola.cli.run import RunOptions
 from tombola.experiments import ExperimentConfig
 from tombola.experiments.six.config import STRATEGIES, check_strategies
+from tombola.experiments.sweep.config import make_plan
 from tombola.experiments.train import TrainConfig
 from tombola.strategies import names
 from tombola.strategies.names import (
@@ -181,6 +183,18 @@ def test_old_words_in_configuration_files() -> None:
         TrainConfig(files=("a.h5ad",), labels=("drug",), strategy="column_weighted")
     with pytest.raises(ValueError, match="no strategy"):
         TrainConfig(files=("a.h5ad",), labels=("drug",), strategy="best")
+
+
+def test_a_sweep_takes_words_of_files_and_commands() -> None:
+    words = ["random_sampling", "true_weighted", "weighted_true", "block_weighted"]
+    plan = make_plan({"files": ["a.h5ad"], "labels": ["drug"]}, {"strategy": words})
+    trials = [plan.config({"strategy": word}, Path("out")) for word in words]
+    assert [TRAIN[trial.strategy].name for trial in trials] == [
+        "random",
+        "class_balanced_rows",
+        "class_balanced_rows",
+        "class_balanced",
+    ]
 
 
 def test_unknown_names_list_those_that_there_are() -> None:

@@ -4,7 +4,8 @@ Rule: every `log_interval` batches and at the end of each epoch a record of kind
 figures of the batches since the last one. The end of an epoch adds one of kind ``epoch``, with the figures of
 all its batches and those of the test rows; `test_interval` adds some of kind ``test`` on the way. Figures of
 batches are those of the model that had not yet learnt from them, and of rows as the strategy feeds them. They
-are counted, and the test rows scored, while the clock of training stands still.
+are counted, and the test rows scored, while the clock of training stands still; only what each task predicts
+for a batch, which the loss's logits give, is taken while it runs.
 
 Complexity: O(rows) an interval, and memory of its predictions.
 """

@@ -108,8 +108,8 @@ def read_settings(
     path : Path, optional
         Without, options over defaults.
     overrides : mapping of str to mapping
-        Section to its keys' values that replace the file's; `block_size` of the section ``strategies``
-        replaces those of all strategies that have blocks.
+        Section to its keys' values that replace the file's; of the section ``strategies`` `block_size` alone,
+        which replaces those of all strategies that have blocks.
     strategies : sequence of str
         Names to try instead of those that the file enables; "all" are the six.
     folder : Path, optional
@@ -138,8 +138,10 @@ def read_settings(
         section = {**section, **overrides.get(name, {})}
         sections[name] = check_model(model, section, place.within(name), inside=name)
     chosen, block_sizes = _read_strategies(given["strategies"], place)
-    if "block_size" in overrides.get("strategies", {}):
-        block_sizes = dict.fromkeys(WITH_BLOCKS, overrides["strategies"]["block_size"])
+    over = overrides.get("strategies", {})
+    if over:
+        section = check_model(StrategySection, over, place.within("strategies"), inside="strategies")
+        block_sizes = dict.fromkeys(WITH_BLOCKS, section.block_size or 1)
     if strategies:
         chosen = check_strategies(strategies)
     elif not chosen:
