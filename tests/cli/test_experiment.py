@@ -131,10 +131,11 @@ def test_a_file_says_what_to_do(plates: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     result = invoke(
         *("--config", tmp_path / "mine.yaml", "--max_train_cells", 100, "--max_test_cells", 40, "--all"),
-        *("--num-workers", 2),
+        *("--num-workers", 2, "--block-size", "file"),
     )
     assert result.exit_code == 0, result.output
     assert "100 rows to train on, 40 to test on" in result.stdout
+    assert "in blocks that follow the files where a strategy has blocks" in result.stdout
     rows = table_of(tmp_path / "tombola-experiment" / "summary.csv")
     assert [row["strategy"] for row in rows] == [*STRATEGIES, "majority_class"]
     assert {row["cells"] for row in rows[:-1]} == {"100"}

@@ -65,13 +65,15 @@ def test_options_stand_over_the_file_and_the_file_over_defaults(tmp_path: Path) 
     assert (settings.training.epochs, settings.training.batch_size) == (3, 16)
     assert settings.training.learning_rate == 3.0
     assert settings.strategies == ("random", "class_balanced")
-    assert settings.config().rows_of_blocks("class_balanced") == 4
-    assert settings.config().rows_of_blocks("block_shuffling") == 16
+    assert settings.config().block_size_of("class_balanced") == 4
+    assert settings.config().block_size_of("block_shuffling") == 16
     assert settings.output.save_dir == tmp_path / "out"
     assert settings.data.h5ad_dir == (str(tmp_path / "plates"),)
     chosen = read_settings(path, {"strategies": {"block_size": 2}}, ["all"])
     assert chosen.strategies == tuple(STRATEGIES)
-    assert {chosen.config().rows_of_blocks(name) for name in ("block_shuffling", "class_balanced")} == {2}
+    assert {chosen.config().block_size_of(name) for name in ("block_shuffling", "class_balanced")} == {2}
+    chosen = read_settings(path, {"strategies": {"block_size": "file"}}, ["block_shuffling"])
+    assert chosen.config().block_size_of("block_shuffling") == "file"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +138,7 @@ def test_an_error_names_line_key_and_what_is_meant(text: str, message: str, tmp_
         ({"training": {"epochs": 0}}, "option --epochs: training.epochs must be an integer >= 1, but is 0"),
         (
             {"training": {}, "strategies": {"block_size": 0}},
-            "option --block-size: strategies.block_size must be an integer >= 1, but is 0",
+            "option --block-size: block_size must be an integer >= 1, or file for blocks",
         ),
         (
             {"data": {"h5ad_dir": "a", "test_files": ["b"], "test_fraction": 0.5}},

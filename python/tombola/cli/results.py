@@ -6,6 +6,7 @@ import numpy as np
 
 from tombola._base.console import make_bars, say, stdout_console
 from tombola.experiments import ExperimentConfig, ExperimentData, Outcome, run_experiment
+from tombola.experiments.block_size import describe_blocks
 from tombola.experiments.labels import left_out_text
 from tombola.experiments.six.config import WITH_BLOCKS
 from tombola.experiments.six.summary import accuracy_table, result_table
@@ -58,14 +59,14 @@ def setup_lines(
     )
     dropped = f"; {left_out_text(data.left_out, data.n_dropped)}" if data.n_dropped else ""
     window = f"{config.batch_size} x {config.fetch_factor} = {config.window:,} rows"
-    sizes = {config.rows_of_blocks(name) for name in config.strategies if name in WITH_BLOCKS}
-    blocks = " or ".join(map(str, sorted(sizes or {config.block_size})))
+    sizes = dict.fromkeys(config.block_size_of(name) for name in config.strategies if name in WITH_BLOCKS)
+    blocks = " or ".join(map(describe_blocks, sizes or [config.block_size]))
     passes = "1 epoch" if config.epochs == 1 else f"{config.epochs} epochs"
     return (
         f"data:     {n_train:,} rows to train on, {n_test:,} to test on, "
         f"{data.source.n_vars:,} features{dropped}",
         f"labels:   {tasks}",
-        f"batches:  {config.batch_size} rows, in blocks of {blocks} where a strategy has blocks",
+        f"batches:  {config.batch_size} rows, in {blocks} where a strategy has blocks",
         f"window:   {window}{window_note}",
         f"baseline: {config.min_count_baseline:g}{baseline_note}",
         f"training: {passes}, {count_steps(config, data):,} steps, learning rate {config.learning_rate:g}, "

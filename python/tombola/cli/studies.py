@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .arguments import Strategies, split_names
+from .arguments import BLOCK_SIZE, Strategies, split_names
 
 __all__ = ["experiment", "report"]
 
@@ -45,7 +45,7 @@ def experiment(
     ] = None,
     fetch_factor: Annotated[int | None, typer.Option(help="Batches that are read at once.")] = None,
     num_workers: Annotated[int | None, typer.Option(help="Processes that read.")] = None,
-    block_size: Annotated[int | None, typer.Option(help="Consecutive rows that stay together.")] = None,
+    block_size: Annotated[str | None, typer.Option(metavar="N|file", help=BLOCK_SIZE)] = None,
     min_count_baseline: Annotated[float | None, typer.Option(help="Added to class counts.")] = None,
     log_interval: Annotated[int | None, typer.Option(help="Batches between records.")] = None,
     test_interval: Annotated[int | None, typer.Option(help="Batches between tests within an epoch.")] = None,

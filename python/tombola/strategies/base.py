@@ -292,11 +292,15 @@ def _plain(value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    """Return scalars and tuples of a few as they are, and what may be long by its kind and length."""
+    """Return scalars and a few of them as they are, and what may be long by its kind and length."""
     if value is None or _is_scalar(value):
         return repr(value)
     if isinstance(value, tuple) and len(value) <= _FEW and all(map(_is_scalar, value)):
         return repr(value)
+    if isinstance(value, dict) and len(value) <= _FEW:
+        return f"{{{', '.join(f'{name!r}: {one!r}' for name, one in value.items())}}}"
+    if callable(value):
+        return f"<{getattr(value, '__name__', type(value).__name__)}>"
     kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
     return f"<{kind} of {len(value)}>"
 

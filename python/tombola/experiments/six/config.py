@@ -14,6 +14,7 @@ from tombola._base.checks import check_integer, check_number
 from tombola.sources import CsrRows
 from tombola.strategies.names import DEFAULT_BASELINE, EXPERIMENT
 
+from ..block_size import BlockSize, check_block_size
 from ..labels import flat_weights
 from .data import ExperimentData
 
@@ -49,12 +50,15 @@ class ExperimentConfig:
         Names out of `STRATEGIES`.
     epochs : int
         Passes over the training rows.
-    batch_size, fetch_factor, block_size : int
+    batch_size, fetch_factor : int
         As in the strategies; a fetch window is ``batch_size * fetch_factor`` rows.
-    block_sizes : mapping of str to int
-        Strategy to the rows of its blocks, where they differ from `block_size`.
+    block_size : int or "file"
+        Rows of a block; "file" follows the chunks of the files where blocks of rows are shuffled.
+    block_sizes : mapping of str to int or "file"
+        Strategy to its own, where it is not `block_size`.
     num_workers : int
-        Processes that read; 0 lets a thread of this one read ahead. Batches are the same.
+        Processes that read; 0 lets a thread of this one read ahead. Batches then come in
+        another order.
     min_count_baseline : float
         Softens the weights of rare label combinations.
     learning_rate : float
@@ -74,8 +78,8 @@ class ExperimentConfig:
     epochs: int = 1
     batch_size: int = 64
     fetch_factor: int = 256
-    block_size: int = 16
-    block_sizes: Mapping[str, int] = field(default_factory=dict)
+    block_size: BlockSize = 16
+    block_sizes: Mapping[str, BlockSize] = field(default_factory=dict)
     num_workers: int = 0
     min_count_baseline: float = DEFAULT_BASELINE
     learning_rate: float = 3.0
@@ -86,20 +90,21 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strategies", check_strategies(self.strategies))
-        for name in ("epochs", "batch_size", "fetch_factor", "block_size"):
+        object.__setattr__(self, "block_size", check_block_size(self.block_size))
+        for name in ("epochs", "batch_size", "fetch_factor"):
             check_integer(name, getattr(self, name), minimum=1)
         for name in ("log_interval", "test_interval"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), minimum=1)
-        for name, size in self.block_sizes.items():
-            check_strategies([name])
-            check_integer(f"block_sizes[{name!r}]", size, minimum=1)
+        check_strategies([*self.block_sizes] or ["all"])
+        sizes = {name: check_block_size(size) for name, size in self.block_sizes.items()}
+        object.__setattr__(self, "block_sizes", sizes)
         check_integer("num_workers", self.num_workers)
         check_integer("seed", self.seed)
         check_number("min_count_baseline", self.min_count_baseline)
         check_number("learning_rate", self.learning_rate, above=True)
 
-    def rows_of_blocks(self, strategy: str) -> int:
+    def block_size_of(self, strategy: str) -> BlockSize:
         """Return the block size of a strategy."""
         return self.block_sizes.get(strategy, self.block_size)
 

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tombola.strategies.names import DEFAULT_BASELINE
 
+from ..block_size import ALLOWED, BlockSize, block_size_in_file
 from ..config_files import StrictModel, not_bool
 
 __all__ = [
@@ -27,6 +28,7 @@ def _several(value: object) -> object:
 
 _Whole = Annotated[int, BeforeValidator(not_bool), Field(ge=1)]
 _Natural = Annotated[int, BeforeValidator(not_bool), Field(ge=0, lt=2**63)]
+_BlockSize = Annotated[BlockSize, BeforeValidator(block_size_in_file)]
 _Share = Annotated[float, BeforeValidator(not_bool), Field(gt=0, lt=1)]
 _Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several)]
 _COUNT = "an integer >= 1"
@@ -97,7 +99,7 @@ class StrategySection(StrictModel):
 
     enabled: Annotated[bool, Field(description="true or false")] = True
     shuffle: Annotated[bool | None, Field(description="true or false")] = None
-    block_size: Annotated[_Whole | None, Field(description=_COUNT)] = None
+    block_size: Annotated[_BlockSize | None, Field(description=ALLOWED)] = None
 
 
 class OutputSection(StrictModel):

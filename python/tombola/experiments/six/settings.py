@@ -14,6 +14,7 @@ from typing import Any
 
 from tombola.strategies.names import EXPERIMENT
 
+from ..block_size import BlockSize
 from ..config_files import check_model, key_lines, option_name, read_mapping
 from .config import STRATEGIES, WITH_BLOCKS, ExperimentConfig, check_strategies
 from .sections import (
@@ -43,7 +44,7 @@ class ExperimentSettings:
         The sections.
     strategies : tuple of str
         Those to try, by the names of today.
-    block_sizes : mapping of str to int
+    block_sizes : mapping of str to int or "file"
         Of strategies whose blocks have a size of their own.
     """
 
@@ -53,7 +54,7 @@ class ExperimentSettings:
     weights: WeightsSection
     output: OutputSection
     strategies: tuple[str, ...]
-    block_sizes: Mapping[str, int]
+    block_sizes: Mapping[str, BlockSize]
 
     def config(self) -> ExperimentConfig:
         """Return how to train, for the first seed."""
@@ -140,8 +141,10 @@ def read_settings(
     chosen, block_sizes = _read_strategies(given["strategies"], place)
     over = overrides.get("strategies", {})
     if over:
-        section = check_model(StrategySection, over, place.within("strategies"), inside="strategies")
-        block_sizes = dict.fromkeys(WITH_BLOCKS, section.block_size or 1)
+        wanted = check_model(
+            StrategySection, over, place.within("strategies"), inside="strategies"
+        ).block_size
+        block_sizes = block_sizes if wanted is None else dict.fromkeys(WITH_BLOCKS, wanted)
     if strategies:
         chosen = check_strategies(strategies)
     elif not chosen:
@@ -207,9 +210,9 @@ def _resolved(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return resolved
 
 
-def _read_strategies(given: Mapping[str, Any], place: _Place) -> tuple[tuple[str, ...], dict[str, int]]:
+def _read_strategies(given: Mapping[str, Any], place: _Place) -> tuple[tuple[str, ...], dict[str, BlockSize]]:
     """Return the enabled strategies, all where the file has none, and their block sizes."""
-    block_sizes: dict[str, int] = {}
+    block_sizes: dict[str, BlockSize] = {}
     enabled: list[str] = []
     seen: dict[str, str] = {}
     for word, value in given.items():
