@@ -274,7 +274,8 @@ def epoch_of(
         if is_even:
             each = [max(each)] * len(each)
     else:
-        each = _dealt(-(-total_size // portions.batch_size), rows[:, own].sum(axis=1), is_even=is_even)
+        weights = [1] * len(rows) if is_even else rows[:, own].sum(axis=1).tolist()
+        each = _dealt(-(-total_size // portions.batch_size), weights)
     batches = sum(each)
     if batches * portions.batch_size >= ROWS_LIMIT:
         msg = (
@@ -305,21 +306,22 @@ def _batches_of(
     return fewest[s]
 
 
-def _dealt(batches: int, rows: IndexArray, *, is_even: bool) -> list[int]:
-    """Return batches dealt out to cells, evenly or by rows, by largest remainders, each one at least."""
-    if batches < len(rows):
-        msg = f"total_size must give each of {len(rows)} contexts a batch, but gives {batches} batches"
+def _dealt(batches: int, weights: list[int]) -> list[int]:
+    """Return batches dealt out to cells by weight, by largest remainders, each one at least."""
+    if batches < len(weights):
+        msg = f"total_size must give each of {len(weights)} contexts a batch, but gives {batches} batches"
         raise ValueError(msg)
-    weights = np.ones(len(rows)) if is_even else rows.astype(np.float64)
-    each = np.ones(len(rows), dtype=np.int64)
-    more = np.ones(len(rows), dtype=np.bool_)  # whether a cell has more than the one that it must have
-    while more.any():
-        left = batches - int(np.count_nonzero(~more))
-        ideal = weights / weights[more].sum() * left
-        if not (more & (ideal < 1)).any():
-            each[more] = np.floor(ideal[more])
-            remainders = np.where(more, ideal - each, -1)
-            each[np.argsort(-remainders, kind="stable")[: batches - int(each.sum())]] += 1
+    each = [1] * len(weights)
+    more = list(range(len(weights)))
+    while True:  # who is due less than the one that all have takes from the others
+        left, total = batches - len(weights) + len(more), sum(weights[cell] for cell in more)
+        due = [cell for cell in more if weights[cell] * left >= total]
+        if len(due) == len(more):
             break
-        more &= ideal >= 1
-    return [int(number) for number in each]
+        more = due
+    for cell in more:
+        each[cell] = weights[cell] * left // total
+    by_remainder = sorted(more, key=lambda cell: -(weights[cell] * left % total))
+    for cell in by_remainder[: batches - sum(each)]:
+        each[cell] += 1
+    return each
