@@ -42,7 +42,7 @@ class Strata:
     controls : int or None
         Which stratum the cells of a context share.
     n_left_out : int
-        Rows that are in no group.
+        Rows that no cell has.
     """
 
     names: tuple[Hashable, ...]
@@ -113,7 +113,8 @@ def read_strata(
     is_subset = indices is not None and places is None
     found = keys[np.searchsorted(indices, firsts) if is_subset else firsts].astype(np.int64)  # type: ignore[arg-type]
     cells = _cells(found, len(names), width, shared, _Namer(names, context, condition))
-    left_out = (len(classes) if indices is None else len(indices)) - groups.n
+    used = int(np.diff(groups.offsets())[np.unique(cells)].sum())
+    left_out = (len(classes) if indices is None else len(indices)) - used
     return Strata(names, classes, groups, found % len(names), cells, shared, left_out)
 
 
@@ -158,10 +159,10 @@ class _Namer:
     def cell(self, context: int, condition: int | None) -> str:
         parts = []
         if self.context is not None:
-            parts.append(self.context.name_of(context))
+            parts.append(f"context {self.context.name_of(context)!r}")
         if self.condition is not None and condition is not None:
-            parts.append(self.condition.name_of(condition))
-        return " and ".join(map(repr, parts))
+            parts.append(f"condition {self.condition.name_of(condition)!r}")
+        return ", ".join(parts)
 
 
 def _strata_of_codes(
@@ -230,8 +231,8 @@ def _cells(
             if key not in group_of:
                 where = namer.cell(context, None if is_shared else condition)
                 msg = (
-                    f"every stratum must have rows in every context, but {namer.strata[s]!r} has none in "
-                    f"{where}: leave rows of {where} out by indices"
+                    f"every stratum must have rows where others have some, but {namer.strata[s]!r} has none "
+                    f"in {where}: leave those that are there out by indices"
                 )
                 raise ValueError(msg)
             row.append(group_of[key])
@@ -299,8 +300,8 @@ def _batches_of(
     s = min(own, key=fewest.__getitem__)
     if fewest[s] < 1:
         msg = (
-            f'with ends_with="shortest" a batch must take at most all rows of a stratum, but '
-            f"{strata.names[s]!r} has {rows[s]}"
+            'with ends_with="shortest" a batch must take at most all rows of a stratum, but takes more than '
+            f"the {rows[s]} of {strata.names[s]!r}"
         )
         raise ValueError(msg)
     return fewest[s]

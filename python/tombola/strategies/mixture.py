@@ -287,9 +287,10 @@ class Mixture(Strategy):
         def say() -> Literal[True]:
             if strata.n_left_out:
                 _logger.info(
-                    "%s of %s rows are left out, as their stratum has no share or a label is missing",
+                    "%s of %s rows are left out, as their label has no share or is missing, or as they are "
+                    "controls of nothing",
                     f"{strata.n_left_out:,}",
-                    f"{strata.n_left_out + strata.groups.n:,}",
+                    f"{self._count(None):,}",
                 )
             return True
 
