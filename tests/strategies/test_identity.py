@@ -128,7 +128,7 @@ def test_fingerprints_tell_functions_of_the_batch_number_apart() -> None:
     """By what they give for each batch where the batch size is there, else by their names."""
 
     def other(batch: int) -> dict[int, float]:
-        return {2: 4, 0: 2, 1: 2 * batch}
+        return {0: 2, 1: 2 * batch, 2: 4}
 
     def another(batch: int) -> dict[int, float]:
         return shares_of_batch(batch) if batch < 6 else {0: 1, 1: 1, 2: 1}
