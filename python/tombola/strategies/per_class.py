@@ -153,9 +153,10 @@ class PerClass(KeyedStrategy):
             raise ValueError(msg)
         tuples = self._tuples()
         if tuples.n_classes < size // each:
+            has = "" if self.few == "repeat" else f" that have {each} rows"
             msg = (
-                f"classes_per_batch must be at most the number of classes that have {each} rows, "
-                f"{tuples.n_classes}, but is {size // each}"
+                f"classes_per_batch must be at most the number of classes{has}, {tuples.n_classes}, but is "
+                f"{size // each}"
             )
             raise ValueError(msg)
         return _core.plan_per_class(tuples, **options)
