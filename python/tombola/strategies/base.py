@@ -170,6 +170,10 @@ class Strategy(ABC):
     def _make(self, rows: int, options: Batching) -> _core.Plan:
         """Return the core's plan over ``rows`` rows, or over all ``indices``."""
 
+    def _among(self, rows: IndexArray) -> "Strategy":
+        """Return a strategy that chooses among some rows of the whole, and balances within them."""
+        return dataclasses.replace(self, indices=rows)
+
     def _key_length(self) -> int | None:
         """Return the length of the array that holds one entry a row, where there is one."""
         return None

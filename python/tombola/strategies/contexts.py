@@ -10,7 +10,7 @@ what comes after those of the cell in front of it. O(n) once.
 import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -106,8 +106,7 @@ def read_strata(
     rows, positions = _chosen(keep, indices, places)
     chosen = keys if positions is None else keys[positions]
     if not len(chosen):
-        msg = "strata must have rows, but none is left to choose among"
-        raise ValueError(msg)
+        _refuse_none()
     groups = _core.Groups.from_keys(chosen, rows)
     firsts = groups.firsts()
     is_subset = indices is not None and places is None
@@ -189,12 +188,19 @@ def _strata_of_codes(
                 'in shares, or leave such rows out by others="drop"'
             )
             raise ValueError(msg)
+    if not seen:
+        _refuse_none()
     for s, name in enumerate(names):
         if s not in found:
-            some = ", ".join(map(repr, list(seen.values())[:6])) or "none"
+            some = ", ".join(map(repr, list(seen.values())[:6]))
             msg = f"shares must be of labels that rows have, such as {some}, but no row is labelled {name!r}"
             raise ValueError(msg)
     return found
+
+
+def _refuse_none() -> NoReturn:
+    msg = "strata must have rows, but none is left to choose among"
+    raise ValueError(msg)
 
 
 def _texts(name: Hashable) -> set[str]:

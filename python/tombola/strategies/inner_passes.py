@@ -6,7 +6,7 @@ The core asks for the passes that a query needs; the last two of a group are kep
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Hashable
 
 import numpy as np
 
@@ -26,8 +26,10 @@ class InnerPasses:
     strata : Strata
     sizes : list of int
         Rows of each stratum that a batch takes on average.
+    planned : collection
+        The names of the strata that have a strategy.
     strategy_of : callable
-        Gives the strategy of a group of rows, which chooses among them, or None.
+        Gives the strategy of a group of rows, which chooses among them.
     options : Batching
         Of the mixture.
     """
@@ -39,17 +41,21 @@ class InnerPasses:
         self,
         strata: Strata,
         sizes: list[int],
-        strategy_of: Callable[[int], Strategy | None],
+        planned: Collection[Hashable],
+        strategy_of: Callable[[int], Strategy],
         options: Batching,
     ) -> None:
-        self._strata, self._sizes, self._strategy_of, self._options = strata, sizes, strategy_of, options
+        self._strata, self._sizes, self._options = strata, sizes, options
+        self._planned, self._strategy_of = planned, strategy_of
         self._kept: dict[int, tuple[tuple[int, _core.Plan], ...]] = {}
 
     def count_rows(self) -> IndexArray:
         """Return the rows of a pass over each group; that many for all passes."""
-        groups = range(self._strata.groups.n_groups)
-        rows = (0 if self._strategy_of(group) is None else self(group, 0).n_rows for group in groups)
-        return np.fromiter(rows, dtype=np.int64, count=len(groups))
+        names, stratum_of = self._strata.names, self._strata.stratum_of.tolist()
+        rows = (
+            self(group, 0).n_rows if names[s] in self._planned else 0 for group, s in enumerate(stratum_of)
+        )
+        return np.fromiter(rows, dtype=np.int64, count=len(stratum_of))
 
     def __call__(self, group: int, number: int) -> _core.Plan:
         """Return the plan of a pass.
@@ -68,16 +74,19 @@ class InnerPasses:
         return plan
 
     def _make(self, group: int, number: int) -> _core.Plan:
-        strategy, stratum = self._strategy_of(group), int(self._strata.stratum_of[group])
-        assert strategy is not None
+        stratum = int(self._strata.stratum_of[group])
         seed = hashlib.sha256(f"{self._options['seed']} {group}".encode()).digest()
         try:
-            return strategy.plan(
-                batch_size=self._sizes[stratum],
-                fetch_factor=self._options["fetch_factor"],
-                seed=int.from_bytes(seed[:8], "little") >> 1,
-                epoch=number,
-            )._core
+            return (
+                self._strategy_of(group)
+                .plan(
+                    batch_size=self._sizes[stratum],
+                    fetch_factor=self._options["fetch_factor"],
+                    seed=int.from_bytes(seed[:8], "little") >> 1,
+                    epoch=number,
+                )
+                ._core
+            )
         except ValueError as error:
             msg = (
                 f"the strategy of {self._strata.names[stratum]!r} must do with the rows of its stratum, of "

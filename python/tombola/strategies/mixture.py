@@ -6,7 +6,6 @@ arithmetic, so that any batch is there at once. The rule of fractions is in `por
 `contexts`. O(n) once to group rows, O(strata) an epoch, O(strata + batch_size) a batch.
 """
 
-import dataclasses
 import hashlib
 import json
 import logging
@@ -52,7 +51,8 @@ class Mixture(Strategy):
     strategies : mapping, optional, keyword-only
         The strategy by which a stratum goes through its rows, such as ``{"control": BlockShuffling(16)}``;
         one for every row in a fresh random order where there is none. Keys, labels and weights of such a
-        strategy are as long as the whole.
+        strategy are as long as the whole; it balances classes among the rows that it chooses among, those of
+        a stratum and context.
     within : array-like, optional, keyword-only
         A context of each row, as long as labels: each batch is of one, all strata alike.
     per_condition : array-like, optional, keyword-only
@@ -266,19 +266,15 @@ class Mixture(Strategy):
         strata = self._strata()
         horizon = contexts.batches if portions.kind == "positions" else _MANY
         sizes = [max(1, round(portions.until(s, horizon) / horizon)) for s in range(len(strata.names))]
-        passes = InnerPasses(strata, sizes, self._inner, options)
+        passes = InnerPasses(strata, sizes, self.strategies or (), self._inner, options)
         passes.rows = self._once(f"rows a pass {options['batch_size']}", passes.count_rows)
         return passes
 
-    def _inner(self, group: int) -> Strategy | None:
+    def _inner(self, group: int) -> Strategy:
         """Return the strategy of a group of rows, choosing among them."""
         strata = self._strata()
-        strategy = (self.strategies or {}).get(strata.names[strata.stratum_of[group]])
-        if strategy is None:
-            return None
-        return self._once(
-            f"inner {group}", lambda: dataclasses.replace(strategy, indices=strata.groups.members_of(group))
-        )
+        strategy = (self.strategies or {})[strata.names[strata.stratum_of[group]]]
+        return self._once(f"inner {group}", lambda: strategy._among(strata.groups.members_of(group)))
 
     def _say_once(self) -> None:
         """Say once a strategy what rows are left out."""
