@@ -223,8 +223,6 @@ def plan_mixture(
     amounts: IndexArray,
     context_firsts: IndexArray,
     context_groups: IndexArray,
-    use_firsts: IndexArray,
-    use_batches: IndexArray,
     batches: int,
     pass_rows: IndexArray | None = None,
     make_pass: Callable[[int, int], Plan] | None = None,
