@@ -1,6 +1,8 @@
-// lzf streams, shuffled bytes and checksums, each against a plain version of its rule.
+// lzf streams, shuffled bytes and checksums, each against a plain version of its rule; lz4 and blosclz stay in their
+// arrays.
 #include "fuzz.hpp"
 #include "tombola/rows/filters.hpp"
+#include "tombola/rows/streams.hpp"
 
 namespace tombola::fuzz {
 namespace {
@@ -42,6 +44,15 @@ void check_lzf(const Bytes& in, std::size_t room) {
     out.resize(expand_lzf(reinterpret_cast<const std::byte*>(in.data()), in.size(),
                           reinterpret_cast<std::byte*>(out.data()), room));
     require(out == expanded(in, room), "lzf gives what its stream says, or nothing");
+}
+
+void check_others(const Bytes& in, std::size_t room) {
+    for (const auto expand : {expand_lz4, expand_blosclz}) {
+        Bytes out(room);
+        const std::size_t given = expand(reinterpret_cast<const std::byte*>(in.data()), in.size(),
+                                         reinterpret_cast<std::byte*>(out.data()), room);
+        require(given <= room, "streams give no more than there is room for");
+    }
 }
 
 void check_shuffle(const Bytes& in, std::size_t item, std::size_t from) {
@@ -91,6 +102,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::size_t first = input.take<std::uint8_t>();
     const fuzz::Bytes stored = input.rest();
     fuzz::check_lzf(stored, room);
+    fuzz::check_others(stored, room);
     fuzz::check_shuffle(stored, item, first);
     fuzz::check_sum(stored);
     return 0;

@@ -37,6 +37,12 @@ void check(const std::string& found, u64 count, const Bytes& file) {
     require(at == found.size(), "no more than the texts");
 }
 
+std::vector<std::byte> references(const Bytes& file, u64 offset, u64 count) {
+    std::vector<std::byte> list(static_cast<std::size_t>(count) * reference_bytes);
+    std::memcpy(list.data(), file.data() + offset, list.size());
+    return list;
+}
+
 Output& put_text(Output& file, int number, const char* text) {
     const std::size_t length = std::strlen(text);
     file.put<u16>(static_cast<u16>(number)).put<u16>(1).put<u32>(0).put<u64>(length);
@@ -92,6 +98,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (const auto found = heap_texts(descriptor, offset, count)) {
         fuzz::check(*found, count, file);
         fuzz::require(!claim, "texts that are there have room in the file");
+        const std::vector<std::byte> list = fuzz::references(file, offset, count);
+        std::vector<index_t> bounds(static_cast<std::size_t>(count) + 1);
+        const auto again = texts_at(descriptor, list, bounds);
+        fuzz::require(again && *again == found->substr(static_cast<std::size_t>(count) * sizeof(u32)),
+                      "the references alone lead to the same texts");
     }
     return 0;
 }

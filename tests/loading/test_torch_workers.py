@@ -2,15 +2,17 @@
 
 import subprocess
 import sys
-from itertools import islice
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import ChainDataset, IterableDataset
 from torch.utils.data import DataLoader as TorchDataLoader
 
 from tests.loading.rows import DATA, as_json, counted, make_loader, make_sampler, planned, rows
-from tombola import PlanBatchSampler
+from tombola import DataLoader, PlanBatchSampler
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
@@ -133,11 +135,40 @@ def test_a_sampler_behind_a_wrapper_cannot_know() -> None:
     assert sampler.state_dict()["position"] == {"epoch": 4, "spans": []}
 
 
+class Single(IterableDataset[torch.Tensor]):
+    """A user's own: cuts the batches of a loader, or of a DataLoader over it, into rows."""
+
+    def __init__(self, batches: Any) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        for batch in self.batches:
+            yield from batch["row"]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
-def test_batches_are_not_joined(workers: int) -> None:
+@pytest.mark.parametrize("wrap", [lambda loader: loader, lambda loader: ChainDataset([loader])])
+def test_batches_are_not_joined(wrap: Callable[[Any], Any], workers: int) -> None:
     loader: TorchDataLoader[Any] = TorchDataLoader(
-        make_loader(), num_workers=workers, multiprocessing_context="fork" if workers else None
+        wrap(make_loader()), num_workers=workers, multiprocessing_context="fork" if workers else None
     )
     with pytest.raises(ValueError, match="a DataLoader around a Loader must have batch_size=None"):
         next(iter(loader))
     assert make_loader().epoch == 0
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("wrap", [lambda loader: loader, DataLoader])
+def test_rows_that_a_dataset_of_the_users_made_of_batches_are_joined(
+    wrap: Callable[[Any], Any], workers: int
+) -> None:
+    loader: TorchDataLoader[Any] = TorchDataLoader(
+        Single(wrap(make_loader(prefetch=0))),
+        batch_size=7,
+        num_workers=workers,
+        multiprocessing_context="fork" if workers else None,
+    )
+    for _ in range(2):
+        batches = [batch.tolist() for batch in loader]
+        assert sorted(chain.from_iterable(batches)) == list(range(50))
+        assert [len(batch) for batch in batches].count(7) >= 50 // 7 - workers

@@ -11,6 +11,7 @@ Complexity: O(1) a batch beyond torch's own.
 from collections.abc import Iterator, Mapping
 from typing import Any, SupportsIndex
 
+import numpy.random  # noqa: F401  (torch seeds it in each worker, which would import it there, one by one)
 from torch.utils.data import DataLoader as TorchDataLoader
 from torch.utils.data.distributed import DistributedSampler
 
@@ -104,11 +105,13 @@ class DataLoader(TorchDataLoader[Any]):
     @property
     def epoch(self) -> int:
         """Epoch of the coming pass."""
+        self._own.settle()
         return self._epochs.epoch
 
     @property
     def remaining(self) -> int:
         """Number of batches of this rank that are left in the coming pass."""
+        self._own.settle()
         return self._epochs.remaining()
 
     def set_epoch(self, epoch: SupportsIndex) -> None:
@@ -246,6 +249,7 @@ class _HandingOut(Iterator[Any]):
 
     def _begin(self) -> Pass:
         loader, own = self._loader, self._loader._own
+        own.settle(is_followed=True)
         workers = loader.num_workers if loader._reads_in_workers else 0
         running = Pass(loader._epochs, workers, own.name, self)
         self._iterator = loader._begin()

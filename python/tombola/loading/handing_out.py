@@ -44,7 +44,7 @@ class Pass:
     """
 
     def __init__(self, epochs: Epochs, workers: int, name: object, iterator: object) -> None:
-        coming = epochs.coming()
+        self._before = coming = epochs.coming()
         if coming.is_loaded and epochs.readers.loaded_for not in (None, name):
             epochs.remarks.taken()
         self._epochs = epochs
@@ -55,6 +55,7 @@ class Pass:
         self.ahead = 0
         """Batches among them that a trainer holds back."""
         self.has_failed = False
+        self._progress: Progress | None = None
         self._start, self._world_size = coming.start, epochs.ranks()[1]
         self._total = epochs.remaining()
         self._joined = set(coming.joined) if workers else set()
@@ -63,7 +64,7 @@ class Pass:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the other readers of the process that this is a copy from, and the iterator."""
         latest = (None, None, self._epochs.readers.generation)
-        return {**vars(self), "_latest": latest, "_iterator": None}
+        return {**vars(self), "_latest": latest, "_iterator": None, "_progress": None}
 
     def bind(self, iterator: Any) -> None:
         """Take over where the pass starts that torch's iterator has just begun."""
@@ -78,8 +79,25 @@ class Pass:
         own = [getattr(reader, "dataset_iter", reader) for reader in readers]
         progress = next((one.progress for one in own if isinstance(one, PassIterator)), self._epochs.latest)
         if progress is not None:
+            self._progress = progress
             self._start, self._total = progress.start, progress.total
             self._world_size = progress.world_size
+
+    def settle(self, *, is_followed: bool = False) -> None:
+        """Make this pass none if it handed out nothing, nor will, unless more has happened since.
+
+        Parameters
+        ----------
+        is_followed : bool
+            Whether another one begins. Torch may go on after a batch that failed, where none read a loader.
+        """
+        is_over = not self.may_go_on() or (self.has_failed and (is_followed or self._workers > 0))
+        if self.count or not self._total or not is_over:
+            return
+        if self._workers:
+            self._epochs.record.give_back(self._before, self._start)
+        elif self._progress is not None:
+            self._epochs.take_back(self._progress)
 
     def note(self) -> None:
         """Note that nothing has advanced and nothing was set since."""
@@ -131,6 +149,11 @@ class OwnPasses:
         )
         return {**vars(self), "latest": latest if is_kept else None}
 
+    def settle(self, *, is_followed: bool = False) -> None:
+        """Make the last pass none if it handed out nothing, see `Pass.settle`."""
+        if self.latest is not None:
+            self.latest.settle(is_followed=is_followed)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the DataLoader.
 
@@ -146,7 +169,7 @@ class OwnPasses:
             if latest is None:
                 self._check_others()
             return epochs.describe(epochs.start)
-        if latest.has_failed:
+        if latest.has_failed and latest.count:
             msg = (
                 "it must be known which batches were handed out, but reading one failed: load an earlier "
                 "state, or set the epoch"

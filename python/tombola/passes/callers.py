@@ -15,7 +15,8 @@ names against the real packages. Where they are not found, nothing is assumed.
   too when it resumes; the epoch that this one says does not always get through them.
 - Lightning's `DistributedSamplerWrapper` deals out what a sampler gives, be it batches.
 - Ray Train's prepared DataLoader asks a DataLoader for one batch ahead, until there is none.
-- torch's fetcher for iterable data joins what it gets if its DataLoader has a batch size.
+- torch's fetcher for iterable data joins what it gets if its DataLoader has a batch size; what it gets are
+  whole batches, unless a dataset of the user's lies between.
 
 O(depth of the stack) a pass.
 """
@@ -71,6 +72,9 @@ _WRAPPERS = (
 """Of Lightning, made for several processes only."""
 
 _SKIPPERS = ("SkipBatchSampler.__iter__", "SkipDataLoader.__iter__")
+_HANDING_ON = ("torch", "accelerate", "transformers", *_LIGHTNING)
+"""Packages whose datasets hand on what they get from others."""
+
 _AHEAD = ("DataLoaderShard.__iter__", "DataLoaderDispatcher.__iter__")
 
 
@@ -87,6 +91,8 @@ class HandedOut:
         counters = vars(iterator)
         self.is_ahead = counters.get("_num_workers", 0) > 0
         """Whether batches are asked for while others are on their way."""
+        self._is_torchs = type(iterator).__module__ == _TORCH
+        """Torchdata's count from where they resume, and start again when they end."""
         self._source = _reference(counters["_sampler_iter"])
         self._before = _counts(counters)
         self._final = self._before
@@ -110,6 +116,15 @@ class HandedOut:
     def has_failed(self) -> bool:
         """Tell whether a batch came back as an error, so that it was not handed out."""
         return not self._is_over() and self._now()[1] - self._before[1] != self.count()
+
+    def is_nothing(self) -> bool:
+        """Tell whether nothing was handed out, nor will be: the iterator is gone, or its first batch failed.
+
+        Of one whose workers persist it is not known, once it serves another pass.
+        """
+        if self._iterator() is None:
+            return self._is_torchs and self._final[0] == self._before[0]
+        return self._is_torchs and self.is_ahead and self.has_failed() and self.count() == 0
 
     def _is_over(self) -> bool:
         """Tell whether workers that persist have begun another pass."""
@@ -213,7 +228,9 @@ def find_caller(asked: object) -> Caller:
         elif module == _RAY and function == "_WrappedDataLoader._prefetch_next_batch":
             unknown = "Ray Train's prepared DataLoader"
         elif module == _FETCH and function == "_IterableDatasetFetcher.fetch":
-            joins = joins or bool(getattr(frame.f_locals["self"], "auto_collation", False))
+            fetcher = frame.f_locals["self"]
+            if getattr(fetcher, "auto_collation", False):
+                joins = joins or _hands_on(getattr(fetcher, "dataset", None), asked)
     return Caller(None if unknown else handed_out, unknown, dealer, cuts, joins, skipper, epoch, counts)
 
 
@@ -266,6 +283,20 @@ def _frames(*, beyond: bool = False) -> list[FrameType]:
         frames.append(frame)
         frame = frame.f_back
     return frames
+
+
+def _hands_on(dataset: object, asked: object) -> bool:
+    """Tell whether a dataset is the one asked for batches, or hands them on as they are: chains, and shards.
+
+    Users' own datasets may make of them what they like, such as single rows.
+    """
+    if dataset is asked:
+        return True
+    if type(dataset).__module__.partition(".")[0] not in _HANDING_ON:
+        return False
+    parts = getattr(dataset, "datasets", ())
+    parts = [getattr(dataset, "dataset", None), *(parts if isinstance(parts, list | tuple) else ())]
+    return any(part is not None and _hands_on(part, asked) for part in parts)
 
 
 def _processes(frame: FrameType) -> int:

@@ -149,6 +149,15 @@ class ComingPass:
     def mark(self) -> None:
         """Note that a worker hands on a batch."""
 
+    def give_back(self, before: Coming, start: Position) -> None:
+        """Give back what workers began at `start`, given the record before, unless more happened since."""
+        begun = replace(before)
+        begun.begin(start)
+        with self.change() as now:
+            begun.joined, begun.by_workers = now.joined, now.by_workers
+            if now == begun:
+                vars(now).update({**vars(before), "joined": now.joined, "by_workers": False})
+
 
 class SharedComing(ComingPass):
     """The record of one process and its worker processes."""

@@ -5,7 +5,7 @@ Rules, said here once for both:
 - Making an iterator changes nothing; its pass begins with its first ``next`` and is complete when its last
   batch is handed out. Live iterators are independent.
 - Every pass that handed out a batch is an epoch: the next pass is the next epoch, whether this one was
-  completed or broken off. Threads that begin passes at once get an epoch each.
+  completed or broken off. One whose first batch failed is none. Threads begin passes of an epoch each.
 - `set_epoch` sets the epoch of the coming pass. A loaded state is the coming pass and stays it, whatever
   epoch a trainer sets before that pass, which is said once; later epochs are counted from there.
 - The length is that of a whole epoch, `remaining` that of the coming pass.
@@ -18,7 +18,7 @@ Complexity: O(1) a batch; a state costs O(1) once the strategy has its fingerpri
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, SupportsIndex, cast, get_args
 
@@ -40,7 +40,7 @@ from .dealing import (
     unknown_state,
 )
 from .position import Position
-from .progress import Progress
+from .progress import Claim, Progress
 from .ranks import Told, distributed_ranks, given_ranks, tell, told_ranks
 from .readers import Readers
 from .remarks import Remarks
@@ -108,7 +108,7 @@ class Epochs:
         self._is_shared = by_window  # with worker processes
         self.beginning = ForkLock(reentrant=True)  # held while a pass begins, so that no other begins there
         self._told: Told | None = None  # by the process that this is a copy from
-        self._coming: ComingPass = SharedComing() if by_window else ComingPass()
+        self.record: ComingPass = SharedComing() if by_window else ComingPass()
         self.latest: Progress | None = None  # the pass that advanced last
         self.readers = Readers()
         self._passes = 0  # begun by this process as a worker
@@ -125,7 +125,7 @@ class Epochs:
             self.remarks.skipped(caller)
         start = named_start(caller, self.coming(), None)
         if start is not None:
-            with self._coming.change() as coming:
+            with self.record.change() as coming:
                 coming.start = start
         told = tell(None if ranks is None else self._dealt(caller))
         return {**self.__dict__, "latest": None, "_plan": None, "_passes": 0, "_told": told}
@@ -146,7 +146,7 @@ class Epochs:
     @property
     def start(self) -> Position:
         """Where the coming pass starts."""
-        return self._coming.read().start
+        return self._settled().read().start
 
     @property
     def epoch(self) -> int:
@@ -156,7 +156,7 @@ class Epochs:
     def set_epoch(self, epoch: SupportsIndex, *, name: object = None) -> None:
         """Set the epoch of the coming pass, unless that is a loaded one; of the DataLoader of this name."""
         number = check_integer("epoch", epoch)
-        with self._coming.change() as coming:
+        with self._settled().change() as coming:
             is_overruled = coming.set_epoch(number, is_counted=is_counted())
         self.remarks.late(self.latest, number)
         self._restart(name, number)
@@ -169,7 +169,7 @@ class Epochs:
 
     def remaining(self, position: Position | None = None) -> int:
         """Return how many batches of this rank are left in the coming pass, or from a position on."""
-        return self._steps(self.start if position is None else position)
+        return self._steps(position or self.start)
 
     def share(self) -> tuple[Plan, Share]:
         """Return the plan of the coming epoch, and the share of it that is this rank's."""
@@ -203,7 +203,7 @@ class Epochs:
         RuntimeError
             If it cannot be known what was handed out.
         """
-        latest, coming = self.latest, self._coming.read()
+        coming, latest = self._settled().read(), self.latest
         if coming.by_workers and loader_worker() is None:
             raise state_of_workers(self.name)
         if latest is None:
@@ -231,13 +231,13 @@ class Epochs:
         if self._is_shared and loader_worker() is not None:  # each worker has a place of its own
             self._start_here = position
             return self._restart(name)
-        with self._coming.change() as coming:
+        with self.record.change() as coming:
             coming.load(position)
         self._restart(name)
 
     def coming(self) -> Coming:
         """Return what is known of the coming pass."""
-        return replace(self._coming.read())
+        return replace(self._settled().read())
 
     def describe(self, position: Position) -> dict[str, Any]:
         """Return `position` as a state that JSON can hold."""
@@ -250,14 +250,7 @@ class Epochs:
         return position
 
     def begin(self, asked: object, start: Position | None) -> tuple[Progress, Plan, Share]:
-        """Begin a pass from `start`, or from where the coming one starts.
-
-        Parameters
-        ----------
-        asked : object
-            The batch sampler or loader that is asked for it.
-        start : Position or None
-        """
+        """Begin a pass of `asked`, a sampler or loader: from `start`, or where the coming one starts."""
         caller = find_caller(asked)
         if self._is_shared:
             check_whole(caller, self.name)
@@ -270,7 +263,7 @@ class Epochs:
         workers, number = (1, 0) if worker is None else (worker.workers, worker.number)
         if worker is not None:
             self._passes += 1
-            with self._coming.change() as coming:
+            with self.record.change() as coming:
                 position = coming.join(pass_key(worker, self._passes), start)
         else:
             position = self.start if start is None else start
@@ -312,29 +305,33 @@ class Epochs:
         self.remarks.dealt_out(caller.dealer)
         return 0, 1
 
-    def claim(self, progress: Progress) -> Callable[[], None]:
-        """Note that a pass begins: the next epoch is the coming one. Returns what takes that back."""
+    def claim(self, progress: Progress) -> None:
+        """Note that a pass begins: the next epoch is the coming one, until the pass is taken back."""
         before, self.latest = self.latest, progress
-        undo = None if progress.is_worker else self._coming.begin(progress.start)
+        progress.claim = Claim(before, None if progress.is_worker else self.record.begin(progress.start))
+        if before is not None:
+            before.claim = None
 
-        def take_back() -> None:
-            if undo is not None:
-                undo()
-            if self.latest is progress:
-                self.latest = before
+    def take_back(self, progress: Progress) -> None:
+        """Make a pass none, unless more has happened since."""
+        claim, progress.claim = progress.claim, None
+        if claim is not None and claim.undo is not None:
+            claim.undo()
+        if claim is not None and self.latest is progress:
+            self.latest = claim.before
 
-        return take_back
+    def _settled(self) -> ComingPass:
+        """Return the record, with a last pass taken back that handed out nothing and never will."""
+        if self.latest is not None and self.latest.is_nothing():
+            self.take_back(self.latest)
+        return self.record
 
     def note(self, start: Position) -> None:
         """Note in a worker process that a pass is resumed from `start`."""
         if self._is_shared and loader_worker() is not None:
-            with self._coming.change() as coming:
+            with self.record.change() as coming:
                 coming.begin(start)
                 coming.by_workers = True
-
-    def mark(self) -> None:
-        """Note in a worker process that it hands on a batch, whatever was set since its pass began."""
-        self._coming.mark()
 
     def _restart(self, name: object, epoch: int | None = None) -> None:
         self.readers.set(name, epoch, self.latest)
@@ -346,5 +343,6 @@ class Epochs:
     def _fingerprint_json(self) -> str:
         if self._fingerprint is None:
             options = {**self.options, "window_batches": self._window_batches}
-            self._fingerprint = json.dumps({**self.strategy.fingerprint(self.n), **options})
+            own = self.strategy.fingerprint(self.n, batch_size=self.options["batch_size"])
+            self._fingerprint = json.dumps({**own, **options})
         return self._fingerprint

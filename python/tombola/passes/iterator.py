@@ -87,7 +87,7 @@ class PassIterator(Iterator[T], Generic[T]):
     def _tell(self, progress: Progress) -> None:
         """Tell of a batch that is the first or the last one of a pass, or one of which each is told."""
         if progress.is_worker:
-            self._epochs.mark()
+            self._epochs.record.mark()
         progress.watch()
         progress.next_told = progress.steps + 1 if progress.is_watched() else progress.total
         if progress.steps == progress.total:
@@ -99,7 +99,7 @@ class PassIterator(Iterator[T], Generic[T]):
             raise StopIteration
         with self._epochs.beginning:  # threads do so one after another, each an epoch
             progress, plan, share = self._epochs.begin(self._asked, self._start)
-            take_back = self._epochs.claim(progress)
+            self._epochs.claim(progress)
         try:
             self._progress = progress
             self._batches = self._read(plan, share, progress.dealer)
@@ -108,5 +108,5 @@ class PassIterator(Iterator[T], Generic[T]):
             raise
         except BaseException:
             if not progress.steps:
-                take_back()
+                self._epochs.take_back(progress)
             raise

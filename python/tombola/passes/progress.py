@@ -1,9 +1,28 @@
 """How far one pass is."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from .callers import Caller, HandedOut
 from .position import Position
 
-__all__ = ["Progress"]
+__all__ = ["Claim", "Progress"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a pass took when it began.
+
+    Parameters
+    ----------
+    before : Progress or None
+        The pass that had advanced last.
+    undo : callable or None
+        Gives the epoch back, unless that was set or taken since.
+    """
+
+    before: "Progress | None"
+    undo: Callable[[], None] | None
 
 
 class Progress:
@@ -11,6 +30,7 @@ class Progress:
 
     __slots__ = (
         "_caller",
+        "claim",
         "has_lost",
         "is_worker",
         "next_told",
@@ -39,6 +59,8 @@ class Progress:
         """The batch, counted from 1, that others are told of."""
         self.has_lost = False
         """Whether a batch failed on its way and others were asked for after it."""
+        self.claim: Claim | None = None
+        """What makes this pass none, as long as no other has begun."""
         self._caller = caller
 
     @property
@@ -73,6 +95,12 @@ class Progress:
     def is_late(self) -> bool:
         """Tell whether batches were asked for, but none was handed out: an epoch set now is another one's."""
         return not self.is_worker and self.steps > 0 and self._consumed() == 0
+
+    def is_nothing(self) -> bool:
+        """Tell whether a DataLoader asked for batches, but handed out none and never will."""
+        ahead = self._handed_out
+        is_known = not self.is_worker and not self._caller.unknown and self.total > 0
+        return is_known and ahead is not None and ahead.is_nothing()
 
     def is_complete(self) -> bool:
         """Tell whether the last batch was handed out to those who train."""

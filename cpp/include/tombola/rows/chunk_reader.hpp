@@ -15,6 +15,7 @@
 #include "tombola/base/types.hpp"
 #include "tombola/rows/chunks.hpp"
 #include "tombola/rows/files.hpp"
+#include "tombola/rows/row_work.hpp"
 
 namespace tombola {
 
@@ -22,11 +23,11 @@ class ChunkReader {
   public:
     // std::invalid_argument where the parts do not fit each other
     ChunkReader(std::shared_ptr<const DataFile> file, ChunkLayout layout, std::vector<StoredChunk> chunks,
-                InflateLibrary library);
+                CodecLibraries libraries);
 
     const DataFile& file() const noexcept { return *file_; }
     const ChunkLayout& layout() const noexcept { return layout_; }
-    const InflateLibrary& library() const noexcept { return library_; }
+    const CodecLibraries& libraries() const noexcept { return libraries_; }
     const StoredChunk& chunk(std::size_t band, std::size_t column) const noexcept {
         return chunks_[band * layout_.across() + column];
     }
@@ -40,7 +41,7 @@ class ChunkReader {
     ChunkLayout layout_;
     std::vector<StoredChunk> chunks_;
     std::vector<std::size_t> overlapping_;
-    InflateLibrary library_;
+    CodecLibraries libraries_;
 };
 
 // Rows [starts[i], stops[i]) of a data set, by ascending starts (a run may come again), to the rows of `out` from
@@ -53,13 +54,20 @@ struct ReadJob {
     std::span<std::byte> out;
     Convert convert = nullptr;  // to items of so many bytes, where they are to be others
     std::size_t item_bytes = 0;
+    const RowWork* work = nullptr;  // what rows become, of items as they are given out
 
     OutputItems items() const noexcept {
         return {convert == nullptr ? reader->layout().item_bytes : item_bytes, convert};
     }
-    // Bytes of a row of `out`
-    std::size_t row_bytes() const noexcept {
+    // Bytes of a row as it is read, and of one of `out`
+    std::size_t read_bytes() const noexcept {
         return reader->layout().row_bytes / reader->layout().item_bytes * items().bytes;
+    }
+    std::size_t row_bytes() const noexcept { return work == nullptr ? read_bytes() : work->out_bytes; }
+    // Whether the chunks of a column are looked at
+    bool needs(std::size_t column) const noexcept {
+        const ChunkLayout& l = reader->layout();
+        return work == nullptr || work->needs(l.left(column) / l.item_bytes, l.width(column) / l.item_bytes);
     }
 };
 

@@ -3,8 +3,10 @@
 HDF5 reads and inflates on one thread, under one lock. So the table of a dataset's chunks (where each lies,
 how long it is, which filters it skipped) is read once, and the core reads the file by it; a dataset without
 chunks is one of a single chunk. What is not known to be read alike goes through HDF5: other filters than
-deflate, lzf, shuffle and fletcher32, other numbers than integers and floats, other drivers. One chunk
-is compared with what HDF5 reads, as addresses may be counted from elsewhere than the beginning of the file.
+deflate, lzf, lz4, zstd, blosc, shuffle and fletcher32, streams whose library is not at hand, other numbers
+than integers and floats, other drivers. One chunk is compared with what HDF5 reads, as addresses may be
+counted from elsewhere than the beginning of the file. Of text of variable length the references to it are
+read alike, see `heap`.
 
 A damaged table is refused: HDF5 would give the fill value where it does not find a chunk. A chunk that lies
 outside the file, shares bytes with another or is far longer than its values spoils its own rows only.
@@ -22,16 +24,29 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import _core
-from .inflate import inflate_functions
+from .blosc import asked_codec, stream_codec
+from .libraries import inflate_functions, zstd_functions
 
-__all__ = ["chunk_reader"]
+__all__ = ["REFERENCE_BYTES", "chunk_reader", "hides_damage", "reference_reader"]
+
+REFERENCE_BYTES = 16
+"""What stands for a text of variable length, where addresses have 8 bytes."""
 
 _FILTERS = {
     h5py.h5z.FILTER_DEFLATE: "deflate",
     h5py.h5z.FILTER_SHUFFLE: "shuffle",
     h5py.h5z.FILTER_FLETCHER32: "fletcher32",
     h5py.h5z.FILTER_LZF: "lzf",
+    32001: "blosc",
+    32004: "lz4",
+    32015: "zstd",
 }
+_OWN = {"shuffle", "fletcher32", "lzf", "lz4", "blosc", "blosclz"}
+"""What the core decodes without a library."""
+
+_SILENT = {32000, 32015}
+"""lzf and zstd: their HDF5 filters give arbitrary bytes where a stream is damaged."""
+
 _NOWHERE = 2**64 - 1
 _LARGEST_CHUNK = 2**32
 _MOST_CHUNKS = 2**26
@@ -51,51 +66,77 @@ def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
     OSError
         If the table cannot be read.
     """
-    filters = _filters(dataset)
-    if filters is None or not _is_plain(dataset):
+    kind = dataset.dtype
+    if kind.kind not in "iuf" or not dataset.id.get_type().equal(h5py.h5t.py_create(kind)):
         return None
-    functions = inflate_functions()
-    if functions is None and "deflate" in filters:
+    found = _reader(dataset, kind.itemsize)
+    return None if found is None else found[1]
+
+
+def reference_reader(dataset: h5py.Dataset) -> tuple[_core.DataFile, _core.ChunkReader] | None:
+    """Return what reads the references of a list of text of variable length, and the file with the text.
+
+    Raises
+    ------
+    OSError
+        If the table cannot be read.
+    """
+    kind = dataset.id.get_type()
+    if dataset.ndim != 1 or not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
+        return None
+    return _reader(dataset, REFERENCE_BYTES)
+
+
+def _reader(dataset: h5py.Dataset, item: int) -> tuple[_core.DataFile, _core.ChunkReader] | None:
+    """Return a reader of items of so many bytes."""
+    filters = _filters(dataset, item)
+    if filters is None or not _is_plain(dataset, item):
+        return None
+    inflate = inflate_functions()
+    zstd = None if {"zstd", "blosc"}.isdisjoint(filters) else zstd_functions()
+    at_hand = _OWN | {name for name, found in (("deflate", inflate), ("zstd", zstd)) if found is not None}
+    if not at_hand.issuperset(_codecs(filters)):
         return None
     own = _same_file(dataset.file)  # a link may lead to another file than the one that was opened
-    table = None if dataset.chunks is None else _table(dataset)
-    if dataset.chunks is None:
-        table = _one_chunk(dataset)
-    if table is None or not _is_alike(dataset, own, table):
+    table = _one_chunk(dataset) if dataset.chunks is None else _table(dataset, item)
+    first = None if table is None else _first_chunk(dataset, own, table)
+    if table is None or first is None or not at_hand.issuperset(_codecs_of_chunk(filters, *first)):
         return None
     addresses, sizes, skipped = table
-    item = dataset.dtype.itemsize
+    is_text = dataset.dtype.kind == "O"
+    fill = bytes(item) if is_text else np.asarray(dataset.fillvalue, dtype=dataset.dtype).tobytes()
     width = 1 if dataset.ndim == 1 else dataset.shape[1]
     chunk_rows, *chunk_width = dataset.chunks or dataset.shape
-    return _core.ChunkReader(
+    reader = _core.ChunkReader(
         own,
         rows=dataset.shape[0],
         row_bytes=width * item,
         chunk_rows=chunk_rows,
         chunk_row_bytes=item * (chunk_width[0] if chunk_width else 1),
         item_bytes=item,
-        filters=filters,
-        fill=np.asarray(dataset.fillvalue, dtype=dataset.dtype).tobytes(),
+        filters=[*filters],
+        fill=fill,
         addresses=addresses,
         sizes=sizes,
         skipped=skipped,
-        library=functions,
+        inflate=inflate,
+        zstd=zstd,
     )
+    return own, reader
 
 
-def _is_plain(dataset: h5py.Dataset) -> bool:
-    """Tell whether bytes of chunks are values as NumPy has them, and chunks can be listed.
+def hides_damage(dataset: h5py.Dataset) -> bool:
+    """Tell whether HDF5 may give wrong values for a damaged chunk that the core refuses."""
+    properties = dataset.id.get_create_plist()
+    return any(properties.get_filter(i)[0] in _SILENT for i in range(properties.get_nfilters()))
+
+
+def _is_plain(dataset: h5py.Dataset, item: int) -> bool:
+    """Tell whether values lie where they can be found, and chunks can be listed.
 
     Where the second axis alone has no limit, HDF5 (2.0) lists chunks under other places than their own.
     """
-    kind = dataset.dtype
-    if (
-        dataset.ndim not in (1, 2)
-        or 0 in dataset.shape
-        or dataset.file.driver != "sec2"
-        or kind.kind not in "iuf"
-        or not dataset.id.get_type().equal(h5py.h5t.py_create(kind))
-    ):
+    if dataset.ndim not in (1, 2) or 0 in dataset.shape or dataset.file.driver != "sec2":
         return False
     properties = dataset.id.get_create_plist()
     if dataset.chunks is None:
@@ -111,21 +152,37 @@ def _is_plain(dataset: h5py.Dataset) -> bool:
         return False
     if properties.get_nfilters() == 0 and dataset.file.userblock_size != 0:
         return False  # bytes without filters look alike too easily
-    chunk_bytes = int(np.prod(dataset.chunks, dtype=np.float64)) * kind.itemsize
+    chunk_bytes = int(np.prod(dataset.chunks, dtype=np.float64)) * item
     return chunk_bytes <= _LARGEST_CHUNK and hasattr(dataset.id, "chunk_iter")
 
 
-def _filters(dataset: h5py.Dataset) -> list[str] | None:
-    """Return the filters in the order of writing; None if one is not known, or there are two codecs."""
+def _filters(dataset: h5py.Dataset, item: int) -> dict[str, tuple[int, ...]] | None:
+    """Return the filters in the order of writing, with their options.
+
+    None if one is not known, or shuffles other items, or there are two codecs. One that does not know its items, as that of
+    references, is one that HDF5 skips in every chunk.
+    """
     properties = dataset.id.get_create_plist()
-    names = []
+    known: dict[str, tuple[int, ...]] = {}
     for i in range(properties.get_nfilters()):
         code, _, values, _ = properties.get_filter(i)
         name = _FILTERS.get(code)
-        if name is None or name in names or (name == "shuffle" and values[:1] != (dataset.dtype.itemsize,)):
+        if name is None or name in known or (name == "shuffle" and values[:1] not in ((item,), ())):
             return None
-        names.append(name)
-    return None if {"deflate", "lzf"} <= set(names) else names
+        known[name] = values
+    return known if len(known.keys() - {"shuffle", "fletcher32"}) <= 1 else None
+
+
+def _codecs(filters: dict[str, tuple[int, ...]]) -> set[str]:
+    """Return what a dataset asks for: its filters, and the codec of blosc's streams."""
+    return {*filters, *(asked_codec(options) for name, options in filters.items() if name == "blosc")}
+
+
+def _codecs_of_chunk(filters: dict[str, tuple[int, ...]], mask: int, chunk: bytes) -> set[str]:
+    """Return what a chunk says itself: the codec of blosc's streams, if blosc was applied."""
+    if not chunk or "blosc" not in filters or mask >> [*filters].index("blosc") & 1:
+        return set()
+    return {stream_codec(chunk)}
 
 
 _open: dict[tuple[int, ...], "weakref.ref[_core.DataFile]"] = {}
@@ -155,7 +212,7 @@ def _grid(dataset: h5py.Dataset) -> list[int]:
     return [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
 
 
-def _table(dataset: h5py.Dataset) -> Table | None:
+def _table(dataset: h5py.Dataset, item: int) -> Table | None:
     """Return address, size and filter mask of each chunk, row by row of the grid that they form.
 
     None if one at an edge may have been stored without filters: its mask does not say so, but it is as long
@@ -170,7 +227,7 @@ def _table(dataset: h5py.Dataset) -> Table | None:
     addresses = np.full(grid, _NOWHERE, dtype=np.uint64)
     sizes, skipped = np.zeros(grid, dtype=np.uint64), np.zeros(grid, dtype=np.uint32)
     has_filters = dataset.id.get_create_plist().get_nfilters() > 0
-    full = int(np.prod(chunks)) * dataset.dtype.itemsize
+    full = int(np.prod(chunks)) * item
     strange: list[tuple[int, ...]] = []
     may_be_plain: list[tuple[int, ...]] = []
 
@@ -204,12 +261,16 @@ def _one_chunk(dataset: h5py.Dataset) -> Table:
     )
 
 
-def _is_alike(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> bool:
-    """Tell whether a chunk that HDF5 can read lies where the table says; the shortest of the first ones."""
-    addresses, sizes, _ = table
+def _first_chunk(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> tuple[int, bytes] | None:
+    """Return filter mask and bytes of a chunk that HDF5 can read, the shortest of the first; nothing if none is.
+
+    Of a dataset without chunks its first row. None if it does not lie where the table says. References
+    without chunks are not compared: where they lie elsewhere, they lead to no heap.
+    """
+    addresses, sizes, skipped = table
     stored = np.flatnonzero(addresses != _NOWHERE)
-    if not len(stored):
-        return True
+    if not len(stored) or (dataset.chunks is None and dataset.dtype.kind == "O"):
+        return 0, b""
     for number in sorted(stored[:_TRIED].tolist(), key=lambda number: int(sizes[number])):
         size, address = int(sizes[number]), int(addresses[number])
         if size == 0 or address + size > own.stamp[2]:
@@ -224,7 +285,8 @@ def _is_alike(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> bool:
         except OSError:
             continue
         try:
-            return bool(own.read(address, len(content)) == content)
+            is_alike = own.read(address, len(content)) == content
         except (OSError, ValueError):
-            return False
-    return False
+            return None
+        return (int(skipped[number]), content) if is_alike else None
+    return None

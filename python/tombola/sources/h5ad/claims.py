@@ -15,12 +15,15 @@ __all__ = ["check_held", "check_scale", "check_texts", "list_of_texts"]
 
 LARGE = 1 << 26
 MOST_INFLATED = 10_000
-"""Bytes that one byte in the file may stand for where a filter is not HDF5's own."""
-OWN_FILTERS = {
+"""Bytes that one byte in the file may stand for where a filter is not known."""
+KNKNOWN_FILTERS = {
     h5py.h5z.FILTER_SHUFFLE: 1,
     h5py.h5z.FILTER_FLETCHER32: 1,
     h5py.h5z.FILTER_DEFLATE: 1_032,
     h5py.h5z.FILTER_LZF: 88,
+    32004: 255,  # lz4
+    32015: 32_768,  # zstd
+    32001: 32_768,  # blosc, which may hold zstd
 }
 """Those whose format says how much they can give."""
 
@@ -62,7 +65,7 @@ def check_scale(source: h5py.Dataset, where: str) -> None:
         return
     times = 1
     for i in range(properties.get_nfilters()):
-        times *= OWN_FILTERS.get(properties.get_filter(i)[0], MOST_INFLATED)
+        times *= KNOWN_FILTERS.get(properties.get_filter(i)[0], MOST_INFLATED)
     held = os.fstat(file.id.get_vfd_handle()).st_size
     if size > times * held:
         msg = f"{where} claims {size:,} bytes in shape {source.shape}, but the whole file has {held:,}"
