@@ -159,8 +159,8 @@ def _is_plain(dataset: h5py.Dataset, item: int) -> bool:
 def _filters(dataset: h5py.Dataset, item: int) -> dict[str, tuple[int, ...]] | None:
     """Return the filters in the order of writing, with their options.
 
-    None if one is not known, or shuffles other items, or there are two codecs. One that does not know its items, as that of
-    references, is one that HDF5 skips in every chunk.
+    None if one is not known, or shuffles other items, or there are two codecs. One that does not know its
+    items, as that of references, is one that HDF5 skips in every chunk.
     """
     properties = dataset.id.get_create_plist()
     known: dict[str, tuple[int, ...]] = {}
@@ -262,10 +262,10 @@ def _one_chunk(dataset: h5py.Dataset) -> Table:
 
 
 def _first_chunk(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> tuple[int, bytes] | None:
-    """Return filter mask and bytes of a chunk that HDF5 can read, the shortest of the first; nothing if none is.
+    """Return filter mask and bytes of a chunk that HDF5 can read, the shortest of the first ones.
 
-    Of a dataset without chunks its first row. None if it does not lie where the table says. References
-    without chunks are not compared: where they lie elsewhere, they lead to no heap.
+    Nothing if none is stored. Of a dataset without chunks its first row. None if it does not lie where the
+    table says. References without chunks are not compared: where they lie elsewhere, they lead to no heap.
     """
     addresses, sizes, skipped = table
     stored = np.flatnonzero(addresses != _NOWHERE)

@@ -16,7 +16,7 @@ __all__ = ["check_held", "check_scale", "check_texts", "list_of_texts"]
 LARGE = 1 << 26
 MOST_INFLATED = 10_000
 """Bytes that one byte in the file may stand for where a filter is not known."""
-KNKNOWN_FILTERS = {
+KNOWN_FILTERS = {
     h5py.h5z.FILTER_SHUFFLE: 1,
     h5py.h5z.FILTER_FLETCHER32: 1,
     h5py.h5z.FILTER_DEFLATE: 1_032,
