@@ -5,8 +5,8 @@ C-contiguous and one-dimensional; they are borrowed by tables and plans, never c
 ValueError, wrong dtypes TypeError, positions out of range IndexError.
 """
 
-from collections.abc import Iterable
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,13 @@ from ._base.types import CodeArray, FloatArray, IndexArray, WeightArray
 _Columns: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 _Data: TypeAlias = npt.NDArray[Any]
 _Map: TypeAlias = npt.NDArray[np.int32] | int
+
+class _Batching(TypedDict):
+    batch_size: int
+    fetch_factor: int
+    drop_last: bool
+    seed: int
+    epoch: int
 
 PLAN_VERSION: Final[int]
 
@@ -141,6 +148,7 @@ class Groups:
     def fingerprint(self) -> int: ...
     def offsets(self) -> IndexArray: ...
     def members(self) -> IndexArray: ...
+    def members_of(self, group: int) -> IndexArray: ...
     def firsts(self) -> IndexArray: ...
 
 class BlockBounds:
@@ -168,36 +176,13 @@ class Plan:
     def batches(self, start: int, stop: int) -> tuple[IndexArray, IndexArray]: ...
 
 def plan_streaming(
-    n: int,
-    *,
-    shuffle: bool,
-    indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    n: int, *, shuffle: bool, indices: IndexArray | None = None, **batching: Unpack[_Batching]
 ) -> Plan: ...
 def plan_blocks(
-    n: int,
-    *,
-    block_size: int,
-    indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    n: int, *, block_size: int, indices: IndexArray | None = None, **batching: Unpack[_Batching]
 ) -> Plan: ...
 def plan_bounded_blocks(
-    bounds: BlockBounds,
-    *,
-    indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    bounds: BlockBounds, *, indices: IndexArray | None = None, **batching: Unpack[_Batching]
 ) -> Plan: ...
 def plan_weighted(
     table: WeightTable,
@@ -207,11 +192,7 @@ def plan_weighted(
     draw: Literal["stratified", "iid"],
     sampling_size: int,
     indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    **batching: Unpack[_Batching],
 ) -> Plan: ...
 def plan_series(
     groups: Groups,
@@ -219,22 +200,33 @@ def plan_series(
     schedule: Literal["balanced", "round_robin"],
     per_series: int,
     shuffle: bool,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    **batching: Unpack[_Batching],
 ) -> Plan: ...
 def plan_buckets(
+    groups: Groups, *, batch_sizes: IndexArray | None, shuffle: bool, **batching: Unpack[_Batching]
+) -> Plan: ...
+
+class Tuples:
+    """Rows of each class in tuples of equally many."""
+
+    def __init__(self, classes: Groups, rows_per_class: int, repeat: bool) -> None: ...
+    @property
+    def n_tuples(self) -> int: ...
+    @property
+    def n_classes(self) -> int: ...
+
+def plan_per_class(tuples: Tuples, **batching: Unpack[_Batching]) -> Plan: ...
+def plan_mixture(
     groups: Groups,
     *,
-    batch_sizes: IndexArray | None,
-    shuffle: bool,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    portions: str,
+    amounts: IndexArray,
+    context_firsts: IndexArray,
+    context_groups: IndexArray,
+    batches: int,
+    pass_rows: IndexArray | None = None,
+    make_pass: Callable[[int, int], Plan] | None = None,
+    **batching: Unpack[_Batching],
 ) -> Plan: ...
 def csr_take(
     data: WeightArray, indices: _Columns, indptr: IndexArray, rows: IndexArray
@@ -289,7 +281,8 @@ class ChunkReader:
         addresses: npt.NDArray[np.uint64],
         sizes: npt.NDArray[np.uint64],
         skipped: npt.NDArray[np.uint32],
-        library: tuple[int, int, int] | None,
+        inflate: tuple[int, int, int] | None,
+        zstd: tuple[int, int, int] | None,
     ) -> None: ...
 
 _ReadJob: TypeAlias = tuple[
