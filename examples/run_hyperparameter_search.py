@@ -1,7 +1,7 @@
 """Search the ranker's hyperparameters with Optuna, with tombola's series sampler or without.
 
-    python examples/run_hyperparameter_search.py --mode quick                           # 10% of the data
-    python examples/run_hyperparameter_search.py --mode full
+    python examples/run_hyperparameter_search.py --mode quick      # 10% of the data, both ways
+    python examples/run_hyperparameter_search.py --mode full --use_series_sampler
     python examples/run_hyperparameter_search.py --mode full --no-use_series_sampler
 
 Learning rate, widths, dropout, weight decay and batch size are searched; what counts is the best validation
@@ -10,7 +10,7 @@ accuracy, and the test accuracy is told of the best trial only.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 from example_tools import OneLineParser, check_whole, log_to, run_example, write_json
 
@@ -24,7 +24,7 @@ class Mode:
     epochs: int
 
 
-MODES = {"quick": Mode(fraction=0.1, trials=8, epochs=6), "full": Mode(fraction=1.0, trials=25, epochs=12)}
+MODES = {"quick": Mode(fraction=0.1, trials=3, epochs=6), "full": Mode(fraction=1.0, trials=25, epochs=12)}
 
 
 def make_parser() -> OneLineParser:
@@ -40,8 +40,8 @@ def make_parser() -> OneLineParser:
     parser.add_argument(
         "--use_series_sampler",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="batches of pairs of different series, rather than random batches",
+        default=None,
+        help="batches of pairs of different series, or random batches; left out: both, one after the other",
     )
     parser.add_argument("--n_trials", type=check_whole(1), help="trials, if not as many as the mode says")
     parser.add_argument("--max_epochs", type=check_whole(1), help="epochs, if not as many as the mode says")
@@ -51,30 +51,32 @@ def make_parser() -> OneLineParser:
 
 def run(options: argparse.Namespace) -> None:
     """Search, print the trials and the best one's test accuracy, write both."""
-    from ranker.data import make_pairs, split_by_series
-    from ranker.options import design_of
+    from ranker.data import split_by_series
+    from ranker.options import pairs_of
     from ranker.report import describe_split
     from ranker.search import plot_search, print_search, search
     from ranker.training import TrainOptions
 
     mode = MODES[options.mode]
-    data = make_pairs(design_of(options))
+    data, of_data = pairs_of(options)
     split = split_by_series(data, fraction=mode.fraction, seed=options.data_seed)
     described = describe_split(data, split)
     print(described)
-    base = TrainOptions(
-        use_series_sampler=options.use_series_sampler,
-        max_epochs=options.max_epochs or mode.epochs,
-        seed=options.seed,
-    )
+    base = TrainOptions(max_epochs=options.max_epochs or mode.epochs, seed=options.seed)
+    facts = {"mode": options.mode, "data": of_data, "split": described}
+    written = []
     with log_to(options.output / "search.log", verbose=options.verbose):
-        found = search(data, split, base, options.n_trials or mode.trials)
-    print_search(found)
-    results, picture = options.output / "search.json", options.output / "search.png"
-    facts = {"mode": options.mode, "data": asdict(design_of(options)), "split": described}
-    write_json(results, {**facts, **found.to_dict()})
-    plot_search(picture, found)
-    print(f"wrote {results}, {picture} and {options.output / 'search.log'}")
+        asked = options.use_series_sampler
+        for use in (True, False) if asked is None else (asked,):
+            found = search(
+                data, split, replace(base, use_series_sampler=use), options.n_trials or mode.trials
+            )
+            print_search(found)
+            name = "search" if asked is not None else f"search-{'with' if use else 'without'}-sampler"
+            written += [options.output / f"{name}.json", options.output / f"{name}.png"]
+            write_json(written[-2], {**facts, **found.to_dict()})
+            plot_search(written[-1], found)
+    print(f"wrote {', '.join(map(str, written))} and {options.output / 'search.log'}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,8 +1,9 @@
 """Train a pairwise ranker over features of images in photo series, with tombola's series sampler or without.
 
-    python examples/train_multifeature_ranker.py                           # the usual run, full
+    python examples/train_multifeature_ranker.py                           # random batches, all data
+    python examples/train_multifeature_ranker.py --use_series_sampler      # batches of different series
     python examples/train_multifeature_ranker.py --quick_experiment 0.1    # with 10% of the data
-    python examples/train_multifeature_ranker.py --no-use_series_sampler   # random batches
+    python examples/train_multifeature_ranker.py --pairs my_pairs.csv      # pairs of your own
     python examples/train_multifeature_ranker.py --ablation                # both, several seeds, a plot
 
 Data are generated (`ranker.data` says how): each series has a taste of its own beside the shared one, so that
@@ -12,7 +13,6 @@ says for every batch how many unique series it holds.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from example_tools import OneLineParser, check_number, check_whole, log_to, run_example, write_json
 
@@ -25,8 +25,14 @@ def make_parser() -> OneLineParser:
     parser.add_argument(
         "--use_series_sampler",
         action=argparse.BooleanOptionalAction,
-        default=True,
+        default=False,
         help="batches of pairs of different series, rather than random batches",
+    )
+    parser.add_argument(
+        "--schedule",
+        choices=("balanced", "round_robin"),
+        default="balanced",
+        help="how the sampler deals out series, see tombola.SeriesRoundRobin",
     )
     parser.add_argument(
         "--ablation", action="store_true", help="train with and without the sampler, and compare"
@@ -56,13 +62,14 @@ def make_parser() -> OneLineParser:
 def run(options: argparse.Namespace) -> None:
     """Generate, train, print and write what the options ask for."""
     from ranker.ablation import run_ablation
-    from ranker.data import make_pairs, split_by_series
-    from ranker.options import design_of
+    from ranker.data import split_by_series
+    from ranker.options import pairs_of
     from ranker.report import describe_split, plot_ablation, plot_run, print_ablation, print_run
     from ranker.training import TrainOptions, train
 
     train_options = TrainOptions(
         use_series_sampler=options.use_series_sampler,
+        schedule=options.schedule,
         batch_size=options.batch_size,
         max_epochs=options.max_epochs,
         lr=options.lr,
@@ -72,11 +79,11 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         num_workers=options.num_workers,
     )
-    data = make_pairs(design_of(options))
+    data, of_data = pairs_of(options)
     split = split_by_series(data, fraction=options.quick_experiment, seed=options.data_seed)
     described = describe_split(data, split)
     facts = {
-        "data": asdict(design_of(options)),
+        "data": of_data,
         "quick_experiment": options.quick_experiment,
         "split": described,
     }

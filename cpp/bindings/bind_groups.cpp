@@ -50,6 +50,20 @@ py::array_t<index_t> members(const Groups& groups) {
     return out;
 }
 
+py::array_t<index_t> members_of(const Groups& groups, index_t group) {
+    if (group < 0 || group >= static_cast<index_t>(groups.groups())) {
+        throw py::index_error("the group must lie in [0, " + std::to_string(groups.groups()) + "), but is " +
+                              std::to_string(group));
+    }
+    const std::size_t g = static_cast<std::size_t>(group);
+    return groups.visit([g](const auto& a) {
+        const std::size_t count = static_cast<std::size_t>(a.offsets[g + 1] - a.offsets[g]);
+        py::array_t<index_t> out = new_indices(static_cast<index_t>(count));
+        std::copy_n(a.members.data() + a.offsets[g], count, span_of(out).data());
+        return out;
+    });
+}
+
 py::array_t<index_t> firsts(const Groups& groups) {
     py::array_t<index_t> out = new_indices(static_cast<index_t>(groups.groups()));
     const std::span<index_t> rows = span_of(out);
@@ -114,6 +128,7 @@ void register_groups(py::module_& m) {
         .def_property_readonly("fingerprint", &fingerprint)
         .def("offsets", &offsets)
         .def("members", &members)
+        .def("members_of", &members_of, py::arg("group"))
         .def("firsts", &firsts);
     m.def("plan_series", &plan_series, py::arg("groups"), py::kw_only(), py::arg("schedule"), py::arg("per_series"),
           py::arg("shuffle"), py::arg("batch_size"), py::arg("fetch_factor"), py::arg("drop_last"), py::arg("seed"),

@@ -15,6 +15,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     tombola::bindings::register_pointers(m);
     tombola::bindings::register_texts(m);
     tombola::bindings::register_groups(m);
+    tombola::bindings::register_composed(m);
     tombola::bindings::register_buffers(m);
     tombola::bindings::register_replay(m);
 }

@@ -16,6 +16,7 @@ class PyPlan {
     PyPlan(std::unique_ptr<const Plan> plan, const PlanOptions& options, py::object arrays)
         : plan_(std::move(plan)), options_(options), arrays_(std::move(arrays)) {}
 
+    const Plan& core() const noexcept { return *plan_; }
     index_t size() const { return plan_->n_batches(); }
     index_t n_rows() const { return plan_->n_rows(); }
     index_t batch_size() const { return options_.batch_size; }

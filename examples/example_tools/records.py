@@ -31,7 +31,9 @@ def log_to(path: Path, *, verbose: bool) -> Iterator[None]:
     console = logging.StreamHandler()
     console.setFormatter(logging.Formatter("%(message)s"))
     console.setLevel(logging.DEBUG if verbose else logging.INFO)
-    loggers = [logging.getLogger(name) for name in ("ranker", "compressed_ad", "continual", "tombola")]
+    loggers = [
+        logging.getLogger(name) for name in ("ranker", "compressed_ad", "continual", "composed", "tombola")
+    ]
     for logger in loggers:
         logger.setLevel(logging.DEBUG)
         logger.addHandler(file)

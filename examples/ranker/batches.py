@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from tombola import BalancedSeriesBatchSampler
+from tombola.strategies.series import SeriesSchedule
 
 from .data import PairData
 
@@ -60,12 +61,19 @@ class PairDataset(Dataset[Batch]):
 
 
 def make_loader(
-    dataset: PairDataset, batch_size: int, *, use_series_sampler: bool, seed: int, num_workers: int = 0
+    dataset: PairDataset,
+    batch_size: int,
+    *,
+    use_series_sampler: bool,
+    schedule: SeriesSchedule = "balanced",
+    seed: int,
+    num_workers: int = 0,
 ) -> DataLoader[Batch]:
     """Return the loader of training batches; every pass over it is a new epoch."""
     persistent = num_workers > 0
     if use_series_sampler:
-        sampler = BalancedSeriesBatchSampler(dataset.series.numpy(), batch_size, seed=seed)
+        _logger.info("Using series-aware batch sampler")
+        sampler = BalancedSeriesBatchSampler(dataset.series.numpy(), batch_size, schedule=schedule, seed=seed)
         return DataLoader(
             dataset,
             batch_sampler=sampler,
@@ -73,6 +81,7 @@ def make_loader(
             persistent_workers=persistent,
             collate_fn=_as_it_is,
         )
+    _logger.info("Using random batches")
     return DataLoader(
         dataset,
         batch_size,
@@ -92,7 +101,7 @@ def _as_it_is(batch: Any) -> Batch:
 
 @dataclass
 class BatchWatch:
-    """Counts distinct series in each batch, and the pairs that an epoch's first batch shares with the last's.
+    """Counts distinct series in each batch, and those of a first batch that return in the next epoch's.
 
     Parameters
     ----------
@@ -104,7 +113,7 @@ class BatchWatch:
     sizes: list[int] = field(default_factory=list)
     distinct: list[int] = field(default_factory=list)
     overlap: int | None = None
-    """Pairs of batch 0 that were in the epoch before's batch 0, too; None in the first epoch."""
+    """Series of batch 0 that were in the epoch before's batch 0, too; None in the first epoch."""
 
     _first: frozenset[int] | None = None
     _epoch: int = -1
@@ -118,12 +127,12 @@ class BatchWatch:
         """Count a batch, and log it."""
         size, distinct = len(batch["series"]), len(torch.unique(batch["series"]))
         if not self.sizes:
-            first = frozenset(batch["row"].tolist())
+            first = frozenset(batch["series"].tolist())
             self.overlap = None if self._first is None else len(first & self._first)
             self._first = first
             if self.overlap is not None:
-                text = "epoch %d: batch 0 shares %d/%d pairs with the epoch before's"
-                _logger.debug(text, self._epoch, self.overlap, size)
+                text = "epoch %d: batch 0 shares %d/%d series with the epoch before's"
+                _logger.debug(text, self._epoch, self.overlap, distinct)
         _logger.debug("epoch %d, batch %d: %d/%d unique series", self._epoch, len(self.sizes), distinct, size)
         self.sizes.append(size)
         self.distinct.append(distinct)

@@ -77,15 +77,16 @@ class PairData:
         Images of each pair.
     series : int64, shape (n_pairs,)
         The series that both images of a pair belong to.
-    shared_margin : float32, shape (n_pairs,)
-        Shared utility of the winner less that of the loser: above 0 where shared taste alone ranks rightly.
+    shared_margin : float32, shape (n_pairs,), or None
+        Shared utility of the winner less that of the loser: above 0 where shared taste alone ranks rightly;
+        of generated pairs only.
     """
 
     features: _Floats
     winner: _Rows
     loser: _Rows
     series: _Rows
-    shared_margin: _Floats
+    shared_margin: _Floats | None
 
     def __len__(self) -> int:
         return len(self.series)

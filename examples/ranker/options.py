@@ -1,17 +1,26 @@
 """Command-line options that the ranker's two scripts share."""
 
 import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from example_tools import OneLineParser, add_result_options, check_fraction, check_number, check_whole
 
-from .data import SeriesDesign
+from .data import PairData, SeriesDesign, make_pairs
 
-__all__ = ["add_data_options", "add_experiment_fraction", "check_share", "design_of"]
+__all__ = ["add_data_options", "add_experiment_fraction", "check_share", "design_of", "pairs_of"]
 
 
 def add_data_options(parser: OneLineParser, output: str) -> None:
     """Add what both scripts ask: the data, the seed, where results go."""
     data = parser.add_argument_group("generated data")
+    data.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="FILE",
+        help="your own pairs: CSV or Parquet of series_id, winner_F and loser_F for each feature F",
+    )
     data.add_argument("--n_series", type=check_whole(20), default=SeriesDesign.n_series, help="photo series")
     data.add_argument(
         "--more_images",
@@ -50,6 +59,15 @@ def check_share(text: str) -> float:
         msg = f"expected a number in [0, 1), but got {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return value
+
+
+def pairs_of(options: argparse.Namespace) -> tuple[PairData, dict[str, Any]]:
+    """Return the pairs that the options describe, and what records say of them."""
+    if options.pairs is None:
+        return make_pairs(design_of(options)), asdict(design_of(options))
+    from .pairs_file import read_pairs
+
+    return read_pairs(options.pairs), {"pairs": str(options.pairs)}
 
 
 def design_of(options: argparse.Namespace) -> SeriesDesign:

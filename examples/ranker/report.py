@@ -43,13 +43,19 @@ def print_run(run: RunRecord) -> None:
         ("validation accuracy", f"{run.best.validation_accuracy:.1%}", f"{run.last.validation_accuracy:.1%}"),
         ("train-validation gap", f"{run.best.gap:.1%}", f"{run.last.gap:.1%}"),
         ("test accuracy", f"{run.test_accuracy:.1%}", ""),
-        ("test accuracy of the shared taste itself", f"{run.shared_taste_accuracy:.1%}", ""),
+        *_shared(run),
         ("unique series in a batch: mean, fewest", _unique(run.best), _unique(run.last)),
-        ("pairs that batch 0 shares with the epoch before's", _overlap(run.best), _overlap(run.last)),
+        ("series that batch 0 shares with the epoch before's", _overlap(run.best), _overlap(run.last)),
     ]
     for row in rows:
         table.add_row(*row)
     result_console().print(table)
+
+
+def _shared(run: RunRecord) -> list[tuple[str, str, str]]:
+    """Return the line of generated data."""
+    shared = run.shared_taste_accuracy
+    return [] if shared is None else [("test accuracy of the shared taste itself", f"{shared:.1%}", "")]
 
 
 def _unique(epoch: EpochRecord) -> str:
@@ -79,7 +85,8 @@ def print_ablation(ablation: Ablation) -> None:
     console.print(table)
     shared = ablation.without[0].shared_taste_accuracy
     console.print("p: chance of so one-sided a count if nothing differed (exact sign test over seeds).")
-    console.print(f"On test pairs the generator's shared taste itself ranks {shared:.1%} rightly.")
+    if shared is not None:
+        console.print(f"On test pairs the generator's shared taste itself ranks {shared:.1%} rightly.")
 
 
 def plot_run(path: Path, run: RunRecord) -> None:

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from tombola.strategies.series import SeriesSchedule
+
 from .batches import BatchWatch, PairDataset, make_loader
 from .data import PairData, PairSplit
 from .model import Ranker
@@ -27,7 +29,8 @@ _logger = logging.getLogger("ranker.training")
 class TrainOptions:
     """How to train; ranges are checked where the options are read."""
 
-    use_series_sampler: bool = True
+    use_series_sampler: bool = False
+    schedule: SeriesSchedule = "balanced"
     batch_size: int = 64
     max_epochs: int = 15
     lr: float = 1e-3
@@ -67,8 +70,8 @@ class RunRecord:
     options: TrainOptions
     epochs: tuple[EpochRecord, ...]
     test_accuracy: float
-    shared_taste_accuracy: float
-    """On test pairs, of the generator's shared taste itself: about what a ranker can reach there."""
+    shared_taste_accuracy: float | None
+    """On generated test pairs, of the shared taste itself: about what a ranker can reach there."""
 
     @property
     def best(self) -> EpochRecord:
@@ -111,6 +114,7 @@ def train(
         sets["train"],
         options.batch_size,
         use_series_sampler=options.use_series_sampler,
+        schedule=options.schedule,
         seed=options.seed,
         num_workers=options.num_workers,
     )
@@ -143,7 +147,9 @@ def train(
         options=options,
         epochs=tuple(records),
         test_accuracy=test_accuracy,
-        shared_taste_accuracy=float(np.mean(data.shared_margin[split.test] > 0)),
+        shared_taste_accuracy=(
+            None if data.shared_margin is None else float(np.mean(data.shared_margin[split.test] > 0))
+        ),
     )
 
 
@@ -183,7 +189,9 @@ def _record(
 
 def _say(record: EpochRecord, watch: BatchWatch) -> None:
     overlap = (
-        "" if watch.overlap is None else f", {watch.overlap}/{watch.sizes[0]} pairs as in the last epoch's"
+        ""
+        if watch.overlap is None
+        else f", {watch.overlap}/{watch.distinct[0]} series as in the last epoch's"
     )
     text = "epoch %2d: train %.3f, validation %.3f; batch 0: %d/%d unique series%s; %d repeats in %d batches"
     _logger.info(

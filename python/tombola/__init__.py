@@ -21,6 +21,8 @@ from .strategies import (
     BlockWeightedSampling,
     Bucketed,
     ClassBalancedSampling,
+    Mixture,
+    PerClass,
     SeriesRoundRobin,
     Strategy,
     Streaming,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from .replay import BalancedBuffer, importance_scores
     from .samplers.batch_sampler import PlanBatchSampler
     from .samplers.collate import collate_compressed_batch
+    from .samplers.composed import BlendedBatchSampler, MPerClassBatchSampler
     from .samplers.dropins import BalancedSeriesBatchSampler, BucketSampler
     from .sources import ArraySource, H5adSource, Source
 
@@ -42,6 +45,7 @@ __all__ = [
     "ArraySource",
     "BalancedBuffer",
     "BalancedSeriesBatchSampler",
+    "BlendedBatchSampler",
     "BlockShuffling",
     "BlockWeightedSampling",
     "BucketSampler",
@@ -51,6 +55,9 @@ __all__ = [
     "GroupedAliasTable",
     "H5adSource",
     "Loader",
+    "MPerClassBatchSampler",
+    "Mixture",
+    "PerClass",
     "Plan",
     "PlanBatchSampler",
     "Position",
@@ -75,10 +82,12 @@ _LATE = {
     "ArraySource": "sources",
     "BalancedBuffer": "replay",
     "BalancedSeriesBatchSampler": "samplers.dropins",
+    "BlendedBatchSampler": "samplers.composed",
     "BucketSampler": "samplers.dropins",
     "DataLoader": "loading.dataloader",
     "H5adSource": "sources",
     "Loader": "loading.loader",
+    "MPerClassBatchSampler": "samplers.composed",
     "PlanBatchSampler": "samplers.batch_sampler",
     "Position": "passes.position",
     "Source": "sources",

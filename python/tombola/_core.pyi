@@ -5,8 +5,8 @@ C-contiguous and one-dimensional; they are borrowed by tables and plans, never c
 ValueError, wrong dtypes TypeError, positions out of range IndexError.
 """
 
-from collections.abc import Iterable
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,13 @@ from ._base.types import CodeArray, FloatArray, IndexArray, WeightArray
 _Columns: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 _Data: TypeAlias = npt.NDArray[Any]
 _Map: TypeAlias = npt.NDArray[np.int32] | int
+
+class _Batching(TypedDict):
+    batch_size: int
+    fetch_factor: int
+    drop_last: bool
+    seed: int
+    epoch: int
 
 PLAN_VERSION: Final[int]
 
@@ -141,6 +148,7 @@ class Groups:
     def fingerprint(self) -> int: ...
     def offsets(self) -> IndexArray: ...
     def members(self) -> IndexArray: ...
+    def members_of(self, group: int) -> IndexArray: ...
     def firsts(self) -> IndexArray: ...
 
 class BlockBounds:
@@ -168,36 +176,13 @@ class Plan:
     def batches(self, start: int, stop: int) -> tuple[IndexArray, IndexArray]: ...
 
 def plan_streaming(
-    n: int,
-    *,
-    shuffle: bool,
-    indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    n: int, *, shuffle: bool, indices: IndexArray | None = None, **batching: Unpack[_Batching]
 ) -> Plan: ...
 def plan_blocks(
-    n: int,
-    *,
-    block_size: int,
-    indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    n: int, *, block_size: int, indices: IndexArray | None = None, **batching: Unpack[_Batching]
 ) -> Plan: ...
 def plan_bounded_blocks(
-    bounds: BlockBounds,
-    *,
-    indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    bounds: BlockBounds, *, indices: IndexArray | None = None, **batching: Unpack[_Batching]
 ) -> Plan: ...
 def plan_weighted(
     table: WeightTable,
@@ -207,11 +192,7 @@ def plan_weighted(
     draw: Literal["stratified", "iid"],
     sampling_size: int,
     indices: IndexArray | None = None,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    **batching: Unpack[_Batching],
 ) -> Plan: ...
 def plan_series(
     groups: Groups,
@@ -219,22 +200,33 @@ def plan_series(
     schedule: Literal["balanced", "round_robin"],
     per_series: int,
     shuffle: bool,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    **batching: Unpack[_Batching],
 ) -> Plan: ...
 def plan_buckets(
+    groups: Groups, *, batch_sizes: IndexArray | None, shuffle: bool, **batching: Unpack[_Batching]
+) -> Plan: ...
+
+class Tuples:
+    """Rows of each class in tuples of equally many."""
+
+    def __init__(self, classes: Groups, rows_per_class: int, repeat: bool) -> None: ...
+    @property
+    def n_tuples(self) -> int: ...
+    @property
+    def n_classes(self) -> int: ...
+
+def plan_per_class(tuples: Tuples, **batching: Unpack[_Batching]) -> Plan: ...
+def plan_mixture(
     groups: Groups,
     *,
-    batch_sizes: IndexArray | None,
-    shuffle: bool,
-    batch_size: int,
-    fetch_factor: int,
-    drop_last: bool,
-    seed: int,
-    epoch: int,
+    portions: str,
+    amounts: IndexArray,
+    context_firsts: IndexArray,
+    context_groups: IndexArray,
+    batches: int,
+    pass_rows: IndexArray | None = None,
+    make_pass: Callable[[int, int], Plan] | None = None,
+    **batching: Unpack[_Batching],
 ) -> Plan: ...
 def csr_take(
     data: WeightArray, indices: _Columns, indptr: IndexArray, rows: IndexArray
@@ -261,7 +253,10 @@ def round_to_bfloat16(values: npt.NDArray[np.float32], words: npt.NDArray[np.uin
 def csr_compact(
     data: _Data, indices: _Columns, starts: IndexArray, places: IndexArray, out: _Data, out_indices: _Columns
 ) -> None: ...
-def dense_transform(rows: _Data, map: _Map, places: IndexArray | None, out: _Data, **work: Any) -> None: ...
+
+class DenseWork:
+    def __init__(self, map: _Map, *, n_columns: int, dtype: np.dtype[Any], **work: Any) -> None: ...
+    def apply(self, rows: _Data, places: IndexArray | None, out: _Data) -> None: ...
 
 class DataFile:
     def __init__(self, path: bytes, *, descriptor: int) -> None: ...
@@ -297,6 +292,7 @@ _ReadJob: TypeAlias = tuple[
     IndexArray | None,
     npt.NDArray[np.uint8],
     tuple[str, str] | None,
+    DenseWork | None,
 ]
 
 def read_rows(jobs: list[_ReadJob]) -> tuple[int, int, int, str] | None: ...
@@ -331,6 +327,15 @@ class RowPointers:
 
 def heap_texts(descriptor: int, offset: int, count: int) -> bytes | None:
     """Return lengths and bytes of texts in an HDF5 file; None where they are not as expected there."""
+
+def texts_at(file: DataFile, references: npt.NDArray[np.uint8]) -> tuple[IndexArray, bytes] | None:
+    """Return where each text begins and ends, and all of them; None where they are not as expected."""
+
+def text_keys(texts: bytes, bounds: IndexArray, keys: npt.NDArray[np.uint64]) -> None:
+    """Write 128 bits of each text, shape (n, 2)."""
+
+def count_repeats(keys: npt.NDArray[np.uint64]) -> int:
+    """Sort the keys, and return how many came before."""
 
 class BufferPool:
     def __init__(self, *, keep: int, limit: int) -> None: ...

@@ -38,6 +38,8 @@ def test_images_of_a_series_show_one_scene(data: PairData) -> None:
 
 def test_winners_are_preferred_by_shared_taste_without_any_other() -> None:
     with_taste, without = (make_pairs(SeriesDesign(n_series=400, taste=taste)) for taste in (2.0, 0.0))
+    assert without.shared_margin is not None
+    assert with_taste.shared_margin is not None
     assert np.mean(without.shared_margin > 0) > np.mean(with_taste.shared_margin > 0) > 0.5
 
 
@@ -88,7 +90,7 @@ def test_every_pair_comes_once_an_epoch(data: PairData, use: bool) -> None:
             assert np.array_equal(batch["winner"].numpy(), data.features[data.winner[batch["row"]]])
             assert np.array_equal(batch["loser"].numpy(), data.features[data.loser[batch["row"]]])
     assert not np.array_equal(seen[0], seen[1])
-    first, second = (set(rows[: watch.sizes[0]].tolist()) for rows in seen)
+    first, second = (set(data.series[rows[: watch.sizes[0]]].tolist()) for rows in seen)
     assert watch.overlap == len(first & second)
 
 

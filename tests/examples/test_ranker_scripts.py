@@ -3,14 +3,17 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import run_hyperparameter_search
 import train_multifeature_ranker
 
 from tests.examples.running import EXAMPLES, PNG, read_json, run_script
 
-QUICK = ("--quick_experiment", 0.05, "--max_epochs", 2, "--mlp_hidden_dims", 16, 8)
+QUICK = ("--use_series_sampler", "--quick_experiment", 0.05, "--max_epochs", 2, "--mlp_hidden_dims", 16, 8)
 
 
 def batches_of(log: Path) -> list[str]:
@@ -43,7 +46,7 @@ def test_the_log_tells_of_every_batch(trained: tuple[Path, str]) -> None:
     assert len(lines) == sum(epoch["batches"] for epoch in results["epochs"])
     counted = [re.fullmatch(r".*: (\d+)/(\d+) unique series", line) for line in lines]
     assert all(found and found[1] == found[2] for found in counted)
-    overlap = re.findall(r"epoch 1: batch 0 shares (\d+)/\d+ pairs", (output / "train.log").read_text())
+    overlap = re.findall(r"epoch 1: batch 0 shares (\d+)/\d+ series", (output / "train.log").read_text())
     assert overlap == [str(results["epochs"][1]["first_batch_overlap"])]
     assert results["epochs"][0]["first_batch_overlap"] is None
 
@@ -87,6 +90,84 @@ def test_the_search_begins_with_the_usual_values(tmp_path: Path) -> None:
     assert (tmp_path / "search.png").read_bytes().startswith(PNG)
 
 
+def test_the_sampler_is_off_unless_asked_for(tmp_path: Path) -> None:
+    text = run_script("train_multifeature_ranker.py", *QUICK[1:], "-o", tmp_path / "random")
+    assert "random batches" in text
+    for schedule in ("balanced", "round_robin"):
+        run_script("train_multifeature_ranker.py", *QUICK, "--schedule", schedule, "-o", tmp_path / schedule)
+    random, balanced, in_rounds = (
+        (tmp_path / name / "train.log").read_text() for name in ("random", "balanced", "round_robin")
+    )
+    assert "Using random batches" in random
+    assert "Using series-aware batch sampler" in balanced
+    assert "unique series, batch size 64" in balanced
+    assert batches_of(tmp_path / "balanced" / "train.log") != batches_of(tmp_path / "random" / "train.log")
+    assert read_json(tmp_path / "round_robin" / "results.json")["options"]["schedule"] == "round_robin"
+    assert in_rounds != balanced
+
+
+def test_the_quick_search_tries_both_ways(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    command = ("run_hyperparameter_search.py", "--max_epochs", 1, "--n_series", 500, "-o", tmp_path)
+    text = run_script(*command)
+    for name, use in (("with", True), ("without", False)):
+        results = read_json(tmp_path / f"search-{name}-sampler.json")
+        assert len(results["trials"]) == 3
+        assert results["best_run"]["options"]["use_series_sampler"] is use
+        assert (tmp_path / f"search-{name}-sampler.png").read_bytes().startswith(PNG)
+    assert "Trials, with the series sampler" in text
+    assert "Trials, random batches" in text
+
+
+def write_pairs(path: Path, **changed: Any) -> Path:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"series_id": [f"series {i % 60}" for i in range(400)]})
+    for name in ("sharpness", "light"):
+        values = rng.normal(size=(2, 400))
+        table[f"winner_{name}"], table[f"loser_{name}"] = values[0] + 1, values[1]
+    table = table.assign(**changed)
+    if path.suffix == ".csv":
+        table.to_csv(path, index=False)
+    else:
+        table.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_pairs_of_ones_own(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    pairs = write_pairs(tmp_path / f"pairs{suffix}")
+    command = ("train_multifeature_ranker.py", "--use_series_sampler", "--pairs", pairs, "--max_epochs", 8)
+    text = run_script(*command, "--batch_size", 16, "-o", tmp_path)
+    results = read_json(tmp_path / "results.json")
+    assert results["test_accuracy"] > 0.75
+    assert results["shared_taste_accuracy"] is None
+    assert "shared taste" not in text
+    assert all(epoch["repeated_series"] == 0 for epoch in results["epochs"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"series_id": [None, *["a"] * 399]}, "every pair must have a series_id, but row 0 has none"),
+        ({"loser_light": "x"}, "features must be finite numbers, but loser_light of row 0 is 'x'"),
+        (
+            {"winner_dark": 1.0},
+            "must have the columns series_id, winner_F and loser_F for each feature F, but lacks",
+        ),
+    ],
+)
+def test_pairs_that_are_wrong(
+    changed: dict[str, Any], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = write_pairs(tmp_path / "pairs.csv", **changed)
+    with pytest.raises(SystemExit) as left:
+        train_multifeature_ranker.main(["--pairs", str(pairs), "-o", str(tmp_path)])
+    assert left.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -128,7 +209,10 @@ def test_the_editor_runs_both_usual_ways() -> None:
         if program != EXAMPLES / "train_multifeature_ranker.py":
             continue
         options = train_multifeature_ranker.make_parser().parse_args(entry["args"])
-        assert options.use_series_sampler
+        assert options.use_series_sampler == entry["name"].startswith("Series-Aware")
         fractions[entry["name"]] = options.quick_experiment
-    assert sorted(fractions.values()) == [0.1, 1.0]
-    assert min(fractions, key=fractions.__getitem__) == "Ranker: quick, 10% of the data"
+    assert fractions == {
+        "Series-Aware: ranker, all data": 1.0,
+        "Series-Aware: ranker, 10% of the data": 0.1,
+        "Random batches: ranker, 10% of the data": 0.1,
+    }

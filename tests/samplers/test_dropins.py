@@ -319,3 +319,32 @@ class Longer(Histories):
 
     def __len__(self) -> int:
         return len(self.samples) + 1
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["sea", "wood", "sea", "hill", "wood", "sea"],
+        np.array([5, -9, 5, 7, -9, 5]),
+        pd.Series([5, -9, 5, 7, -9, 5], index=[9, 8, 7, 6, 5, 4]),
+        pd.Categorical(["sea", "wood", "sea", "hill", "wood", "sea"]),
+        torch.tensor([5, -9, 5, 7, -9, 5]),
+    ],
+    ids=["texts", "integers", "pandas", "categorical", "tensor"],
+)
+def test_groups_are_told_by_name(keys: Any) -> None:
+    series, buckets = BalancedSeriesBatchSampler(keys, 2), BucketSampler(keys, 2)
+    a, b, c = ("sea", "wood", "hill") if "sea" in list(keys) else (5, -9, 7)
+    assert series.series_to_indices == {a: [0, 2, 5], b: [1, 4], c: [3]} == buckets.buckets
+    assert series.unique_series == [a, b, c]
+    assert [type(name) for name in series.unique_series] == [type(a)] * 3
+
+
+def test_buckets_of_lengths_go_by_number() -> None:
+    sampler = BucketSampler([3, 60, 4, 15, 2, 60], 2, boundaries=[10, 20])
+    assert sampler.buckets == {0: [0, 2, 4], 2: [1, 5], 1: [3]}
+
+
+def test_groups_without_the_rows_that_have_no_key() -> None:
+    sampler = BalancedSeriesBatchSampler(["sea", None, "wood", "sea"], 2, missing="drop")
+    assert sampler.series_to_indices == {"sea": [0, 3], "wood": [2]}

@@ -1,11 +1,11 @@
 """The application: its commands and options, and what a user sees when something is wrong.
 
-Bad input, in the arguments or in the files, gives one line on stderr, see `errors`. The commands' work is in
-modules that are imported when they are called, so that help comes at once.
+Hyphens and underscores in the names of options are alike. Bad input, in the arguments or in the files, gives
+one line on stderr, see `errors`. The commands' work is in modules that are imported when they are called, so
+that help comes at once.
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -16,6 +16,7 @@ from tombola.repacking.options import CODECS, DEFAULT_CHUNK_VALUES, INDEX_DTYPES
 from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
 
 from .arguments import (
+    BLOCK_SIZE,
     ChunkSize,
     Config,
     Epochs,
@@ -25,8 +26,10 @@ from .arguments import (
     Strategies,
     TotalData,
     TrainOutput,
+    split_names,
 )
 from .errors import OneLineErrors
+from .studies import experiment, report
 
 __all__ = ["app", "main"]
 
@@ -34,7 +37,10 @@ app = typer.Typer(
     name="tombola",
     cls=OneLineErrors,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: name.replace("_", "-"),
+    },
     help="A sampling engine for PyTorch training: which rows form which batch, fast and reproducibly.",
 )
 
@@ -68,7 +74,7 @@ def demo(
     """Make a small multi-plate data set and compare six ways of choosing batches on it."""
     from .demo import run_demo
 
-    run_demo(output=output, strategies=_split(strategy or ["all"]), seed=seed, cache=cache)
+    run_demo(output=output, strategies=split_names(strategy or ["all"]), seed=seed, cache=cache)
 
 
 @app.command()
@@ -94,7 +100,7 @@ def run(
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Rows of a batch.")] = 64,
     fetch_factor: Annotated[int, typer.Option(help="Batches that are read at once: the fetch window.")] = 256,
-    block_size: Annotated[int, typer.Option(help="Consecutive rows that stay together.")] = 16,
+    block_size: Annotated[str, typer.Option(metavar="N|file", help=BLOCK_SIZE)] = "16",
     min_count_baseline: Annotated[
         float, typer.Option(help="Added to class counts before they become weights.")
     ] = DEFAULT_BASELINE,
@@ -117,10 +123,10 @@ def run(
     from .run import RunOptions, run_files
 
     options = RunOptions(
-        labels=_split(labels),
+        labels=split_names(labels),
         holdout_files=holdout_files or [],
         holdout_fraction=holdout_fraction,
-        strategies=_split(strategy or ["all"]),
+        strategies=split_names(strategy or ["all"]),
         epochs=epochs,
         batch_size=batch_size,
         fetch_factor=fetch_factor,
@@ -132,6 +138,10 @@ def run(
         seed=seed,
     )
     run_files(paths, options, output)
+
+
+app.command()(experiment)
+app.command()(report)
 
 
 @app.command()
@@ -164,7 +174,7 @@ def train(
     ] = None,
     batch_size: Annotated[str | None, typer.Option(metavar="N", help="Rows of a batch.")] = None,
     fetch_factor: Annotated[str | None, typer.Option(metavar="N", help="Batches read at once.")] = None,
-    block_size: Annotated[str | None, typer.Option(metavar="N", help="Rows that stay together.")] = None,
+    block_size: Annotated[str | None, typer.Option(metavar="N|file", help=BLOCK_SIZE)] = None,
     learning_rate: Annotated[
         str | None, typer.Option("--learning-rate", "--lr", metavar="RATE", help="Of the optimizer.")
     ] = None,
@@ -287,10 +297,6 @@ def repack(
         force=force,
     )
     repack_files(paths[:-1], paths[-1], options)
-
-
-def _split(names: Sequence[str]) -> list[str]:
-    return [part.strip() for name in names for part in name.split(",") if part.strip()]
 
 
 def main() -> NoReturn:

@@ -1,5 +1,6 @@
 """Arguments and options that several commands have."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from tombola.strategies.names import EXPERIMENT
 
 __all__ = [
+    "BLOCK_SIZE",
     "ChunkSize",
     "Config",
     "Epochs",
@@ -17,6 +19,7 @@ __all__ = [
     "Strategies",
     "TotalData",
     "TrainOutput",
+    "split_names",
 ]
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="h5ad files.")]
@@ -31,6 +34,7 @@ Strategies = Annotated[
         help=f"{', '.join(EXPERIMENT)}, or all. Several by commas, or by giving the option again.",
     ),
 ]
+BLOCK_SIZE = "Consecutive rows that stay together; file: blocks that follow the chunks of the files."
 Config = Annotated[Path, typer.Option("--config", "-c", help="YAML file; its keys are in the README.")]
 TotalData = Annotated[
     str | None, typer.Option(metavar="AMOUNT", help="Share of the rows (at most 1), or number of rows.")
@@ -41,3 +45,8 @@ ChunkSize = Annotated[
 ]
 Epochs = Annotated[str | None, typer.Option(metavar="N", help="Full passes over all files.")]
 TrainOutput = Annotated[str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")]
+
+
+def split_names(names: Sequence[str]) -> list[str]:
+    """Return the names of all options, which commas separate."""
+    return [part.strip() for name in names for part in name.split(",") if part.strip()]

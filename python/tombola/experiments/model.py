@@ -24,6 +24,7 @@ __all__ = [
     "MultiTaskLinear",
     "MultiTaskMlp",
     "log_normalise",
+    "losses_by_label",
     "sum_of_losses",
     "torch_threads",
     "typical_row",
@@ -129,10 +130,14 @@ class MultiTaskMlp(_OfStandardisedRows):
         return logits
 
 
+def losses_by_label(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the mean cross-entropy of each label; `targets` are int64 codes, shape (rows,)."""
+    return {name: nn.functional.cross_entropy(values, targets[name]) for name, values in logits.items()}
+
+
 def sum_of_losses(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
     """Return the sum over labels of the mean cross-entropy; `targets` are int64 codes, shape (rows,)."""
-    losses = [nn.functional.cross_entropy(values, targets[name]) for name, values in logits.items()]
-    return torch.stack(losses).sum()
+    return torch.stack(list(losses_by_label(logits, targets).values())).sum()
 
 
 def typical_row(batches: Iterable[Tensor], n_features: int) -> tuple[Tensor, float]:

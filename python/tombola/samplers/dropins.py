@@ -13,6 +13,7 @@ from torch.utils.data import Sampler
 from ..labels.numbering import Missing
 from ..passes.schedule import Even
 from ..strategies.bucketed import Bucketed
+from ..strategies.keyed import KeyedStrategy
 from ..strategies.series import SeriesRoundRobin, SeriesSchedule
 from .batch_sampler import PlanBatchSampler
 from .injection import refuse_sampler
@@ -106,6 +107,16 @@ class BalancedSeriesBatchSampler(PlanBatchSampler):
             f"{len(self):,}",
         )
 
+    @property
+    def series_to_indices(self) -> dict[Any, list[int]]:
+        """The rows of each series, ascending; series in order of first appearance. Made anew, O(n)."""
+        return _lists(self.strategy)
+
+    @property
+    def unique_series(self) -> list[Any]:
+        """The series, in order of first appearance. Made anew, O(n)."""
+        return list(self.series_to_indices)
+
 
 class BucketSampler(PlanBatchSampler):
     """Batches of rows of one bucket, such as histories of one compression depth, in an order new each epoch.
@@ -190,6 +201,16 @@ class BucketSampler(PlanBatchSampler):
             as_array=as_array,
             sampler=sampler,
         )
+
+    @property
+    def buckets(self) -> dict[Any, list[int]]:
+        """The rows of each bucket, ascending, by key, or number where keys are lengths. Made anew, O(n)."""
+        return _lists(self.strategy)
+
+
+def _lists(strategy: Any) -> dict[Any, list[int]]:
+    keyed: KeyedStrategy = strategy
+    return {name: rows.tolist() for name, rows in keyed._rows_by_group().items()}
 
 
 def _is_column(value: object) -> bool:

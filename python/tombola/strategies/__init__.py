@@ -8,6 +8,8 @@ from .base import Strategy
 from .block import BlockShuffling
 from .bucketed import Bucketed
 from .class_balanced import ClassBalancedSampling
+from .mixture import Mixture
+from .per_class import PerClass
 from .series import SeriesRoundRobin
 from .streaming import Streaming
 from .weighted import BlockWeightedSampling
@@ -17,6 +19,8 @@ __all__ = [
     "BlockWeightedSampling",
     "Bucketed",
     "ClassBalancedSampling",
+    "Mixture",
+    "PerClass",
     "SeriesRoundRobin",
     "Strategy",
     "Streaming",

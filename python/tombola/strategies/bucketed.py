@@ -173,6 +173,12 @@ class Bucketed(KeyedStrategy):
             codes = bucket_codes(codes, cut[0])
         return codes if self.shuffle else ascending_codes(codes, are_bits=self._keys().are_bits)
 
+    def _name_of(self, row: IndexArray) -> Any:
+        cut = self._cut()
+        if cut is None:
+            return super()._name_of(row)
+        return int(bucket_codes(self._keys().codes[self._positions(row)], cut[0])[0])
+
     def _longest(self) -> IndexArray:
         """Return the longest row of each group, which decides how it is cut into batches."""
 

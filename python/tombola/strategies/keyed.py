@@ -105,6 +105,20 @@ class KeyedStrategy(Strategy):
     def _groups(self) -> _core.Groups:
         return self._once("groups", lambda: _core.Groups.from_keys(self._group_codes(), self._indices))
 
+    def _rows_by_group(self) -> dict[Any, IndexArray]:
+        """Return the rows of each group, ascending, by its key as given; in order of first appearance."""
+        groups = self._groups()
+        firsts = groups.firsts()
+        order = np.argsort(firsts).tolist()
+        return {self._name_of(firsts[group : group + 1]): groups.members_of(group) for group in order}
+
+    def _name_of(self, row: IndexArray) -> Any:
+        """Return the key of a row, an array of one, as given."""
+        at = self._key_row(int(self._positions(row)[0]))
+        keys = getattr(self, self._key_name)
+        value = keys.iloc[at] if hasattr(keys, "iloc") else keys[at]
+        return value.item() if hasattr(value, "item") else value
+
     def _hashes(self) -> dict[str, Any]:
         return {**super()._hashes(), self._key_name: f"{self._groups().fingerprint:016x}"}
 

@@ -38,6 +38,10 @@ class Groups {
     template <typename Key>
     static Groups from_keys(std::span<const Key> keys, const Subset& rows, bool wide);
 
+    // Groups of so many members each, which are numbered one after the other. std::invalid_argument for none, or for a
+    // count of 0.
+    static Groups from_counts(std::span<const u64> counts, bool wide);
+
     u64 size() const noexcept { return size_; }
     u64 groups() const noexcept { return groups_; }
     u64 largest() const noexcept { return counts_.back().count; }

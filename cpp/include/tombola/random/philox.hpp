@@ -67,6 +67,11 @@ enum class Purpose : u64 {
     reservoir = 29,
     uniform_draws = 30,
     thinning = 31,
+    tuple_rows = 32,
+    tuple_keys = 33,
+    mixture_rows = 34,
+    mixture_keys = 35,
+    mixture_batches = 36,
 };
 
 // The key of (seed, epoch, purpose): a hash by the generator itself, so that no two epochs or seeds collide by sums.

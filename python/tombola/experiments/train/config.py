@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
 
+from ..block_size import ALLOWED, BlockSize, block_size_in_file
 from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
 
 __all__ = [
@@ -138,8 +139,9 @@ class TrainConfig(StrictModel):
     validation_fraction, validation_rows
         Instead of files, a share of the rows of every file; validate on at most so many rows.
     strategy, block_size, fetch_factor, batch_size, drop_last, min_count_baseline, n_buckets
-        As in the engine; `weights`, `classes`, `series` and `buckets` name the obs columns that a strategy
-        goes by (`classes` are the labels, where not given).
+        As in the engine, and ``block_size: file`` follows the chunks of the files; `weights`, `classes`,
+        `series` and `buckets` name the obs columns that a strategy goes by (`classes` are the labels, where
+        not given). ``block_weighted`` without `weights` is ``class_balanced``, as in `tombola experiment`.
     chunk_size : int or str
         Of a mini epoch: files, or a budget such as "50000 rows" or "2 GB".
     epochs, seed
@@ -172,7 +174,7 @@ class TrainConfig(StrictModel):
     strategy: Annotated[
         str, AfterValidator(_checked_strategy), Field(description=f"one of {', '.join(TRAIN)}")
     ] = "block_shuffling"
-    block_size: Annotated[_Whole, Field(description=_COUNT)] = 16
+    block_size: Annotated[BlockSize, BeforeValidator(block_size_in_file), Field(description=ALLOWED)] = 16
     batch_size: Annotated[_Whole, Field(description=_COUNT)] = 64
     fetch_factor: Annotated[_Whole, Field(description=_COUNT)] = 64
     drop_last: Annotated[bool, Field(description="true or false")] = False
@@ -223,6 +225,13 @@ class TrainConfig(StrictModel):
         bool | Literal["auto"], BeforeValidator(_checked_switch), Field(description="true, false or auto")
     ] = "auto"
     output: Annotated[Path, Field(description="a folder")] = Path("tombola-train")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word_of_experiments(cls, values: Any) -> Any:
+        """Take `block_weighted` without a column of weights as files of experiments mean it: over classes."""
+        is_word = isinstance(values, Mapping) and values.get("strategy") == "block_weighted"
+        return {**values, "strategy": "class_balanced"} if is_word and not values.get("weights") else values
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TrainConfig":

@@ -5,7 +5,8 @@ how long it is, which filters it skipped) is read once, and the core reads the f
 chunks is one of a single chunk. What is not known to be read alike goes through HDF5: other filters than
 deflate, lzf, lz4, zstd, blosc, shuffle and fletcher32, streams whose library is not at hand, other numbers
 than integers and floats, other drivers. The first chunk is compared with what HDF5 reads, as addresses may be
-counted from elsewhere than the beginning of the file.
+counted from elsewhere than the beginning of the file. Of text of variable length the references to it are
+read alike, see `heap`.
 
 Complexity: O(chunks) once a process, about a microsecond each; 20 bytes a chunk.
 """
@@ -22,7 +23,10 @@ from ... import _core
 from .blosc import asked_codec, stream_codec
 from .libraries import inflate_functions, zstd_functions
 
-__all__ = ["chunk_reader", "hides_damage"]
+__all__ = ["REFERENCE_BYTES", "chunk_reader", "hides_damage", "reference_reader"]
+
+REFERENCE_BYTES = 16
+"""What stands for a text of variable length, where addresses have 8 bytes."""
 
 _FILTERS = {
     h5py.h5z.FILTER_DEFLATE: "deflate",
@@ -56,8 +60,31 @@ def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
     OSError
         If the table cannot be read.
     """
-    filters = _filters(dataset)
-    if filters is None or not _is_plain(dataset):
+    kind = dataset.dtype
+    if kind.kind not in "iuf" or not dataset.id.get_type().equal(h5py.h5t.py_create(kind)):
+        return None
+    found = _reader(dataset, kind.itemsize)
+    return None if found is None else found[1]
+
+
+def reference_reader(dataset: h5py.Dataset) -> tuple[_core.DataFile, _core.ChunkReader] | None:
+    """Return what reads the references of a list of text of variable length, and the file with the text.
+
+    Raises
+    ------
+    OSError
+        If the table cannot be read.
+    """
+    kind = dataset.id.get_type()
+    if dataset.ndim != 1 or not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
+        return None
+    return _reader(dataset, REFERENCE_BYTES)
+
+
+def _reader(dataset: h5py.Dataset, item: int) -> tuple[_core.DataFile, _core.ChunkReader] | None:
+    """Return a reader of items of so many bytes."""
+    filters = _filters(dataset, item)
+    if filters is None or not _is_plain(dataset, item):
         return None
     inflate = inflate_functions()
     zstd = None if {"zstd", "blosc"}.isdisjoint(filters) else zstd_functions()
@@ -65,15 +92,16 @@ def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
     if not at_hand.issuperset(_codecs(filters)):
         return None
     own = _same_file(dataset.file)  # a link may lead to another file than the one that was opened
-    table = _one_chunk(dataset) if dataset.chunks is None else _table(dataset)
+    table = _one_chunk(dataset) if dataset.chunks is None else _table(dataset, item)
     first = None if table is None else _first_chunk(dataset, own, table)
     if table is None or first is None or not at_hand.issuperset(_codecs_of_chunk(filters, *first)):
         return None
     addresses, sizes, skipped = table
-    item = dataset.dtype.itemsize
+    is_text = dataset.dtype.kind == "O"
+    fill = bytes(item) if is_text else np.asarray(dataset.fillvalue, dtype=dataset.dtype).tobytes()
     width = 1 if dataset.ndim == 1 else dataset.shape[1]
     chunk_rows, *chunk_width = dataset.chunks or dataset.shape
-    return _core.ChunkReader(
+    reader = _core.ChunkReader(
         own,
         rows=dataset.shape[0],
         row_bytes=width * item,
@@ -81,13 +109,14 @@ def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
         chunk_row_bytes=item * (chunk_width[0] if chunk_width else 1),
         item_bytes=item,
         filters=[*filters],
-        fill=np.asarray(dataset.fillvalue, dtype=dataset.dtype).tobytes(),
+        fill=fill,
         addresses=addresses,
         sizes=sizes,
         skipped=skipped,
         inflate=inflate,
         zstd=zstd,
     )
+    return own, reader
 
 
 def hides_damage(dataset: h5py.Dataset) -> bool:
@@ -96,19 +125,12 @@ def hides_damage(dataset: h5py.Dataset) -> bool:
     return any(properties.get_filter(i)[0] in _SILENT for i in range(properties.get_nfilters()))
 
 
-def _is_plain(dataset: h5py.Dataset) -> bool:
-    """Tell whether bytes of chunks are values as NumPy has them, and chunks can be listed.
+def _is_plain(dataset: h5py.Dataset, item: int) -> bool:
+    """Tell whether values lie where they can be found, and chunks can be listed.
 
     Where the second axis alone has no limit, HDF5 (2.0) lists chunks under other places than their own.
     """
-    kind = dataset.dtype
-    if (
-        dataset.ndim not in (1, 2)
-        or 0 in dataset.shape
-        or dataset.file.driver != "sec2"
-        or kind.kind not in "iuf"
-        or not dataset.id.get_type().equal(h5py.h5t.py_create(kind))
-    ):
+    if dataset.ndim not in (1, 2) or 0 in dataset.shape or dataset.file.driver != "sec2":
         return False
     properties = dataset.id.get_create_plist()
     if dataset.chunks is None:
@@ -124,18 +146,22 @@ def _is_plain(dataset: h5py.Dataset) -> bool:
         return False
     if properties.get_nfilters() == 0 and dataset.file.userblock_size != 0:
         return False  # bytes without filters look alike too easily
-    chunk_bytes = int(np.prod(dataset.chunks, dtype=np.float64)) * kind.itemsize
+    chunk_bytes = int(np.prod(dataset.chunks, dtype=np.float64)) * item
     return chunk_bytes <= _LARGEST_CHUNK and hasattr(dataset.id, "chunk_iter")
 
 
-def _filters(dataset: h5py.Dataset) -> dict[str, tuple[int, ...]] | None:
-    """Return the filters in the order of writing, with their options; None if one is not known."""
+def _filters(dataset: h5py.Dataset, item: int) -> dict[str, tuple[int, ...]] | None:
+    """Return the filters in the order of writing, with their options.
+
+    None if one is not known, or shuffles other items. One that does not know its items, as that of
+    references, is one that HDF5 skips in every chunk.
+    """
     properties = dataset.id.get_create_plist()
     known: dict[str, tuple[int, ...]] = {}
     for i in range(properties.get_nfilters()):
         code, _, values, _ = properties.get_filter(i)
         name = _FILTERS.get(code)
-        if name is None or name in known or (name == "shuffle" and values[:1] != (dataset.dtype.itemsize,)):
+        if name is None or name in known or (name == "shuffle" and values[:1] not in ((item,), ())):
             return None
         known[name] = values
     return known
@@ -180,7 +206,7 @@ def _grid(dataset: h5py.Dataset) -> list[int]:
     return [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
 
 
-def _table(dataset: h5py.Dataset) -> Table | None:
+def _table(dataset: h5py.Dataset, item: int) -> Table | None:
     """Return address, size and filter mask of each chunk, row by row of the grid that they form.
 
     None if chunks are listed under places that cannot be theirs, or if one at an edge may have been stored
@@ -190,7 +216,7 @@ def _table(dataset: h5py.Dataset) -> Table | None:
     addresses = np.full(grid, _NOWHERE, dtype=np.uint64)
     sizes, skipped = np.zeros(grid, dtype=np.uint64), np.zeros(grid, dtype=np.uint32)
     has_filters = dataset.id.get_create_plist().get_nfilters() > 0
-    full = int(np.prod(chunks)) * dataset.dtype.itemsize
+    full = int(np.prod(chunks)) * item
     strange: list[tuple[int, ...]] = []
 
     def note(chunk: h5py.h5d.StoreInfo) -> None:
@@ -223,11 +249,12 @@ def _one_chunk(dataset: h5py.Dataset) -> Table:
 def _first_chunk(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> tuple[int, bytes] | None:
     """Return filter mask and bytes of the first chunk that is stored; nothing if none is.
 
-    Of a dataset without chunks its first row. None if it does not lie where the table says.
+    Of a dataset without chunks its first row. None if it does not lie where the table says. References
+    without chunks are not compared: where they lie elsewhere, they lead to no heap.
     """
     addresses, sizes, skipped = table
     stored = np.flatnonzero(addresses != _NOWHERE)
-    if not len(stored):
+    if not len(stored) or (dataset.chunks is None and dataset.dtype.kind == "O"):
         return 0, b""
     first = int(stored[0])
     size, address = int(sizes[first]), int(addresses[first])

@@ -1,0 +1,1 @@
+"""What composed batches are for: metric learning by P x K, and controls matched by plate."""
