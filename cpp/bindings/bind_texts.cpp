@@ -18,6 +18,15 @@ py::object texts(int descriptor, u64 offset, u64 count) {
     return found ? py::object(py::bytes(*found)) : py::none();
 }
 
+py::object overlong(int descriptor, u64 offset, u64 count) {
+    std::optional<TextClaim> found;
+    {
+        const py::gil_scoped_release release;
+        found = overlong_text(descriptor, offset, count);
+    }
+    return found ? py::object(py::make_tuple(found->text, found->bytes)) : py::none();
+}
+
 py::object texts_of_rows(const DataFile& file, const py::array& references) {
     const std::span<const std::uint8_t> given = borrow<std::uint8_t>(references, "references");
     if (given.size() % reference_bytes != 0) {
@@ -63,6 +72,7 @@ u64 repeats(const py::array_t<u64>& keys) {
 
 void register_texts(py::module_& m) {
     m.def("heap_texts", &texts, py::arg("descriptor"), py::arg("offset"), py::arg("count"));
+    m.def("overlong_text", &overlong, py::arg("descriptor"), py::arg("offset"), py::arg("count"));
     m.def("texts_at", &texts_of_rows, py::arg("file"), py::arg("references"));
     m.def("text_keys", &keys_of_texts, py::arg("texts"), py::arg("bounds"), py::arg("keys").noconvert());
     m.def("count_repeats", &repeats, py::arg("keys").noconvert());

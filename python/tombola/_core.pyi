@@ -328,6 +328,9 @@ class RowPointers:
 def heap_texts(descriptor: int, offset: int, count: int) -> bytes | None:
     """Return lengths and bytes of texts in an HDF5 file; None where they are not as expected there."""
 
+def overlong_text(descriptor: int, offset: int, count: int) -> tuple[int, int] | None:
+    """Return the first text that the file has no room for, and the length that it claims."""
+
 def texts_at(file: DataFile, references: npt.NDArray[np.uint8]) -> tuple[IndexArray, bytes] | None:
     """Return where each text begins and ends, and all of them; None where they are not as expected."""
 

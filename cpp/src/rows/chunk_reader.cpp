@@ -19,6 +19,10 @@ constexpr std::size_t largest_chunk = std::size_t{1} << 32U;  // as HDF5 has it
 constexpr u64 largest_contiguous = u64{1} << 61U;
 constexpr std::size_t tasks_ahead = 16;  // that a disk is told of
 
+bool is_codec(ChunkFilter filter) noexcept {
+    return filter != ChunkFilter::shuffle && filter != ChunkFilter::fletcher32;
+}
+
 // What one thread works with
 struct Workplace {
     ChunkDecoder decoder;
@@ -318,10 +322,13 @@ ChunkReader::ChunkReader(std::shared_ptr<const DataFile> file, ChunkLayout layou
     require(chunks_.size() / l.across() == l.down() && chunks_.size() % l.across() == 0,
             "the table must have one entry a chunk");
     require(l.filters.size() <= 32, "there must be at most 32 filters");
+    // Two would let a few bytes stand for a million times as many.
+    require(std::ranges::count_if(l.filters, is_codec) <= 1, "there must be at most one codec");
     require(libraries_.inflate.inflate != nullptr || std::ranges::count(l.filters, ChunkFilter::deflate) == 0,
             "deflate needs a library");
     require(libraries_.zstd.decompress != nullptr || std::ranges::count(l.filters, ChunkFilter::zstd) == 0,
             "zstd needs a library");
+    overlapping_ = overlapping(chunks_);
 }
 
 std::optional<ReadFault> read_rows(std::span<const ReadJob> jobs) {

@@ -11,6 +11,7 @@ namespace tombola {
 namespace {
 
 constexpr std::size_t checksum_bytes = 4;
+constexpr u64 codec_spare = 4096;  // bytes
 
 [[noreturn]] void fail(std::string what) { throw ChunkDamage{std::move(what)}; }
 
@@ -20,6 +21,25 @@ std::byte* grown(std::unique_ptr<Buffer<std::byte>>& buffer, std::size_t bytes) 
         buffer = std::make_unique<Buffer<std::byte>>(bytes);
     }
     return buffer->data();
+}
+
+// How many bytes a byte of a codec's stream stands for at most
+u64 most_expanded(ChunkFilter codec) {
+    switch (codec) {
+        case ChunkFilter::deflate:
+            return 1032;
+        case ChunkFilter::lzf:
+            return 88;
+        case ChunkFilter::lz4:
+            return 255;
+        case ChunkFilter::zstd:
+        case ChunkFilter::blosc:
+            return u64{1} << 15U;
+        case ChunkFilter::shuffle:
+        case ChunkFilter::fletcher32:
+            break;
+    }
+    return 1;
 }
 
 // Copies pieces of a decoded chunk to their places.
@@ -113,6 +133,73 @@ std::size_t without_checksum(const std::byte* data, std::size_t bytes) {
 bool is_encoded(const ChunkLayout& layout, const StoredChunk& chunk) noexcept {
     const std::uint64_t all = (std::uint64_t{1} << layout.filters.size()) - 1;
     return (~std::uint64_t{chunk.skipped} & all) != 0;
+}
+
+std::string size_fault(const ChunkLayout& layout, const StoredChunk& chunk) {
+    u64 least = layout.chunk_bytes();
+    u64 most = least;
+    bool is_coded = false;
+    for (std::size_t f = 0; f < layout.filters.size(); ++f) {
+        if ((chunk.skipped >> f & 1U) != 0 || layout.filters[f] == ChunkFilter::shuffle) {
+            continue;
+        }
+        if (layout.filters[f] == ChunkFilter::fletcher32) {
+            least += checksum_bytes;
+            most += checksum_bytes;
+            continue;
+        }
+        is_coded = true;
+        const u64 times = most_expanded(layout.filters[f]);
+        least = least / times + (least % times != 0 ? 1 : 0);
+        most = 2 * most + codec_spare;  // far more than any writer makes, and on the scale of the values still
+    }
+    if (chunk.bytes > most) {
+        return "the chunk has " + std::to_string(chunk.bytes) + " bytes, more than the " + std::to_string(most) +
+               " that its " + std::to_string(layout.chunk_bytes()) + " bytes of values can take";
+    }
+    if (is_coded && chunk.bytes < least) {
+        return "the chunk has " + std::to_string(chunk.bytes) + " bytes, too few for its " +
+               std::to_string(layout.chunk_bytes()) + " bytes of values";
+    }
+    return {};
+}
+
+std::vector<std::size_t> overlapping(std::span<const StoredChunk> chunks) {
+    const auto end_of = [](const StoredChunk& chunk) {
+        return chunk.address + std::min(chunk.bytes, StoredChunk::nowhere - chunk.address);
+    };
+    const auto is_there = [](const StoredChunk& chunk) {
+        return chunk.address != StoredChunk::nowhere && chunk.bytes != 0;
+    };
+    u64 end = 0;
+    const auto follows = [&](const StoredChunk& chunk) {
+        return !is_there(chunk) || chunk.address >= std::exchange(end, std::max(end, end_of(chunk)));
+    };
+    if (std::ranges::all_of(chunks, follows)) {
+        return {};
+    }
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+        if (is_there(chunks[i])) {
+            order.push_back(i);
+        }
+    }
+    std::ranges::sort(order, {}, [&](std::size_t i) { return chunks[i].address; });
+    std::vector<std::size_t> found;
+    end = 0;
+    std::size_t reaches = 0;  // which chunk so far ends there
+    for (const std::size_t i : order) {
+        if (chunks[i].address < end) {
+            found.insert(found.end(), {i, reaches});
+        }
+        if (end_of(chunks[i]) > end) {
+            end = end_of(chunks[i]);
+            reaches = i;
+        }
+    }
+    std::ranges::sort(found);
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
 }
 
 std::byte* ChunkDecoder::stored(std::size_t bytes) { return grown(stored_, bytes); }

@@ -38,7 +38,7 @@ void unshuffle(const std::byte* in, std::size_t items, std::size_t item_bytes, s
                std::byte* out) {
     switch (item_bytes) {
         case 1:
-            std::memcpy(out, in + first, count);
+            std::copy_n(in + first, count, out);  // memcpy takes no nullptr, even for nothing
             return;
         case 2:
             return unshuffle_words<std::uint16_t>(in, items, first, count, out);

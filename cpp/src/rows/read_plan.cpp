@@ -12,8 +12,8 @@ constexpr std::size_t rows_bytes = std::size_t{1} << 25U;
 
 [[noreturn]] void refuse_room(const ReadJob& job) {
     std::size_t rows = 0;
-    for (std::size_t i = 0; i < job.starts.size(); ++i) {
-        rows += static_cast<std::size_t>(std::max<index_t>(0, job.stops[i] - job.starts[i]));
+    for (std::size_t i = 0; i < job.starts.size(); ++i) {  // unsigned: the runs behind are not checked yet
+        rows += job.stops[i] > job.starts[i] ? static_cast<u64>(job.stops[i]) - static_cast<u64>(job.starts[i]) : 0;
     }
     throw std::invalid_argument("the output must have " + std::to_string(rows * job.row_bytes()) +
                                 " bytes, and places inside, but has " + std::to_string(job.out.size()));
@@ -85,8 +85,9 @@ void ReadPlan::add(const Piece& piece, std::size_t first_piece) {
     pieces.push_back(piece);
 }
 
-bool ReadPlan::is_sound(std::size_t number, std::size_t band, const StoredChunk& chunk) {
+bool ReadPlan::is_sound(std::size_t number, std::size_t band, std::size_t column) {
     const ChunkReader& reader = *jobs_[number].reader;
+    const StoredChunk& chunk = reader.chunk(band, column);
     const u64 file_bytes = reader.file().stamp().bytes;
     if (chunk.bytes > file_bytes || chunk.address > file_bytes - chunk.bytes) {
         blame(number, band,
@@ -94,8 +95,21 @@ bool ReadPlan::is_sound(std::size_t number, std::size_t band, const StoredChunk&
                   std::to_string(chunk.address + chunk.bytes) + " of a file of " + std::to_string(file_bytes));
         return false;
     }
+    if (reader.overlaps(band, column)) {
+        blame(number, band,
+              "the chunk shares bytes " + std::to_string(chunk.address) + " to " +
+                  std::to_string(chunk.address + chunk.bytes) + " with another");
+        return false;
+    }
     const ChunkLayout& l = reader.layout();
-    if (!is_encoded(l, chunk) && chunk.bytes != l.chunk_bytes()) {
+    if (is_encoded(l, chunk)) {
+        std::string what = size_fault(l, chunk);
+        if (!what.empty()) {
+            blame(number, band, std::move(what));
+        }
+        return !fault.has_value();
+    }
+    if (chunk.bytes != l.chunk_bytes()) {
         blame(number, band,
               "the chunk has " + std::to_string(chunk.bytes) + " bytes instead of " + std::to_string(l.chunk_bytes()));
         return false;
@@ -120,7 +134,7 @@ void ReadPlan::finish(std::size_t number, std::size_t band, std::size_t first_pi
             tasks.push_back({number, TaskKind::chunk, first_piece, last_piece, band, column});
             continue;
         }
-        if (!is_sound(number, band, chunk)) {
+        if (!is_sound(number, band, column)) {
             return;
         }
         if (is_encoded(l, chunk)) {
@@ -143,7 +157,7 @@ void ReadPlan::finish_rows(std::size_t number, std::size_t band, std::size_t fir
         if (chunk.address == StoredChunk::nowhere || !job.needs(column)) {
             continue;
         }
-        if (!is_sound(number, band, chunk)) {
+        if (!is_sound(number, band, column)) {
             return;
         }
         are_encoded = are_encoded || is_encoded(l, chunk);

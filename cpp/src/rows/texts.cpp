@@ -16,6 +16,7 @@ namespace {
 
 constexpr u64 header_bytes = 16;           // of a collection, and of an object in it
 constexpr u64 usual_bytes = 1U << 12U;     // of a collection: HDF5 makes none that is smaller
+constexpr u64 at_once = 1U << 14U;         // references, where only their lengths count
 constexpr std::size_t group_texts = 1024;  // of a task
 
 template <typename T>
@@ -279,6 +280,30 @@ std::optional<std::string> heap_texts(int descriptor, u64 offset, u64 count) {
         return std::nullopt;
     }
     return texts;
+}
+
+std::optional<TextClaim> overlong_text(int descriptor, u64 offset, u64 count) {
+    const u64 size = plain_size(descriptor);
+    if (size == 0 || offset > size || count > (size - offset) / reference_bytes) {
+        return std::nullopt;
+    }
+    std::vector<std::byte> piece(static_cast<std::size_t>(std::min(count, at_once)) * reference_bytes);
+    u64 total = 0;
+    for (u64 first = 0; first < count; first += at_once) {
+        const u64 n = std::min(at_once, count - first);
+        if (!read_part(descriptor, offset + first * reference_bytes, static_cast<std::size_t>(n) * reference_bytes,
+                       reinterpret_cast<char*>(piece.data()))) {
+            return std::nullopt;
+        }
+        for (u64 i = 0; i < n; ++i) {
+            const u32 length = Reference(piece.data() + i * reference_bytes).length;
+            total += length;
+            if (total > size) {
+                return TextClaim{first + i, length};
+            }
+        }
+    }
+    return std::nullopt;
 }
 
 std::optional<std::string> texts_at(int descriptor, std::span<const std::byte> references, std::span<index_t> bounds) {

@@ -41,12 +41,11 @@ TEST(damage_is_a_fault_that_names_rows) {
     check_fault(deflated, "its deflate stream gives");
     deflated.chunks[2].bytes = 5;
     check_fault(deflated, "its deflate stream is damaged");
-    for (StoredChunk& chunk : deflated.chunks) {
-        chunk.bytes = static_cast<u64>(deflated.content.size() - deflated.chunks[2].address) / 2 * 2;
-        chunk.address = deflated.chunks[2].address;
-        chunk.skipped = 0;
+    deflated.chunks[2].bytes = static_cast<u64>(deflated.content.size() - deflated.chunks[2].address) / 2 * 2;
+    for (const std::size_t other : {0U, 1U, 3U, 4U}) {
+        deflated.chunks[other] = {};
     }
-    CHECK(fault_of(deflated)->what.find("more than the chunk's 80 bytes") != std::string::npos);
+    check_fault(deflated, "more than the chunk's 80 bytes");
 }
 
 TEST(files_that_change_and_more_than_may_be_open) {
@@ -69,6 +68,51 @@ TEST(files_that_change_and_more_than_may_be_open) {
     CHECK(fault && fault->what == "it was replaced or written to since it was opened");
     std::remove(written[0]->path.data());
     check_runs(*written[2], readers[2], {{0}, {20}});
+}
+
+TEST(sizes_that_no_chunk_can_have) {
+    const auto fault = [](std::vector<ChunkFilter> filters, u64 bytes, std::uint32_t skipped = 0) {
+        return size_fault({100, 8, 1'000, 8, 4, std::move(filters), {}}, {0, bytes, skipped});  // 8,000 bytes of values
+    };
+    using enum ChunkFilter;
+    CHECK_EQ(fault({shuffle}, 8'000), "");
+    CHECK(fault({shuffle}, 8'001).find("has 8001 bytes, more than the 8000 that its 8000 bytes") != std::string::npos);
+    CHECK_EQ(fault({shuffle, fletcher32}, 8'004), "");
+    CHECK(fault({shuffle, fletcher32}, 8'005).find("more than the 8004") != std::string::npos);
+    CHECK_EQ(fault({deflate}, 8'050), "");
+    CHECK_EQ(fault({lzf}, 8'250), "");
+    CHECK(fault({deflate}, u64{1} << 30U).find("more than the 20096 that") != std::string::npos);
+    CHECK(fault({lzf, fletcher32}, u64{1} << 30U).find("more than the 20100 that") != std::string::npos);
+    CHECK_EQ(fault({deflate}, 8), "");
+    CHECK_EQ(fault({deflate}, 7), "the chunk has 7 bytes, too few for its 8000 bytes of values");
+    CHECK_EQ(fault({shuffle, lzf}, 91), "");
+    CHECK(fault({shuffle, lzf}, 90).find("too few") != std::string::npos);
+    CHECK(fault({shuffle, lzf}, 8'001, 2).find("more than the 8000") != std::string::npos);
+}
+
+TEST(chunks_that_overlap) {
+    using Numbers = std::vector<std::size_t>;
+    const auto found = [](const std::vector<StoredChunk>& chunks) { return overlapping(chunks); };
+    CHECK(found({}) == Numbers{});
+    CHECK(found({{10, 5}, {15, 5}, {}, {20, 1}, {3, 0}}) == Numbers{});
+    CHECK(found({{15, 5}, {}, {10, 5}, {20, 1}, {17, 0}}) == Numbers{});
+    CHECK(found({{15, 5}, {}, {10, 6}, {20, 1}}) == (Numbers{0, 2}));
+    CHECK(found({{10, 5}, {15, 5}, {15, 5}}) == (Numbers{1, 2}));
+    CHECK(found({{0, 100}, {30, 5}, {200, 5}, {10, 5}}) == (Numbers{0, 1, 3}));
+    CHECK(found({{StoredChunk::nowhere - 9, ~u64{0} - 1}, {StoredChunk::nowhere - 5, 2}, {0, 9}}) == (Numbers{0, 1}));
+    Written written(47, 2, 4, 10, 2, {ChunkFilter::shuffle});
+    written.chunks[3].address = written.chunks[1].address + 1;
+    const ChunkReader reader = written.reader();
+    Bytes out(written.values.size());
+    const auto fault = read_runs(reader, {0}, {47}, out);
+    CHECK(fault && fault->first_row == 10 && fault->what.find("the chunk shares bytes") == 0);
+    check_runs(written, reader, {{0, 20, 40}, {10, 30, 47}});
+}
+
+TEST(nothing_shuffled) {
+    unshuffle(nullptr, 0, 1, 0, 0, nullptr);
+    unshuffle(nullptr, 0, 4, 0, 0, nullptr);
+    CHECK_EQ(fletcher32(nullptr, 0), 0U);
 }
 
 TEST(checksums_are_compared) {

@@ -1,5 +1,7 @@
 // Rows out of the chunks of a file: every grid, filter and skipped filter against the rows that were written.
 // ctest-label: threads
+#include <limits>
+
 #include "tombola/base/parallel.hpp"
 #include "written.hpp"
 
@@ -92,6 +94,8 @@ TEST(wrong_arguments_are_refused) {
     CHECK_THROWS_WITH(std::invalid_argument, "runs must ascend inside [0, 47)", read({3, 2}, {4, 3}));
     CHECK_THROWS_WITH(std::invalid_argument, "the output must have 16 bytes, and places inside, but has 8",
                       read({3}, {5}));
+    constexpr std::numeric_limits<index_t> any;
+    CHECK_THROWS_WITH(std::invalid_argument, "and places inside", read({3, any.min()}, {5, any.max()}));
     ChunkLayout layout = written.layout;
     layout.fill.clear();
     const auto make = [&] {
@@ -102,6 +106,8 @@ TEST(wrong_arguments_are_refused) {
     layout = written.layout;
     layout.filters = {ChunkFilter::deflate};
     CHECK_THROWS_WITH(std::invalid_argument, "deflate needs a library", make());
+    layout.filters = {ChunkFilter::lzf, ChunkFilter::shuffle, ChunkFilter::lzf};
+    CHECK_THROWS_WITH(std::invalid_argument, "at most one codec", make());
     layout = written.layout;
     layout.rows = 99;
     CHECK_THROWS_WITH(std::invalid_argument, "one entry a chunk", make());

@@ -110,6 +110,27 @@ TEST(texts_come_back) {
     }
 }
 
+TEST(lengths_that_the_file_cannot_have) {
+    for (const std::size_t n : {std::size_t{1}, std::size_t{100}, std::size_t{40'000}}) {
+        Heap heap = made(some_texts(n), 90);
+        {
+            const File file(heap.file);
+            CHECK(!overlong_text(file.descriptor(), heap.list, n));
+            CHECK(!overlong_text(file.descriptor(), heap.list, n + 1));
+            CHECK(!overlong_text(file.descriptor(), ~u64{0}, n));
+        }
+        const u32 length = static_cast<u32>(heap.file.size());
+        const std::size_t last = n - 1;
+        std::memcpy(heap.file.data() + heap.list + 16 * last, &length, sizeof(length));
+        const File file(heap.file);
+        const auto found = overlong_text(file.descriptor(), heap.list, n);
+        CHECK(found.has_value() == (n > 1));  // with others in front of it there is no room
+        CHECK(!found || (found->text == last && found->bytes == length));
+    }
+    CHECK(!overlong_text(-1, 0, 1));
+    CHECK(!overlong_text(File("").descriptor(), 0, 0));
+}
+
 TEST(no_file) {
     CHECK(!heap_texts(-1, 0, 1));
     CHECK(!heap_texts(File("").descriptor(), 0, 0));

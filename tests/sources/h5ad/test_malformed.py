@@ -16,6 +16,7 @@ from tombola.sources import H5adSource
 from tombola.sources.h5ad.errors import H5adError
 
 TEXT = h5py.string_dtype("utf-8")
+LISTS = np.array([np.arange(2, dtype="i4"), None], dtype=object)[:1]
 BAD_TEXT = np.array([b"a", b"\xff", b"\xfe"], dtype=object)
 
 
@@ -108,7 +109,7 @@ COLUMNS: dict[str, tuple[str, Callable[[h5py.File], None], str]] = {
         replace("obs/c/categories", np.array([1j, 2])),
         "categories must be text or numbers, but have dtype complex128",
     ),
-    "lists": ("n", of_lists, "must hold text or numbers, but entry 0 is of type ndarray"),
+    "lists": ("n", of_lists, "must hold text or numbers, but holds lists of variable length"),
     "references": ("n", of_references, "must hold text or numbers, but entry 0 is of type Reference"),
     "a type": ("n", a_type, "must be a dataset or a group, but is a Datatype"),
     "endless": (
@@ -240,6 +241,10 @@ STRUCTURE: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     ),
     "X of nothing": (replace("X", h5py.Empty("f4")), r"no 'X'; the file has none$"),
     "X of references": (references_as_x, "X must be a matrix of numbers, but has shape .* and dtype object"),
+    "an encoding of lists": (
+        attribute("X", "encoding-type", LISTS, dtype=h5py.vlen_dtype("i4")),
+        r"attribute 'encoding-type' of X must hold text or numbers, but holds lists of variable length",
+    ),
     "an index of nothing": (replace("var/_index", h5py.Empty("S1")), "var/_index must hold values, but is a"),
     "an index with two axes": (
         replace("obs/_index", np.ones((3, 2))),

@@ -5,6 +5,7 @@
 // What is not in memory yet is asked for ahead, so that a disk has many reads at once to do (segments.hpp).
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,11 +31,16 @@ class ChunkReader {
     const StoredChunk& chunk(std::size_t band, std::size_t column) const noexcept {
         return chunks_[band * layout_.across() + column];
     }
+    // Whether it shares bytes of the file with another
+    bool overlaps(std::size_t band, std::size_t column) const noexcept {
+        return !overlapping_.empty() && std::ranges::binary_search(overlapping_, band * layout_.across() + column);
+    }
 
   private:
     std::shared_ptr<const DataFile> file_;
     ChunkLayout layout_;
     std::vector<StoredChunk> chunks_;
+    std::vector<std::size_t> overlapping_;
     CodecLibraries libraries_;
 };
 

@@ -57,6 +57,16 @@ struct StoredChunk {
 // Whether any filter was applied
 bool is_encoded(const ChunkLayout& layout, const StoredChunk& chunk) noexcept;
 
+// Why an encoded chunk cannot be of as many bytes as the table says, before any memory is taken for them; empty if it
+// can. Codecs make values longer by little: deflate by 5 bytes in 65,535 (RFC 1951), lzf by one in 32, lz4 by one in
+// 255; HDF5 stores a chunk without them that they do not shorten. And they make them shorter by so much only: deflate
+// 258 bytes to 2 bits, lzf 264 bytes to 3, lz4 255 to 1, zstd, in blosc or not, 128 kB to 4 bytes (RFC 8878).
+std::string size_fault(const ChunkLayout& layout, const StoredChunk& chunk);
+
+// Numbers of the chunks that share bytes of the file with another, ascending: none in a sound file. O(chunks) where
+// they lie in order, else a sort.
+std::vector<std::size_t> overlapping(std::span<const StoredChunk> chunks);
+
 // Rows as they are given out: in the data set's own items, or in others
 struct OutputItems {
     std::size_t bytes;

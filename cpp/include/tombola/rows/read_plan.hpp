@@ -50,7 +50,7 @@ class ReadPlan {
     void finish(std::size_t number, std::size_t band, std::size_t first_piece);
     void finish_rows(std::size_t number, std::size_t band, std::size_t first_piece);
     // Whether a chunk can be what the table says; else that is the fault.
-    bool is_sound(std::size_t number, std::size_t band, const StoredChunk& chunk);
+    bool is_sound(std::size_t number, std::size_t band, std::size_t column);
     void read_raw(std::size_t number, std::size_t band, std::size_t column, u64 address, const Piece& piece);
     void blame(std::size_t number, std::size_t band, std::string what);
 

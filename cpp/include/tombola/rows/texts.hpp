@@ -22,6 +22,15 @@ constexpr std::size_t reference_bytes = 16;
 // Equal results mean equal texts. `offset`: of the list in the file.
 std::optional<std::string> heap_texts(int descriptor, u64 offset, u64 count);
 
+// Which text of a list is the first for which, with those before it, the file has too few bytes, and the length that
+// the list gives it: HDF5 takes that much memory before it looks for the text. Nothing where there is none, or where
+// the file is not as expected. O(texts), in pieces.
+struct TextClaim {
+    u64 text;
+    u64 bytes;
+};
+std::optional<TextClaim> overlong_text(int descriptor, u64 offset, u64 count);
+
 // The texts that references stand for, end to end: text i is what lies from bounds[i] to bounds[i + 1], bounds having
 // one entry more than there are references. Nothing where the file is not as expected, or the same texts are asked for
 // so often that they are longer than the file.

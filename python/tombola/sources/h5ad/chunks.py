@@ -4,15 +4,19 @@ HDF5 reads and inflates on one thread, under one lock. So the table of a dataset
 how long it is, which filters it skipped) is read once, and the core reads the file by it; a dataset without
 chunks is one of a single chunk. What is not known to be read alike goes through HDF5: other filters than
 deflate, lzf, lz4, zstd, blosc, shuffle and fletcher32, streams whose library is not at hand, other numbers
-than integers and floats, other drivers. The first chunk is compared with what HDF5 reads, as addresses may be
+than integers and floats, other drivers. One chunk is compared with what HDF5 reads, as addresses may be
 counted from elsewhere than the beginning of the file. Of text of variable length the references to it are
 read alike, see `heap`.
+
+A damaged table is refused: HDF5 would give the fill value where it does not find a chunk. A chunk that lies
+outside the file, shares bytes with another or is far longer than its values spoils its own rows only.
 
 Complexity: O(chunks) once a process, about a microsecond each; 20 bytes a chunk.
 """
 
 import os
 import weakref
+from operator import floordiv, lt, mul
 from pathlib import Path
 
 import h5py
@@ -48,6 +52,8 @@ _LARGEST_CHUNK = 2**32
 _MOST_CHUNKS = 2**26
 _MOST_EMPTY = 1024
 """Most chunks for each that was written, and beyond a million: tables take memory."""
+_TRIED = 16
+"""Chunks of which one must be readable by HDF5."""
 
 Table = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint32]]
 
@@ -153,7 +159,7 @@ def _is_plain(dataset: h5py.Dataset, item: int) -> bool:
 def _filters(dataset: h5py.Dataset, item: int) -> dict[str, tuple[int, ...]] | None:
     """Return the filters in the order of writing, with their options.
 
-    None if one is not known, or shuffles other items. One that does not know its items, as that of
+    None if one is not known, or shuffles other items, or there are two codecs. One that does not know its items, as that of
     references, is one that HDF5 skips in every chunk.
     """
     properties = dataset.id.get_create_plist()
@@ -164,7 +170,7 @@ def _filters(dataset: h5py.Dataset, item: int) -> dict[str, tuple[int, ...]] | N
         if name is None or name in known or (name == "shuffle" and values[:1] not in ((item,), ())):
             return None
         known[name] = values
-    return known
+    return known if len(known.keys() - {"shuffle", "fletcher32"}) <= 1 else None
 
 
 def _codecs(filters: dict[str, tuple[int, ...]]) -> set[str]:
@@ -209,8 +215,13 @@ def _grid(dataset: h5py.Dataset) -> list[int]:
 def _table(dataset: h5py.Dataset, item: int) -> Table | None:
     """Return address, size and filter mask of each chunk, row by row of the grid that they form.
 
-    None if chunks are listed under places that cannot be theirs, or if one at an edge may have been stored
-    without filters: its mask does not say so, but it is as long as a chunk then.
+    None if one at an edge may have been stored without filters: its mask does not say so, but it is as long
+    as a chunk then.
+
+    Raises
+    ------
+    OSError
+        If a chunk is listed where none can be, or two in one place.
     """
     grid, chunks, shape = _grid(dataset), dataset.chunks, dataset.shape
     addresses = np.full(grid, _NOWHERE, dtype=np.uint64)
@@ -218,21 +229,25 @@ def _table(dataset: h5py.Dataset, item: int) -> Table | None:
     has_filters = dataset.id.get_create_plist().get_nfilters() > 0
     full = int(np.prod(chunks)) * item
     strange: list[tuple[int, ...]] = []
+    may_be_plain: list[tuple[int, ...]] = []
 
     def note(chunk: h5py.h5d.StoreInfo) -> None:
         offset = chunk.chunk_offset
-        place = tuple(at // size for at, size in zip(offset, chunks, strict=True))
-        if any(at >= size for at, size in zip(place, grid, strict=True)):
-            strange.append(place)
+        place = tuple(map(floordiv, offset, chunks))
+        is_listed = all(map(lt, place, grid)) and tuple(map(mul, place, chunks)) == offset
+        if not is_listed or addresses[place] != _NOWHERE:
+            strange.append(offset)
             return
-        is_edge = any(at + size > end for at, size, end in zip(offset, chunks, shape, strict=True))
-        may_be_plain = is_edge and has_filters and chunk.size == full and not chunk.filter_mask
-        if addresses[place] != _NOWHERE or may_be_plain:
-            strange.append(place)
+        if has_filters and chunk.size == full and not chunk.filter_mask:
+            is_edge = any(at + size > end for at, size, end in zip(offset, chunks, shape, strict=True))
+            may_be_plain.extend([offset] * is_edge)
         addresses[place], sizes[place], skipped[place] = chunk.byte_offset, chunk.size, chunk.filter_mask
 
     dataset.id.chunk_iter(note)
-    return None if strange else (addresses.ravel(), sizes.ravel(), skipped.ravel())
+    if strange:
+        msg = f"its table of chunks has one at {strange[0]} too many, for shape {shape} in chunks of {chunks}"
+        raise OSError(msg)
+    return None if may_be_plain else (addresses.ravel(), sizes.ravel(), skipped.ravel())
 
 
 def _one_chunk(dataset: h5py.Dataset) -> Table:
@@ -247,7 +262,7 @@ def _one_chunk(dataset: h5py.Dataset) -> Table:
 
 
 def _first_chunk(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> tuple[int, bytes] | None:
-    """Return filter mask and bytes of the first chunk that is stored; nothing if none is.
+    """Return filter mask and bytes of a chunk that HDF5 can read, the shortest of the first; nothing if none is.
 
     Of a dataset without chunks its first row. None if it does not lie where the table says. References
     without chunks are not compared: where they lie elsewhere, they lead to no heap.
@@ -256,17 +271,22 @@ def _first_chunk(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> tu
     stored = np.flatnonzero(addresses != _NOWHERE)
     if not len(stored) or (dataset.chunks is None and dataset.dtype.kind == "O"):
         return 0, b""
-    first = int(stored[0])
-    size, address = int(sizes[first]), int(addresses[first])
-    if dataset.chunks is None:
-        content = dataset[:1].tobytes()
-        size = len(content)
-    else:
-        places = np.unravel_index(first, _grid(dataset))
-        offset = tuple(size * int(place) for size, place in zip(dataset.chunks, places, strict=True))
-        _, content = dataset.id.read_direct_chunk(offset)
-    try:
-        is_alike = own.read(address, size) == content
-    except (OSError, ValueError):
-        return None
-    return (int(skipped[first]), content) if is_alike else None
+    for number in sorted(stored[:_TRIED].tolist(), key=lambda number: int(sizes[number])):
+        size, address = int(sizes[number]), int(addresses[number])
+        if size == 0 or address + size > own.stamp[2]:
+            continue  # whoever reads it says so, with the rows
+        try:
+            if dataset.chunks is None:
+                content = dataset[:1].tobytes()
+            else:
+                places = np.unravel_index(number, _grid(dataset))
+                offset = tuple(step * int(place) for step, place in zip(dataset.chunks, places, strict=True))
+                _, content = dataset.id.read_direct_chunk(offset)
+        except OSError:
+            continue
+        try:
+            is_alike = own.read(address, len(content)) == content
+        except (OSError, ValueError):
+            return None
+        return (int(skipped[number]), content) if is_alike else None
+    return None

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 
 from ...labels.categorical import Categorical
-from .errors import H5adError
+from .errors import H5adError, reading
 from .files import open_alone
 from .layout import Contents, FileLayout
 from .obs import ObsColumn
@@ -34,7 +34,7 @@ def describe_file(layout: FileLayout) -> dict[str, Any]:
     is_sparse = isinstance(matrix, CsrMatrix)
     n_values = matrix.n_values if isinstance(matrix, CsrMatrix) else matrix.shape[0] * matrix.shape[1]
     per_row = n_values / max(matrix.shape[0], 1)
-    with open_alone(layout.path) as file:
+    with open_alone(layout.path) as file, reading(layout.path, matrix.name):
         values = file[f"{matrix.name}/data" if is_sparse else matrix.name]
         chunks = None if values.chunks is None else [int(size) for size in values.chunks]
         chunk_rows = None

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import _core
+from .claims import check_held, check_texts, list_of_texts
 from .errors import BadFileError, MissingElementError, UnreadableFileError
 from .files import require_codecs
 
@@ -21,9 +22,6 @@ _TEXT_IN_MEMORY = h5py.h5t.py_create(_TEXT)
 
 PIECE_BYTES = 1 << 22
 """Long lists of numbers are read in pieces of this size."""
-_LARGE = 1 << 26
-_MOST_INFLATED = 10_000
-"""Bytes of a large element that one byte in the file may stand for; zlib makes at most 1,032."""
 
 
 def listed(names: list[str]) -> str:
@@ -41,22 +39,35 @@ def attribute(element: h5py.HLObject, *names: str) -> Any:
     Raises
     ------
     BadFileError
-        If it is text that is not UTF-8.
+        If it holds lists, or text that is not UTF-8.
     """
     for name in names:
         key = name.encode()
         if not h5py.h5a.exists(element.id, key):
             continue
-        value = _value(h5py.h5a.open(element.id, key))
+        found = h5py.h5a.open(element.id, key)
+        value = _value(found)
         if value is None:
+            _refuse_lists(found.get_type(), _where_attribute(element, name))
             value = element.attrs[name]
         if isinstance(value, np.ndarray) and value.shape == (1,) and is_text(value):
             value = value[0]
         if isinstance(value, bytes | str):
-            where = f"{element.file.filename}: attribute {name!r} of {element.name.lstrip('/') or '/'}"
+            where = _where_attribute(element, name)
             (value,) = decoded(np.array([value], dtype=object), where)
         return value
     return None
+
+
+def _where_attribute(element: h5py.HLObject, name: str) -> str:
+    return f"{element.file.filename}: attribute {name!r} of {element.name.lstrip('/') or '/'}"
+
+
+def _refuse_lists(kind: h5py.h5t.TypeID, where: str) -> None:
+    """Refuse lists of variable length: HDF5 may end the process where damage made one of a text."""
+    if kind.detect_class(h5py.h5t.VLEN):
+        msg = f"{where} must hold text or numbers, but holds lists of variable length"
+        raise BadFileError(msg)
 
 
 def _value(found: h5py.h5a.AttrID) -> Any:
@@ -155,14 +166,19 @@ def read_array(
     Raises
     ------
     BadFileError
-        If it has not that length.
+        If it has not that length, holds lists, or claims more than its bytes can mean.
     UnreadableFileError
         If it cannot be read.
     """
     if length is not None and source.shape != (length,):
         msg = f"{where} must have shape ({length},) as obs has {length:,} rows, but has shape {source.shape}"
         raise BadFileError(msg)
-    _check_size(source, where)
+    check_held(source, where)
+    check_texts(source, where)
+    kind = source.id.get_type()
+    _refuse_lists(
+        kind if field is None else kind.get_member_type(kind.get_member_index(field.encode())), where
+    )
     if source.id.get_offset() is None:  # not as it is in the file
         require_codecs(source, where)
     try:
@@ -187,7 +203,7 @@ def read_pieces(source: h5py.Dataset, where: str) -> Iterator[npt.NDArray[Any]]:
     UnreadableFileError
         If it cannot be read.
     """
-    _check_size(source, where)
+    check_held(source, where)
     n, dtype = int(source.shape[0]), source.dtype.newbyteorder("=")
     step = max(1, PIECE_BYTES // dtype.itemsize)
     if source.id.get_offset() is None and source.chunks is not None:
@@ -217,29 +233,8 @@ def stored_texts(source: h5py.Dataset) -> bytes | None:
     bytes or None
         Equal ones mean equal text. None where it is not kept as one contiguous list of variable length.
     """
-    try:
-        kind = source.id.get_type()
-        if not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
-            return None
-        offset = source.id.get_offset()
-        if offset is None or len(source.shape) != 1:
-            return None
-        descriptor = h5py.h5i.get_file_id(source.id).get_vfd_handle()
-        return _core.heap_texts(descriptor, offset, source.shape[0])
-    except (OSError, RuntimeError, ValueError, TypeError, NotImplementedError):
-        return None  # whoever reads it as text says what is wrong
-
-
-def _check_size(source: h5py.Dataset, where: str) -> None:
-    """Refuse what holds nothing, and what claims far more than its bytes in the file can mean."""
-    if source.shape is None:
-        msg = f"{where} must hold values, but is a dataset without any (a null dataspace)"
-        raise BadFileError(msg)
-    size = source.size * source.dtype.itemsize
-    if size > _LARGE and not source.is_virtual and size > _MOST_INFLATED * source.id.get_storage_size():
-        held = source.id.get_storage_size()
-        msg = f"{where} claims {size:,} bytes in shape {source.shape}, but has {held:,} in the file"
-        raise BadFileError(msg)
+    texts = list_of_texts(source)
+    return None if texts is None else _core.heap_texts(*texts)
 
 
 def is_text(values: npt.NDArray[Any]) -> bool:

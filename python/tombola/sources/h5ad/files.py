@@ -54,7 +54,7 @@ def open_h5(path: Path) -> h5py.File:
     FileNotFoundError
         If there is none.
     OSError
-        If it is not HDF5, or is truncated.
+        If it is not HDF5, is truncated, or must not be read.
     """
     try:
         try:
@@ -64,6 +64,9 @@ def open_h5(path: Path) -> h5py.File:
                 raise
             _core.close_idle_files()
             return _open(path)
+    except PermissionError as error:
+        msg = f"{path}: cannot open the file: {os.strerror(error.errno or errno.EACCES)}"
+        raise UnreadableFileError(msg) from error
     except OSError as error:
         check_is_file(path)
         if not path.is_file():

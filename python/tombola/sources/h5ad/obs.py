@@ -234,7 +234,7 @@ def _from_group(
 def _from_dataset(obs: h5py.Group, name: str, where: str, n_obs: int) -> ObsColumn:
     source = obs[name]
     values = read_array(source, where, length=n_obs)
-    reference = source.attrs.get("categories")
+    reference = attribute(source, "categories")
     key = f"__categories/{name}"
     if isinstance(reference, h5py.Reference):
         target = obs.file[reference]

@@ -20,6 +20,7 @@ from ..._base.fork import ForkLock
 from ..._base.types import IndexArray
 from ..ranges import gather_ranges
 from .casting import cast_into, row_of_run
+from .claims import check_scale
 from .elements import attribute, dataset, read_array, read_pieces
 from .errors import BadFileError, H5adError
 from .files import OpenFiles
@@ -99,6 +100,8 @@ class CsrMatrix:
                 f"{indices.shape}"
             )
             raise BadFileError(msg)
+        for part, values in (("data", data), ("indices", indices)):  # a row may claim all of them
+            check_scale(values, f"{self._where}/{part}")
         self._pointers: _core.RowPointers | None = self._read_pointers(dataset(group, "indptr", self._where))
 
     def __getstate__(self) -> dict[str, Any]:
