@@ -18,7 +18,7 @@ accelerate = pytest.importorskip("accelerate")
 
 import tombola  # noqa: E402
 from tests.compat import common  # noqa: E402
-from tombola import BlockShuffling, PlanBatchSampler  # noqa: E402
+from tombola import BlockShuffling, PlanBatchSampler, Position  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings(common.THREADS_AND_FORKS),
@@ -170,6 +170,48 @@ def test_a_prepared_dataloader_does_not_know_what_was_consumed() -> None:
     for asked in (given, given.batch_sampler):
         with pytest.raises(RuntimeError, match=r"Accelerate's DataLoaderShard asks ahead"):
             asked.state_dict()
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+@pytest.mark.parametrize("is_kept", [False, True])
+@pytest.mark.parametrize("kind", common.KINDS[:3])
+def test_a_prepared_pass_that_handed_out_nothing_is_none(kind: str, is_kept: bool, failing: int) -> None:
+    """A retry goes on from the loaded state, though Accelerate says epoch 0; it holds one batch back."""
+    fails = [True]
+
+    def check(rows: Any) -> None:
+        if fails and common.planned("blocks", 3, kind)[4 + failing][0] in rows:
+            raise OSError("disk on fire")
+
+    class Data(common.Rows):
+        def __getitem__(self, row: int) -> dict[str, Any]:
+            check([row])
+            return super().__getitem__(row)
+
+    def transform(batch: dict[str, Any]) -> dict[str, Any]:
+        check(batch["row"].tolist())
+        return batch
+
+    given = common.make_loader("blocks", kind)
+    if kind == "loader":
+        given.dataset.batch_transform = transform
+    else:
+        workers = {"num_workers": given.num_workers, "multiprocessing_context": given.multiprocessing_context}
+        given = tombola.DataLoader(Data(), batch_sampler=given.batch_sampler, **workers)
+    given.load_state_dict(given.state_at(Position(3).advanced(1, 4)))
+    loader = make_accelerator().prepare(given)
+    kept = []
+    try:
+        next(iter(loader))
+    except OSError as error:
+        kept = [error]
+    assert kept
+    if not is_kept:
+        kept.clear()
+    fails.clear()
+    rest, after = passes_of(loader, 2)
+    assert common.counted(rest) == common.counted(common.planned("blocks", 3, kind)[4:])
+    common.check_epochs([after], "blocks", kind, first=4)
 
 
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -19,6 +19,7 @@ __all__ = [
     "lazily",
     "make_loader",
     "make_sampler",
+    "place",
     "planned",
     "rows",
 ]
@@ -61,3 +62,10 @@ def counted(batches: list[list[int]]) -> Counter[tuple[int, ...]]:
 def as_json(state: dict[str, Any]) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(json.dumps(state))
     return loaded
+
+
+def place(owner: Any) -> tuple[int, int]:
+    """Epoch and batches of it that are consumed, by the state of a DataLoader, sampler or loader."""
+    position = as_json(owner.state_dict()["position"])
+    batches = sum(span[1] * span[2] + span[3] if len(span) == 4 else span[1] for span in position["spans"])
+    return position["epoch"], batches

@@ -5,15 +5,14 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tests.loading.rows import DATA, STRATEGY, counted, make_loader, make_sampler, planned, rows
-from tombola import ArraySource, DataLoader, Loader, PlanBatchSampler, Position
+from tests.loading.rows import DATA, STRATEGY, counted, make_loader, make_sampler, place, planned, rows
+from tombola import ArraySource, DataLoader, Loader, PlanBatchSampler
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
@@ -31,19 +30,6 @@ KINDS = {
     ),
 }
 every_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS.keys())
-
-
-def place(loader: Any) -> tuple[int, int]:
-    """Epoch and batches of it that are consumed."""
-    position = loader.state_dict()["position"]
-    batches = sum(span[1] * span[2] + span[3] if len(span) == 4 else span[1] for span in position["spans"])
-    return position["epoch"], batches
-
-
-def place_at(reader: Any, epoch: int, batches: int) -> dict[str, Any]:
-    """A state in which so many batches of an epoch are consumed."""
-    state: dict[str, Any] = reader.state_at(Position(epoch).advanced(1, batches))
-    return state
 
 
 @every_kind
@@ -152,91 +138,6 @@ def test_after_a_batch_that_failed_the_state_is_refused(workers: int) -> None:
         loader.state_dict()
     loader.set_epoch(3)
     assert place(loader) == (3, 0)
-
-
-def fail_while_there_is(path: Path) -> bool:
-    if path.exists():
-        raise OSError("disk on fire")
-    return False
-
-
-class OnFire:
-    """No row can be read as long as there is a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __len__(self) -> int:
-        return 50
-
-    def __getitem__(self, row: int) -> int:
-        fail_while_there_is(self.path)
-        return row
-
-
-FAILING: dict[str, Callable[[Path], Any]] = {
-    "sampler": OnFire,
-    "loader": lambda path: make_loader(
-        prefetch=0, batch_transform=lambda batch: batch | {"fire": fail_while_there_is(path)}
-    ),
-}
-
-
-@pytest.mark.parametrize("persistent", [False, True])
-@pytest.mark.parametrize("workers", [0, 1, 2])
-@pytest.mark.parametrize("own", [True, False], ids=["own", "torch's"])
-@pytest.mark.parametrize("kind", ["sampler", "loader"])
-def test_a_pass_whose_first_batch_failed_is_none(
-    kind: str, own: bool, workers: int, persistent: bool, tmp_path: Path
-) -> None:
-    """Begun again, it gives the same epoch, or what a loaded state leaves of it: no row is lost."""
-    if (persistent and not workers) or (not own and workers and (kind == "loader" or persistent)):
-        pytest.skip("torch has no such thing, or nobody can know")
-    make: Any = DataLoader if own else torch.utils.data.DataLoader
-    fire = tmp_path / "fire"
-    data = FAILING[kind](fire)
-    reader = make_sampler() if kind == "sampler" else data
-    options: dict[str, Any] = {"batch_sampler": reader} if kind == "sampler" else {"batch_size": None}
-    if workers:
-        options |= {"multiprocessing_context": "fork", "persistent_workers": persistent}
-    loader = make(data, num_workers=workers, **options)
-    fire.touch()
-    with pytest.raises(OSError, match="disk on fire"):
-        list(loader)
-    if own:
-        assert place(loader) == (0, 0)
-    assert (loader if own else reader).epoch == 0
-    fire.unlink()
-    assert counted(rows(loader)) == counted(planned(0))
-    assert reader.epoch == 1
-    state = place_at(reader, 1, 5)
-    (loader if own else reader).load_state_dict(state)
-    fire.touch()
-    with pytest.raises(OSError, match="disk on fire"):
-        next(iter(loader))
-    fire.unlink()
-    assert counted(rows(loader)) == counted(planned(1)[5:])
-    assert counted(rows(loader)) == counted(planned(2))
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_pass_that_nobody_took_a_batch_of_is_none(workers: int) -> None:
-    """Workers read ahead from the beginning; whoever only makes an iterator has seen nothing yet."""
-    reader = make_sampler()
-    context = "fork" if workers else None
-    for loader in (
-        DataLoader(DATA, batch_sampler=reader, num_workers=workers, multiprocessing_context=context),
-        torch.utils.data.DataLoader(
-            DATA, batch_sampler=reader, num_workers=workers, multiprocessing_context=context
-        ),
-    ):
-        reader.set_epoch(3)
-        iter(loader)
-        assert reader.epoch == 3
-        assert rows(loader) == planned(3)
-        first, second = iter(loader), iter(loader)
-        assert next(first).tolist() == planned(4)[0]  # which is there still, so that they are two
-        assert next(second).tolist() == planned(5)[0]
 
 
 def test_a_loader_whose_worker_failed_goes_no_further() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader as TorchDataLoader
 
-from tests.loading.rows import DATA, as_json, counted, make_loader, make_sampler, planned, rows
+from tests.loading.rows import DATA, as_json, counted, make_loader, make_sampler, place, planned, rows
 from tombola import DataLoader, Position
 
 pytestmark = [
@@ -57,13 +57,6 @@ copied_kinds = pytest.mark.parametrize(  # iterators that persist cannot be copi
 few_kinds = pytest.mark.parametrize(
     "share", [KINDS["sampler"], KINDS["loader, workers"]], ids=["sampler", "loader, workers"]
 )
-
-
-def place(owner: Any) -> tuple[int, int]:
-    """Epoch and batches of it that are consumed."""
-    position = as_json(owner.state_dict()["position"])
-    batches = sum(span[1] * span[2] + span[3] if len(span) == 4 else span[1] for span in position["spans"])
-    return position["epoch"], batches
 
 
 def take(batches: Iterator[Any], count: int) -> list[list[int]]:

@@ -99,18 +99,31 @@ void BloscDecoder::decode_block(const Encoded& stream, const Header& header, std
     const std::size_t items = size / header.item;
     const bool by_bytes = header.has_shuffled_bytes();
     const bool by_bits = !by_bytes && header.has_shuffled_bits() && items > 0 && items % 8 == 0;
-    std::byte* to = out;
-    if (by_bytes || by_bits) {
-        if (!block_ || block_->size() < header.block) {
-            block_.reset();
-            block_ = std::make_unique<Buffer<std::byte>>(header.block);
-        }
-        to = block_->data();
+    if (!by_bytes && !by_bits) {
+        expand_block(stream, header, number, {out, size});
+        return;
     }
-    const std::size_t streams = header.is_split() && size == header.block ? header.item : 1;
-    const std::size_t wanted = size / streams;
-    if (wanted * streams != size) {
-        fail("its blosc blocks of " + std::to_string(size) + " bytes do not hold whole items of " +
+    if (!block_ || block_->size() < header.block) {
+        block_.reset();
+        block_ = std::make_unique<Buffer<std::byte>>(header.block);
+    }
+    const std::byte* const moved = block_->data();
+    expand_block(stream, header, number, {block_->data(), size});
+    if (by_bytes) {
+        unshuffle(moved, items, header.item, 0, items, out);
+    } else {
+        unshuffle_bits(moved, items, header.item, out);
+    }
+    const std::size_t whole = items * header.item;
+    std::memcpy(out + whole, moved + whole, size - whole);
+}
+
+void BloscDecoder::expand_block(const Encoded& stream, const Header& header, std::size_t number,
+                                std::span<std::byte> out) {
+    const std::size_t streams = header.is_split() && out.size() == header.block ? header.item : 1;
+    const std::size_t wanted = out.size() / streams;
+    if (wanted * streams != out.size()) {
+        fail("its blosc blocks of " + std::to_string(out.size()) + " bytes do not hold whole items of " +
              std::to_string(header.item));
     }
     std::size_t at = number_at(stream.in + header_bytes + number * of_number);
@@ -121,22 +134,13 @@ void BloscDecoder::decode_block(const Encoded& stream, const Header& header, std
         }
         const std::size_t given = number_at(stream.in + at);
         at += of_number;
-        const Encoded part{stream.in + at, given, to + s * wanted, wanted};
+        const Encoded part{stream.in + at, given, out.data() + s * wanted, wanted};
         if (given == wanted) {
             std::memcpy(part.out, part.in, wanted);
         } else {
             expand(header, part);
         }
         at += given;
-    }
-    const std::size_t whole = items * header.item;
-    if (by_bytes) {
-        unshuffle(to, items, header.item, 0, items, out);
-    } else if (by_bits) {
-        unshuffle_bits(to, items, header.item, out);
-    }
-    if (to != out) {
-        std::memcpy(out + whole, to + whole, size - whole);
     }
 }
 

@@ -95,7 +95,7 @@ class DataLoader(TorchDataLoader[Any]):
     def _use(self, own: OwnPasses) -> None:
         self._own = own
         # torch guards the attribute; trainers look there for what they tell the epoch.
-        vars(self)["sampler"] = (EpochTold if self._reads_loader else _Dealt)(_Told(self._epochs, own.name))
+        vars(self)["sampler"] = (EpochTold if self._reads_loader else _Dealt)(_Told(self._epochs, own))
         hand_over(self, _take_over, own, self._epochs)
 
     @property
@@ -116,7 +116,7 @@ class DataLoader(TorchDataLoader[Any]):
 
     def set_epoch(self, epoch: SupportsIndex) -> None:
         """Set the epoch of the coming pass; a loaded state stays it, and is counted from later on."""
-        self._epochs.set_epoch(epoch, name=self._own.name)
+        self._own.set_epoch(epoch)
 
     def __len__(self) -> int:
         """Return the number of batches of this rank in a whole epoch, whatever state was loaded."""
@@ -184,11 +184,11 @@ def _take_over(new: DataLoader, own: OwnPasses, epochs: Epochs) -> None:
 class _Told(EpochMethods):
     """A sampler or loader, to which the epoch is said for one DataLoader."""
 
-    def __init__(self, epochs: Epochs, name: object) -> None:
-        self._epochs, self._name = epochs, name
+    def __init__(self, epochs: Epochs, own: OwnPasses) -> None:
+        self._epochs, self._own = epochs, own
 
     def set_epoch(self, epoch: SupportsIndex) -> None:
-        self._epochs.set_epoch(epoch, name=self._name)
+        self._own.set_epoch(epoch)
 
 
 class _Dealt(DistributedSampler[Any]):
@@ -237,7 +237,7 @@ class _HandingOut(Iterator[Any]):
             running.ahead = 0
             raise
         except BaseException:
-            running.has_failed = True
+            running.fail(self._iterator)
             raise
         running.count += 1
         if running.count == 1:

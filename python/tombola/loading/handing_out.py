@@ -15,7 +15,7 @@ Complexity: O(1) a batch.
 """
 
 import weakref
-from typing import Any
+from typing import Any, SupportsIndex
 
 from ..passes.epochs import Epochs
 from ..passes.iterator import PassIterator
@@ -55,6 +55,7 @@ class Pass:
         self.ahead = 0
         """Batches among them that a trainer holds back."""
         self.has_failed = False
+        self._is_settled = False
         self._progress: Progress | None = None
         self._start, self._world_size = coming.start, epochs.ranks()[1]
         self._total = epochs.remaining()
@@ -75,13 +76,18 @@ class Pass:
             if begun and begun[-1] != self._start:
                 self._start, self._total = begun[-1], self._epochs.remaining(begun[-1])
             return
-        readers = getattr(iterator, "_sampler_iter", None), getattr(iterator, "_dataset_fetcher", None)
-        own = [getattr(reader, "dataset_iter", reader) for reader in readers]
-        progress = next((one.progress for one in own if isinstance(one, PassIterator)), self._epochs.latest)
+        progress = _progress(iterator, self._epochs.latest)
         if progress is not None:
             self._progress = progress
             self._start, self._total = progress.start, progress.total
             self._world_size = progress.world_size
+
+    def fail(self, iterator: Any) -> None:
+        """Note that a batch failed, and which pass that was of, if it was the first one."""
+        self.has_failed = True
+        if not self.count and not self._workers and self._progress is None:
+            latest = self._epochs.latest
+            self._progress = _progress(iterator, None if latest is self._latest[1] else latest)
 
     def settle(self, *, is_followed: bool = False) -> None:
         """Make this pass none if it handed out nothing, nor will, unless more has happened since.
@@ -92,8 +98,9 @@ class Pass:
             Whether another one begins. Torch may go on after a batch that failed, where none read a loader.
         """
         is_over = not self.may_go_on() or (self.has_failed and (is_followed or self._workers > 0))
-        if self.count or not self._total or not is_over:
+        if self._is_settled or self.count > self.ahead or not self._total or not is_over:
             return
+        self._is_settled = True
         if self._workers:
             self._epochs.record.give_back(self._before, self._start)
         elif self._progress is not None:
@@ -154,6 +161,11 @@ class OwnPasses:
         if self.latest is not None:
             self.latest.settle(is_followed=is_followed)
 
+    def set_epoch(self, epoch: SupportsIndex) -> None:
+        """Set the epoch of the coming pass, which is what a loaded state leaves, if the last one failed."""
+        self.settle(is_followed=True)
+        self._epochs.set_epoch(epoch, name=self.name)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the DataLoader.
 
@@ -169,7 +181,7 @@ class OwnPasses:
             if latest is None:
                 self._check_others()
             return epochs.describe(epochs.start)
-        if latest.has_failed and latest.count:
+        if latest.has_failed and latest.count > latest.ahead:
             msg = (
                 "it must be known which batches were handed out, but reading one failed: load an earlier "
                 "state, or set the epoch"
@@ -201,3 +213,10 @@ class OwnPasses:
                 f"{name} of its own"
             )
             raise RuntimeError(msg)
+
+
+def _progress(iterator: Any, default: Progress | None) -> Progress | None:
+    """Return the pass of the sampler or loader that torch's iterator has begun in this process."""
+    readers = getattr(iterator, "_sampler_iter", None), getattr(iterator, "_dataset_fetcher", None)
+    own = [getattr(reader, "dataset_iter", reader) for reader in readers]
+    return next((one.progress for one in own if isinstance(one, PassIterator)), default)

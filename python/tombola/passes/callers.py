@@ -106,7 +106,7 @@ class HandedOut:
 
     def count(self) -> int:
         """Return the number of batches; more than any pass has, if the iterator serves another by now."""
-        return sys.maxsize if self._is_over() else self._now()[0] - self._before[0]
+        return sys.maxsize if self.is_over() else self._now()[0] - self._before[0]
 
     def count_alone(self) -> int:
         """Return the same, for an iterator without workers, which serves one pass only."""
@@ -115,25 +115,50 @@ class HandedOut:
 
     def has_failed(self) -> bool:
         """Tell whether a batch came back as an error, so that it was not handed out."""
-        return not self._is_over() and self._now()[1] - self._before[1] != self.count()
+        return not self.is_over() and self._now()[1] - self._before[1] != self.count()
 
-    def is_nothing(self) -> bool:
-        """Tell whether nothing was handed out, nor will be: the iterator is gone, or its first batch failed.
+    def is_nothing(self, held: int) -> bool:
+        """Tell whether no more than `held` batches were handed out, nor will be, as the iterator is gone."""
+        return self._is_torchs and self._iterator() is None and self._final[0] - self._before[0] <= held
 
-        Of one whose workers persist it is not known, once it serves another pass.
-        """
-        if self._iterator() is None:
-            return self._is_torchs and self._final[0] == self._before[0]
+    def has_failed_at_once(self) -> bool:
+        """Tell whether workers failed at the first batch; not once they serve another pass."""
         return self._is_torchs and self.is_ahead and self.has_failed() and self.count() == 0
 
-    def _is_over(self) -> bool:
-        """Tell whether workers that persist have begun another pass."""
+    def is_left(self, held: int) -> bool:
+        """Tell the same of an iterator that is still there, as an error is kept that one of the first raised.
+
+        Without workers it failed if no thread waits for a batch of it. Who likes may go on with it, so this
+        is to be asked when another pass begins.
+        """
+        iterator = self._iterator()
+        if not self._is_torchs or iterator is None or self.count() > held:
+            return False
+        if self.is_ahead:
+            return self.has_failed()
+        return not any(_is_asked(iterator, frame) for frame in sys._current_frames().values())
+
+    def is_over(self) -> bool:
+        """Tell whether workers that persist have begun another pass: the count of this one is gone."""
         iterator = self._iterator()
         return iterator is not None and self._source() is not iterator._sampler_iter
 
     def _now(self) -> tuple[int, int]:
         iterator = self._iterator()
         return self._final if iterator is None else _counts(vars(iterator))
+
+
+def _is_asked(iterator: object, frame: FrameType | None) -> bool:
+    """Tell whether torch's iterator is asked for a batch on a stack."""
+    while frame is not None:
+        if frame.f_code.co_qualname == "_BaseDataLoaderIter.__next__" and frame.f_locals["self"] is iterator:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _reader(iterator: Any) -> HandedOut | None:
+    return HandedOut(iterator) if "_num_yielded" in vars(iterator) else None
 
 
 def _reference(source: Any) -> Callable[[], Any]:
@@ -157,6 +182,10 @@ class Caller:
     ----------
     handed_out : HandedOut or None
         What of the batches that are asked for is consumed, where a DataLoader asks ahead.
+    reader : HandedOut or None
+        What the DataLoader that asks has handed out, whatever lies between and beyond.
+    held : int
+        Batches of it that a trainer is known to hold back until it is asked for another one.
     unknown : str
         Who asks ahead without a count that could be told; empty if nobody does.
     dealer : str
@@ -175,6 +204,8 @@ class Caller:
     """
 
     handed_out: HandedOut | None = None
+    reader: HandedOut | None = None
+    held: int = 0
     unknown: str = ""
     dealer: str = ""
     cuts: bool = False
@@ -186,8 +217,10 @@ class Caller:
 
 def find_caller(asked: object) -> Caller:
     """Return who asks `asked`, a batch sampler or loader, for its first batch."""
-    handed_out, unknown, dealer, skipper, counts = None, "", "", "", ""
-    cuts = joins = False
+    reader: HandedOut | None = None
+    unknown, dealer, skipper, counts = "", "", "", ""
+    held = 0
+    is_known = cuts = joins = False
     epoch: int | None = None
     is_direct, is_own = True, True  # nothing lies between; the stack is that of this process
     for frame in _frames(beyond=True):
@@ -203,7 +236,7 @@ def find_caller(asked: object) -> Caller:
             elif function in _AHEAD and getattr(frame.f_locals.get("self"), "skip_batches", None):
                 counts = f"Accelerate's {function.partition('.')[0]}"
             if function in _AHEAD and is_own:
-                unknown = f"Accelerate's {function.partition('.')[0]}"
+                unknown, held = f"Accelerate's {function.partition('.')[0]}", 1
         elif function in _WRAPPERS and is_of_lightning(module):
             is_direct, dealer = False, "Lightning's DistributedSamplerWrapper"
         elif module == _TRANSFORMERS and function == "Trainer._run_epoch" and skipper:
@@ -212,26 +245,29 @@ def find_caller(asked: object) -> Caller:
             continue
         elif module == _TORCH and function == "_BaseDataLoaderIter._next_index":
             iterator = frame.f_locals["self"]
+            reader = reader or _reader(iterator)
             has_workers = getattr(iterator, "_num_workers", 0) > 0
             if has_workers and not getattr(iterator, "_in_order", True):
                 unknown = "a DataLoader with worker processes and in_order=False"
-            elif is_direct and iterator._index_sampler is asked and "_num_yielded" in vars(iterator):
-                handed_out = HandedOut(iterator)
+            elif is_direct and iterator._index_sampler is asked and reader is not None:
+                is_known = True
             else:
                 unknown = f"a DataLoader{' with worker processes' if has_workers else ''}, through a wrapper,"
         elif module == _TORCH and function in _MAKING:
             unknown = "a DataLoader, through a wrapper,"
         elif module == _TORCH and function == "_SingleProcessDataLoaderIter._next_data":
             iterator = frame.f_locals["self"]
-            if is_direct and iterator._dataset is asked and "_num_yielded" in vars(iterator):
-                handed_out = HandedOut(iterator)
+            reader = reader or _reader(iterator)
+            is_known = is_known or (is_direct and iterator._dataset is asked and reader is not None)
         elif module == _RAY and function == "_WrappedDataLoader._prefetch_next_batch":
-            unknown = "Ray Train's prepared DataLoader"
+            unknown, held = "Ray Train's prepared DataLoader", 1
         elif module == _FETCH and function == "_IterableDatasetFetcher.fetch":
             fetcher = frame.f_locals["self"]
             if getattr(fetcher, "auto_collation", False):
                 joins = joins or _hands_on(getattr(fetcher, "dataset", None), asked)
-    return Caller(None if unknown else handed_out, unknown, dealer, cuts, joins, skipper, epoch, counts)
+    handed_out = reader if is_known and not unknown else None
+    held = held if is_known else 0
+    return Caller(handed_out, reader, held, unknown, dealer, cuts, joins, skipper, epoch, counts)
 
 
 def is_asked_by(package: str) -> bool:

@@ -156,7 +156,7 @@ class Epochs:
     def set_epoch(self, epoch: SupportsIndex, *, name: object = None) -> None:
         """Set the epoch of the coming pass, unless that is a loaded one; of the DataLoader of this name."""
         number = check_integer("epoch", epoch)
-        with self._settled().change() as coming:
+        with self._settled(is_followed=True).change() as coming:
             is_overruled = coming.set_epoch(number, is_counted=is_counted())
         self.remarks.late(self.latest, number)
         self._restart(name, number)
@@ -252,6 +252,7 @@ class Epochs:
     def begin(self, asked: object, start: Position | None) -> tuple[Progress, Plan, Share]:
         """Begin a pass of `asked`, a sampler or loader: from `start`, or where the coming one starts."""
         caller = find_caller(asked)
+        self._settled(is_followed=True)
         if self._is_shared:
             check_whole(caller, self.name)
             self.remarks.skipped(caller)
@@ -318,11 +319,12 @@ class Epochs:
         if claim is not None and claim.undo is not None:
             claim.undo()
         if claim is not None and self.latest is progress:
-            self.latest = claim.before
+            before = claim.before
+            self.latest = None if before is None or before.is_forgotten() else before
 
-    def _settled(self) -> ComingPass:
-        """Return the record, with a last pass taken back that handed out nothing and never will."""
-        if self.latest is not None and self.latest.is_nothing():
+    def _settled(self, *, is_followed: bool = False) -> ComingPass:
+        """Return the record; a last pass that handed out nothing and never will is taken back."""
+        if self.latest is not None and self.latest.is_nothing(is_followed=is_followed):
             self.take_back(self.latest)
         return self.record
 

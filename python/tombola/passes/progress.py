@@ -96,11 +96,28 @@ class Progress:
         """Tell whether batches were asked for, but none was handed out: an epoch set now is another one's."""
         return not self.is_worker and self.steps > 0 and self._consumed() == 0
 
-    def is_nothing(self) -> bool:
-        """Tell whether a DataLoader asked for batches, but handed out none and never will."""
-        ahead = self._handed_out
-        is_known = not self.is_worker and not self._caller.unknown and self.total > 0
-        return is_known and ahead is not None and ahead.is_nothing()
+    def is_nothing(self, *, is_followed: bool = False) -> bool:
+        """Tell whether a DataLoader asked for batches, but handed out none and never will.
+
+        Parameters
+        ----------
+        is_followed : bool
+            Whether another pass begins, so that none goes on with one that failed at once.
+        """
+        caller = self._caller
+        if self.is_worker or not self.total or caller.reader is None:
+            return False
+        reader = caller.reader
+        held = caller.held if self.steps < self.total else 0  # at the end it is let go
+        if reader.is_nothing(held):
+            return True
+        # Workers may still be at batches of a pass before, unless this one began with the DataLoader's first.
+        is_whole = caller.handed_out is not None or caller.held > 0 or not reader.is_ahead
+        return is_whole and (reader.has_failed_at_once() or (is_followed and reader.is_left(held)))
+
+    def is_forgotten(self) -> bool:
+        """Tell whether it is no longer known how far it came, as its workers serve another pass."""
+        return self._handed_out is not None and self._handed_out.is_over()
 
     def is_complete(self) -> bool:
         """Tell whether the last batch was handed out to those who train."""

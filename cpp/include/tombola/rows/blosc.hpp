@@ -31,6 +31,8 @@ class BloscDecoder {
     struct Header;
 
     void decode_block(const Encoded& stream, const Header& header, std::size_t number);
+    // What the streams of a block give
+    void expand_block(const Encoded& stream, const Header& header, std::size_t number, std::span<std::byte> out);
     void expand(const Header& header, const Encoded& part);
 
     Codecs& codecs_;

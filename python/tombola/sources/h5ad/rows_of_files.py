@@ -159,12 +159,17 @@ class RowsOfFiles:
         if matrices is None:
             return None
         out = self._table(len(rows))
+        works = [self.transform.of_dense(k, out.dtype) for k, *_ in parts]
+        moves = any(self.transform.moves(k) for k, *_ in parts)  # else rows are worked on where they are
         gather = Gather()
-        for matrix, (k, lo, hi, local) in zip(matrices, parts, strict=True):
-            work = self.transform.of_dense(k, out.dtype)
-            if not matrix.gather(gather, local, order[lo:hi], out, work):
+        for matrix, work, (_, lo, hi, local) in zip(matrices, works, parts, strict=True):
+            if not matrix.gather(gather, local, order[lo:hi], out, work if moves else None):
                 return None
-        return self._given(out) if gather.read() else None
+        if not gather.read():
+            return None
+        if works and works[0] is not None and not moves:
+            works[0].apply(out, None, out)
+        return self._given(out)
 
     def sparse(self, rows: IndexArray) -> CsrRows:
         """Read rows, strictly increasing."""
