@@ -11,7 +11,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,8 +38,15 @@ def replacing(path: Path) -> Iterator[Path]:
     ------
     OSError
         If the folder cannot be made, or the file cannot be written out or renamed; `path` is then as it was.
+        The error names `path`, not the temporary file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
+    except OSError as error:
+        error.filename = str(path)
+        raise
     with _replacing(path) as temporary:
         yield temporary
 
@@ -51,8 +58,11 @@ def _replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # of a folder that is none, say: the error at hand says so
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (temporary, str(temporary)):
+            error.filename, error.filename2 = str(path), None
         raise
     sync_folder(path.parent)
 

@@ -1,6 +1,7 @@
 """Train as a configuration says: the place where files, strategy, classifier and trainer are wired together.
 
-Written to the output folder: ``config.yaml`` (what was trained, which `tombola train` reads), and by the
+Written to the output folder: ``config.yaml`` (what was trained, which `tombola train` reads),
+``classifier.json`` (labels, classes and features, which `load_classifier` reads), and by the
 trainer ``checkpoints/`` with ``history.jsonl``; at the end ``curve.png``.
 """
 
@@ -15,6 +16,8 @@ import yaml
 
 from tombola._base.files import replacing
 from tombola.training import Bytes, MiniEpochTrainer, Rows, TrainingResult, saved_shards
+from tombola.training.classifier import NAME as CLASSIFIER
+from tombola.training.classifier import write_classifier
 
 from ..model import LINEAR_THREADS, torch_threads
 from .config import TrainConfig
@@ -140,8 +143,10 @@ def run_training(
     with torch_threads(LINEAR_THREADS) if config.model == "linear" else nullcontext():
         model = make_model(config, loaders)
         optimizer = make_optimizer(config, model)
-        if not there and is_first:
+        if is_first and not there:
             _write_config(config)
+        if is_first and not (there and (config.output / CLASSIFIER).exists()):
+            _write_classifier(config, data)
         trainer = MiniEpochTrainer(
             model,
             shards,
@@ -181,6 +186,7 @@ def run_training(
     curve = config.output / "curve.png"
     if is_first:
         _write_config(config)
+        _write_classifier(config, shards.data)
     if not result.history or not is_first:
         return TrainingRun(result=result, data=shards.data, curve=None)
     plot_curve(curve, result.history, list(data.n_classes), title=f"{config.strategy}, {config.model} model")
@@ -215,3 +221,14 @@ def _write_config(config: TrainConfig) -> None:
     with replacing(config.output / "config.yaml") as temporary:
         text = yaml.safe_dump(config_values(config), sort_keys=False, allow_unicode=True)
         temporary.write_text(text, encoding="utf-8")
+
+
+def _write_classifier(config: TrainConfig, data: TrainingData) -> None:
+    write_classifier(
+        config.output,
+        classes={task.name: task.classes for task in data.tasks},
+        var_names=data.var_names,
+        x=config.x,
+        log1p=config.log1p,
+        options={"model": config.model, "hidden": list(config.hidden), "dropout": config.dropout},
+    )
