@@ -30,7 +30,7 @@ from tombola.training.folders import locked
 from tombola.training.signals import SignalNote
 
 from ..train.config import TrainConfig
-from ..train.run import CHECKPOINTS, run_training
+from ..train.run import CHECKPOINTS, LATER, run_training
 from .config import Range, SweepPlan, Value
 
 __all__ = ["SweepOutcome", "TrialResult", "run_sweep"]
@@ -170,6 +170,9 @@ def _open_study(plan: SweepPlan) -> optuna.Study:
     )
     described = _describe(plan)
     stored = study.user_attrs.get("plan")
+    if stored is not None:  # of before these keys there were, which mean what they are by default
+        defaults = {key: TrainConfig.model_fields[key].default for key in LATER if key in described}
+        stored = {**defaults, **stored}
     if stored is None:
         study.set_user_attr("plan", described)
     elif stored != described:

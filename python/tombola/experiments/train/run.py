@@ -52,7 +52,7 @@ FREE_ON_RESUME = {
 }
 """Keys that may change when training goes on; with the others the batches or the steps would."""
 
-LATER = ("accumulate", "clip_grad_norm", "autocast")
+LATER = ("accumulate", "clip_grad_norm", "autocast", "distribute", "shuffle_files")
 """Keys that checkpoints of before them lack: what they are by default is not saved."""
 
 
@@ -94,7 +94,7 @@ def run_training(
     *,
     resume: Resume = "no",
     progress: Literal["auto", "rich", "plain", "none"] = "none",
-    on_data: Callable[[TrainingData], object] | None = None,
+    on_data: Callable[[TrainingData, str], object] | None = None,
     on_mini_epoch: OnMiniEpoch | None = None,
 ) -> TrainingRun:
     """Train, or go on training; where torch.distributed is initialised, with all its ranks.
@@ -109,7 +109,7 @@ def run_training(
         there is one, or from this one.
     progress : {"auto", "rich", "plain", "none"}
     on_data : callable, optional
-        Called with the data before training begins.
+        Called with the data and what a mini epoch holds, in words, before training begins.
     on_mini_epoch : callable, optional
         Called with each record of the history after a mini epoch; may raise to stop.
 
@@ -138,7 +138,7 @@ def run_training(
     shards = FileShards(config, saved)
     data = shards.data
     if on_data is not None:
-        on_data(data)
+        on_data(data, _chunk_text(config, shards))
     loaders = LoaderMaker(config, shards)
     with torch_threads(LINEAR_THREADS) if config.model == "linear" else nullcontext():
         model = make_model(config, loaders)
@@ -156,6 +156,8 @@ def run_training(
             scheduler=make_scheduler(config, optimizer, _steps(config, shards, n_ranks)),
             schedule="batch",
             chunk_size=_chunk_size(config, shards),
+            shuffle_shards=config.shuffle_files,
+            distribute=config.distribute,
             num_epochs=config.epochs,
             seed=config.seed,
             validation=loaders.validation if config.validates else None,
@@ -210,11 +212,21 @@ def _where(resume: Resume) -> str | Path | None:
 
 def _chunk_size(config: TrainConfig, shards: FileShards) -> int | Rows | Bytes:
     amount, unit = config.chunk
+    if unit == "auto":
+        assert shards.chunk_rows is not None
+        amount = shards.chunk_rows
     if unit == "files":
         return amount
     if unit == "bytes":
         return Bytes(amount)
     return Rows(amount, lambda shard: shards.data.train_rows(Path(shard)))
+
+
+def _chunk_text(config: TrainConfig, shards: FileShards) -> str:
+    amount, unit = config.chunk
+    if unit != "auto":
+        return f"{amount:,} {unit}"
+    return f"{shards.chunk_rows:,} rows at most ({shards.chunk_reason})"
 
 
 def _write_config(config: TrainConfig) -> None:
