@@ -14,6 +14,7 @@ from tombola._base.console import say, stdout_console
 from tombola.experiments.labels import left_out_text
 from tombola.experiments.train import TrainConfig, TrainingData, TrainingRun, read_train_config, run_training
 from tombola.experiments.train.loaders import ranks
+from tombola.experiments.train.misfits import find_train_misfits
 from tombola.training import StopReason
 
 from .console import warn
@@ -50,7 +51,7 @@ def _train(config: TrainConfig, *, resume: bool, resume_from: Path | None) -> in
     def announce(data: TrainingData, chunk: str) -> None:
         if not is_first:
             return
-        warn([*data.skipped.values()])
+        warn([*data.skipped.values(), *find_train_misfits(config, data)])
         say(console, _setup(config, data, chunk))
 
     run = run_training(
