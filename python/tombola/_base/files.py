@@ -10,6 +10,7 @@ import csv
 import errno
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import IO, Any
 
 __all__ = [
     "is_full_disk",
+    "make_output",
     "remove_leftovers",
     "replacing",
     "sync_folder",
@@ -65,6 +67,26 @@ def _replacing(path: Path) -> Iterator[Path]:
             error.filename, error.filename2 = str(path), None
         raise
     sync_folder(path.parent)
+
+
+def make_output(folder: Path, *inside: str) -> Path:
+    """Make a folder for results and one inside of it, which is returned.
+
+    Raises
+    ------
+    OSError
+        If they cannot be made, or nothing can be written there; it names the folder for results.
+    """
+    path = folder.joinpath(*inside)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        why = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
+        said = f"nothing can be written to this output: {why}"
+        raise OSError(error.errno, said, str(folder)) from error
+    return path
 
 
 def write_whole(path: Path, write: Callable[[Any], object]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tombola import __version__
-from tombola._base.files import write_csv, write_json
+from tombola._base.files import make_output, write_csv, write_json
 
 from .config import ExperimentConfig
 from .data import ExperimentData
@@ -79,7 +79,7 @@ def prepare_output(output: Path) -> None:
     OSError
         If it cannot be made.
     """
-    (output / RUNS).mkdir(parents=True, exist_ok=True)
+    make_output(output, RUNS)
 
 
 def run_experiment(

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
+from ..config_files import StrictModel, check_model, meant_or_known, not_bool, option_name, read_mapping
 from ..train.config import TrainConfig, check_train_config, resolve_paths
 
 __all__ = ["FIXED", "Range", "Search", "SweepFile", "SweepPlan", "make_plan", "read_sweep_config"]
@@ -195,7 +195,7 @@ def make_plan(
     for key, given in search.items():
         if key not in TrainConfig.model_fields or key in FIXED:
             searchable = [name for name in TrainConfig.model_fields if name not in FIXED]
-            msg = f"{origin}: {key!r} cannot be searched; what can is {', '.join(searchable)}"
+            msg = f"{origin}: {key!r} cannot be searched; {meant_or_known(key, searchable)}"
             raise ValueError(msg)
         checked[key] = _checked(key, given, base, origin)
     return dataclasses.replace(SweepPlan(base, checked), **options)

@@ -23,7 +23,7 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from tombola._base.files import is_full_disk
+from tombola._base.files import is_full_disk, make_output
 from tombola.sources import H5adError
 from tombola.training import TrainingError
 from tombola.training.folders import locked
@@ -128,7 +128,7 @@ def run_sweep(plan: SweepPlan, *, on_trial: Callable[[TrialResult, int], None] |
         If the folder cannot be written, or the disk is full: the trial is tried again by the next call.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    plan.output.mkdir(parents=True, exist_ok=True)
+    make_output(plan.output)
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(plan.output))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tombola.sources.h5ad.arguments import check_is_file, is_zarr
 from tombola.training import ShardError
 
 from .config import TrainConfig
@@ -112,6 +113,8 @@ def find_files(key: str, names: Sequence[str], *, skip_missing: bool = False) ->
     for name in names:
         path = Path(name).expanduser().absolute()
         if path.is_dir():
+            if is_zarr(path):
+                check_is_file(path)
             some = sorted(path.glob("*.h5ad"))
             problem = "holds no *.h5ad files"
         elif any(sign in name for sign in _SIGNS) and not path.exists():

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import yaml
 
-from tombola._base.files import replacing
+from tombola._base.files import make_output, replacing
 from tombola.training import Bytes, MiniEpochTrainer, Rows, TrainingResult, saved_shards
 from tombola.training.classifier import NAME as CLASSIFIER
 from tombola.training.classifier import write_classifier
@@ -124,8 +124,7 @@ def run_training(
     """
     rank, n_ranks = ranks()
     is_first = rank == 0
-    checkpoints = config.output / CHECKPOINTS
-    checkpoints.mkdir(parents=True, exist_ok=True)
+    checkpoints = make_output(config.output, CHECKPOINTS)
     there = any(checkpoints.glob("checkpoint_*.pt"))
     if resume == "no" and there:
         cure = "--resume goes on with it, another --output begins anew"
