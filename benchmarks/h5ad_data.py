@@ -2,12 +2,14 @@
 
 Every value follows from its cell and its place by a hash (splitmix64), so that any row can be made again to
 check what a reader gives. Files are written once into a cache folder: TOMBOLA_BENCH_DATA, or a folder of the
-system's temporary one. The raw file takes 0.8 GB, the gzip one 0.25 GB.
+system's temporary one. The raw file takes 0.8 GB, the gzip one 0.25 GB; as dense matrices, in chunks as h5py
+makes them, 80 kB a cell and 1.9 kB.
 """
 
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,17 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CELLS", "GENES", "VALUES", "checksums", "make_rows", "reference_file", "small_files"]
+__all__ = [
+    "CELLS",
+    "GENES",
+    "VALUES",
+    "checksums",
+    "dense_file",
+    "dense_rows",
+    "make_rows",
+    "reference_file",
+    "small_files",
+]
 
 CELLS, GENES, VALUES = 100_000, 20_000, 1_000
 CHUNK = 24_000
@@ -42,6 +54,14 @@ def make_rows(rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt.N
     return columns.astype(np.int32), values
 
 
+def dense_rows(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Return the same cells with their zeros, shape (n, 20,000)."""
+    columns, values = make_rows(rows)
+    out = np.zeros((len(rows), GENES), dtype=np.float32)
+    np.put_along_axis(out, columns.astype(np.int64), values, axis=1)
+    return out
+
+
 def checksums(columns: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return one number a row that every value and every column enters, exact in float64."""
     weights = (columns.astype(np.float64) + 1) ** 2
@@ -52,11 +72,21 @@ def reference_file(compression: str | None, cells: int = CELLS, chunk: int = CHU
     """Return the path of a file, which is written if it is not there."""
     of_chunk = "" if chunk == CHUNK else f"-{chunk}"
     path = _folder() / f"reference-{FORMAT}-{cells}-{compression or 'raw'}{of_chunk}.h5ad"
+    return _written(path, lambda part: _write(part, compression, cells, chunk))
+
+
+def dense_file(compression: str | None, cells: int) -> Path:
+    """Return the path of a file of the same cells as a dense matrix, which is written if it is not there."""
+    path = _folder() / f"dense-{FORMAT}-{cells}-{compression or 'raw'}.h5ad"
+    return _written(path, lambda part: _write_dense(part, compression, cells))
+
+
+def _written(path: Path, write: Callable[[Path], None]) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            _write(part, compression, cells, chunk)
+            write(part)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -81,6 +111,17 @@ def _folder() -> Path:
     return Path(os.environ.get("TOMBOLA_BENCH_DATA") or Path(tempfile.gettempdir()) / "tombola-bench")
 
 
+def _write_dense(path: Path, compression: str | None, cells: int) -> None:
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        x = file.create_dataset("X", (cells, GENES), "f4", compression=compression)
+        x.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+        step = (x.chunks or (1_000,))[0]  # whole chunks
+        for start in range(0, cells, step):
+            x[start : start + step] = dense_rows(np.arange(start, min(start + step, cells)))
+        _write_frames(file, cells)
+
+
 def _write(path: Path, compression: str | None, cells: int, chunk: int) -> None:
     with h5py.File(path, "w") as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
@@ -95,12 +136,14 @@ def _write(path: Path, compression: str | None, cells: int, chunk: int) -> None:
             columns, values = make_rows(np.arange(start, stop))
             data[start * VALUES : stop * VALUES] = values.ravel()
             indices[start * VALUES : stop * VALUES] = columns.ravel()
-        for name, size in (("obs", cells), ("var", GENES)):
-            frame = file.create_group(name)
-            frame.attrs.update(
-                {"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index"}
-            )
-            frame.attrs["column-order"] = np.array([], dtype=h5py.string_dtype())
-            names = np.array([f"{name}{i}" for i in range(size)], dtype=object)
-            index = frame.create_dataset("_index", data=names, dtype=h5py.string_dtype())
-            index.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
+        _write_frames(file, cells)
+
+
+def _write_frames(file: h5py.File, cells: int) -> None:
+    for name, size in (("obs", cells), ("var", GENES)):
+        frame = file.create_group(name)
+        frame.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index"})
+        frame.attrs["column-order"] = np.array([], dtype=h5py.string_dtype())
+        names = np.array([f"{name}{i}" for i in range(size)], dtype=object)
+        index = frame.create_dataset("_index", data=names, dtype=h5py.string_dtype())
+        index.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})

@@ -17,11 +17,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.h5ad_data import reference_file, small_files
+from benchmarks.h5ad_data import dense_file, reference_file, small_files
 
 __all__ = ["main"]
 
 ROOT = Path(__file__).resolve().parents[1]
+DENSE_PART = 10
+"""A dense matrix takes as many bytes as a sparse one of so many times as many rows."""
 
 EPOCH = """
 import json, os, resource, sys, time
@@ -32,7 +34,8 @@ from benchmarks.h5ad_data import GENES, checksums, make_rows
 case = json.loads(sys.argv[1])
 tombola.set_num_threads(case["threads"])
 start = time.perf_counter()
-source = tombola.H5adSource(case["paths"], x_format=case["form"])
+options = {} if case["every"] == 1 else {"vars": [f"var{i}" for i in range(0, GENES, case["every"])]}
+source = tombola.H5adSource(case["paths"], x_format=case["form"], **options)
 opened = time.perf_counter() - start
 if case["block"] == 0:
     strategy = tombola.Streaming()
@@ -59,9 +62,10 @@ if case["check"]:
     for batch in loader:
         rows = batch["row"].numpy()
         seen[rows] += 1
-        columns, values = make_rows(rows % case["cells"])
         x = batch["X"].to_dense().numpy() if case["form"] == "csr" else batch["X"].numpy()
-        weights = (np.arange(GENES, dtype=np.float64) + 1) ** 2
+        columns, values = make_rows(rows % case["cells"])
+        values = np.where(columns % case["every"], 0, values)
+        weights = (np.arange(0, GENES, case["every"], dtype=np.float64) + 1) ** 2
         assert np.array_equal(x @ weights, checksums(columns, values)), "a row is not what was written"
     assert (seen == 1).all(), "a row came twice or not at all"
 elif not case["cold"]:
@@ -84,6 +88,8 @@ class Case:
     cold: bool = False
     cells: int = 10**9
     """Rows after which the files begin again with the same ones."""
+    every: int = 1
+    """Columns whose number is a multiple of it are picked."""
 
     def run(self, sources: str, *, check: bool) -> dict[str, float]:
         """Run one epoch in a new process, with the package of that source tree."""
@@ -113,6 +119,12 @@ def _cases(cells: int) -> Iterator[Case]:
         yield Case(f"raw, block 16, {form}, one thread", (raw,), form, 16, threads=1)
         yield Case(f"gzip in chunks of 61 rows, block 16, {form}", (large,), form, 16)
         yield Case(f"gzip in chunks of 61 rows, own blocks, {form}", (large,), form, -1)
+    for compression in (None, "gzip"):
+        wide = str(dense_file(compression, max(1, cells // DENSE_PART)))
+        for block in (16, 0):
+            what = f"block {block}" if block else "in order"
+            name = f"dense matrix, {compression or 'raw'}, {what}, 2,000 of 20,000 columns"
+            yield Case(name, (wide,), "dense", block, every=10)
     yield Case("raw, block 16, csr, cold cache", (raw,), "csr", 16, cold=True)
     yield Case("gzip, block 16, csr, cold cache", (gzip,), "csr", 16, cold=True)
     small = tuple(map(str, small_files()))

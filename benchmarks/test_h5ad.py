@@ -12,39 +12,23 @@ from statistics import median
 from typing import Any
 
 import anndata
-import h5py
 import numpy as np
 import pytest
 import scdataset
 import torch
-from anndata.io import sparse_dataset
 from pytest_benchmark.fixture import BenchmarkFixture
 from scdataset.transforms import adata_to_mindex
 
 import tombola
 from benchmarks.conftest import pinned
 from benchmarks.figures import OURS, Figures, Work
-from benchmarks.h5ad_data import CELLS, GENES, VALUES, checksums, make_rows, reference_file
+from benchmarks.h5ad_data import CELLS, VALUES, checksums, dense_rows, make_rows, reference_file
+from tombola.experiments.bench.peers import StoredRows
 
 BATCH, FETCH, BLOCK = 64, 256, 16
 FILES: dict[str, str | None] = {"raw": None, "gzip": "gzip"}
 RATIOS = {"raw": 1.5, "gzip": 1.0}
 MOST_ROUNDS = 7
-
-
-class BackedRows:
-    """X of a file by anndata's own reader, with a mask of rows: the strongest recipe found for scDataset."""
-
-    def __init__(self, path: Path) -> None:
-        self.x = sparse_dataset(h5py.File(path, "r")["X"])
-
-    def __len__(self) -> int:
-        return int(self.x.shape[0])
-
-    def fetch(self, rows: Any) -> Any:
-        mask = np.zeros(len(self), dtype=bool)
-        mask[rows] = True
-        return self.x[mask]
 
 
 def to_tensor(rows: Any, dense: bool) -> torch.Tensor:
@@ -62,7 +46,7 @@ def to_tensor(rows: Any, dense: bool) -> torch.Tensor:
 
 def strongest_scdataset(path: Path, dense: bool) -> Iterable[torch.Tensor]:
     epochs: Iterable[torch.Tensor] = scdataset.scDataset(
-        BackedRows(path),
+        StoredRows(path, "X"),
         scdataset.BlockShuffling(block_size=BLOCK),
         batch_size=BATCH,
         fetch_factor=FETCH,
@@ -95,12 +79,10 @@ def our_loader(path: Path, dense: bool, prefetch: int = 2) -> tombola.Loader:
 
 def check_rows(x: torch.Tensor, rows: torch.Tensor) -> None:
     """Check every cell of a batch of ours."""
-    columns, values = make_rows(rows.numpy())
     if x.layout == torch.strided:
-        expected = np.zeros((len(rows), GENES), dtype=np.float32)
-        np.put_along_axis(expected, columns.astype(np.int64), values, axis=1)
-        assert np.array_equal(x.numpy(), expected)
+        assert np.array_equal(x.numpy(), dense_rows(rows.numpy()))
     else:
+        columns, values = make_rows(rows.numpy())
         assert np.array_equal(x.crow_indices().numpy(), np.arange(len(rows) + 1) * VALUES)
         assert np.array_equal(x.col_indices().numpy(), columns.ravel())
         assert np.array_equal(x.values().numpy(), values.ravel())

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "arrays.hpp"
+#include "dense_work.hpp"
 #include "register.hpp"
 #include "tombola/rows/chunk_reader.hpp"
 #include "tombola/rows/segments.hpp"
@@ -64,8 +65,8 @@ std::unique_ptr<ChunkReader> make(const std::shared_ptr<DataFile>& file, index_t
 }
 
 using Types = std::pair<std::string, std::string>;  // stored and given, as NumPy names them
-using Job =
-    std::tuple<const ChunkReader*, py::array, py::array, std::optional<py::array>, py::array, std::optional<Types>>;
+using Job = std::tuple<const ChunkReader*, py::array, py::array, std::optional<py::array>, py::array,
+                       std::optional<Types>, const DenseWork*>;
 
 Convert convert_of(const ChunkReader& reader, const std::optional<Types>& types, std::size_t& item_bytes) {
     if (!types) {
@@ -85,7 +86,7 @@ py::object read(const py::list& given) {
     std::vector<Job> kept;
     kept.reserve(given.size());
     for (const py::handle& each : given) {
-        const auto& [reader, starts, stops, places, out, types] = kept.emplace_back(each.cast<Job>());
+        const auto& [reader, starts, stops, places, out, types, dense] = kept.emplace_back(each.cast<Job>());
         if (reader == nullptr) {
             throw py::type_error("a job needs a ChunkReader, but has None");
         }
@@ -95,7 +96,11 @@ py::object read(const py::list& given) {
         const Convert convert = convert_of(*reader, types, item_bytes);
         jobs.push_back({reader, borrow<index_t>(starts, "starts"), borrow<index_t>(stops, "stops"),
                         places ? borrow<index_t>(*places, "places") : std::span<const index_t>{}, bytes, convert,
-                        item_bytes});
+                        item_bytes, dense == nullptr ? nullptr : &dense->work});
+        if (dense != nullptr && (dense->work.row_bytes != jobs.back().read_bytes() || dense->work.out_bytes == 0)) {
+            throw std::invalid_argument("work must be for rows of " + std::to_string(jobs.back().read_bytes()) +
+                                        " bytes and leave some, but is for " + std::to_string(dense->work.row_bytes));
+        }
     }
     std::optional<ReadFault> fault;
     {

@@ -2,10 +2,12 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "arrays.hpp"
+#include "dense_work.hpp"
 #include "register.hpp"
 #include "tombola/rows/transform.hpp"
 
@@ -172,20 +174,32 @@ void compact_csr(const py::array& data, const py::array& columns, const py::arra
     });
 }
 
-void transform_dense(const py::array& rows, const py::object& map, const std::optional<py::array>& places,
-                     const py::array& out, double target, bool log1p, const std::optional<py::array>& mean,
-                     const std::optional<py::array>& factor) {
+std::unique_ptr<DenseWork> make_dense(const py::object& map, index_t n_columns, const py::dtype& dtype, double target,
+                                      bool log1p, std::optional<py::array> mean, std::optional<py::array> factor) {
     const ColumnMap where = map_of(map);
-    const auto is_table = [](const py::array& array) {
-        return array.ndim() == 2 && (array.flags() & py::array::c_style) != 0;
-    };
-    if (!is_table(rows) || !is_table(out) || !out.dtype().equal(rows.dtype()) || rows.shape(1) != where.n_columns) {
-        throw std::invalid_argument("rows and out must be C-contiguous tables of one dtype, rows as wide as the map");
-    }
-    const index_t n_columns = out.shape(1);
+    require_at_least("n_columns", n_columns, 0);
     require_columns(where, n_columns);
     if (where.to.empty() && where.n_columns != n_columns) {
-        throw std::invalid_argument("columns that stay must be as many as those of out");
+        throw std::invalid_argument("columns that stay must be as many as those given");
+    }
+    const Arithmetic work = arithmetic_of(target, log1p, mean, factor, n_columns);
+    auto made = std::make_unique<DenseWork>(DenseWork{dtype, std::move(mean), std::move(factor), {}});
+    with_values(py::array(dtype, py::ssize_t{0}), "rows", work.is_any(),
+                [&]<typename T>(T) { made->work = dense_work<T>(where, work, n_columns); });
+    return made;
+}
+
+void apply_dense(const DenseWork& dense, const py::array& rows, const std::optional<py::array>& places,
+                 const py::array& out) {
+    const auto is_table = [&](const py::array& array, std::size_t row_bytes) {
+        return array.ndim() == 2 && (array.flags() & py::array::c_style) != 0 && array.dtype().equal(dense.dtype) &&
+               static_cast<std::size_t>(array.shape(1) * array.itemsize()) == row_bytes;
+    };
+    if (!is_table(rows, dense.work.row_bytes) || !is_table(out, dense.work.out_bytes)) {
+        throw std::invalid_argument("rows and out must be C-contiguous tables of " +
+                                    py::str(dense.dtype).cast<std::string>() + ", rows of " +
+                                    std::to_string(dense.work.row_bytes) + " bytes and out of " +
+                                    std::to_string(dense.work.out_bytes) + " bytes a row");
     }
     const std::span<const index_t> to = places ? borrow<index_t>(*places, "places") : std::span<const index_t>{};
     if (places ? static_cast<index_t>(to.size()) != rows.shape(0) : out.shape(0) < rows.shape(0)) {
@@ -197,16 +211,15 @@ void transform_dense(const py::array& rows, const py::object& map, const std::op
                                         std::to_string(place));
         }
     }
-    const Arithmetic work = arithmetic_of(target, log1p, mean, factor, n_columns);
     if (rows.shape(0) == 0) {
         return;
     }
-    with_values(rows, "rows", work.is_any(), [&]<typename T>(T) {
-        const std::span<const T> values{static_cast<const T*>(rows.data()), static_cast<std::size_t>(rows.size())};
-        const std::span<T> room = room_of<T>(out);
-        const py::gil_scoped_release release;
-        dense_transform(values, where, work, to, n_columns, room);
-    });
+    const std::span<const std::byte> from{static_cast<const std::byte*>(rows.data()),
+                                          static_cast<std::size_t>(rows.nbytes())};
+    const std::span<std::byte> room{static_cast<std::byte*>(py::array(out).mutable_data()),
+                                    static_cast<std::size_t>(out.shape(0)) * dense.work.out_bytes};
+    const py::gil_scoped_release release;
+    work_on_rows(dense.work, from, to, room);
 }
 
 void bfloat16(const py::array& values, const py::array& words) {
@@ -229,9 +242,10 @@ void register_transform(py::module_& m) {
     m.def("round_to_bfloat16", &bfloat16, py::arg("values"), py::arg("words"));
     m.def("csr_compact", &compact_csr, py::arg("data"), py::arg("indices"), py::arg("starts"), py::arg("places"),
           py::arg("out"), py::arg("out_indices"));
-    m.def("dense_transform", &transform_dense, py::arg("rows"), py::arg("map"), py::arg("places"), py::arg("out"),
-          py::kw_only(), py::arg("target") = 0.0, py::arg("log1p") = false, py::arg("mean") = none,
-          py::arg("factor") = none);
+    py::class_<DenseWork>(m, "DenseWork")
+        .def(py::init(&make_dense), py::arg("map"), py::kw_only(), py::arg("n_columns"), py::arg("dtype"),
+             py::arg("target") = 0.0, py::arg("log1p") = false, py::arg("mean") = none, py::arg("factor") = none)
+        .def("apply", &apply_dense, py::arg("rows"), py::arg("places"), py::arg("out"));
 }
 
 }  // namespace tombola::bindings

@@ -255,7 +255,10 @@ def round_to_bfloat16(values: npt.NDArray[np.float32], words: npt.NDArray[np.uin
 def csr_compact(
     data: _Data, indices: _Columns, starts: IndexArray, places: IndexArray, out: _Data, out_indices: _Columns
 ) -> None: ...
-def dense_transform(rows: _Data, map: _Map, places: IndexArray | None, out: _Data, **work: Any) -> None: ...
+
+class DenseWork:
+    def __init__(self, map: _Map, *, n_columns: int, dtype: np.dtype[Any], **work: Any) -> None: ...
+    def apply(self, rows: _Data, places: IndexArray | None, out: _Data) -> None: ...
 
 class DataFile:
     def __init__(self, path: bytes, *, descriptor: int) -> None: ...
@@ -290,6 +293,7 @@ _ReadJob: TypeAlias = tuple[
     IndexArray | None,
     npt.NDArray[np.uint8],
     tuple[str, str] | None,
+    DenseWork | None,
 ]
 
 def read_rows(jobs: list[_ReadJob]) -> tuple[int, int, int, str] | None: ...
@@ -324,6 +328,15 @@ class RowPointers:
 
 def heap_texts(descriptor: int, offset: int, count: int) -> bytes | None:
     """Return lengths and bytes of texts in an HDF5 file; None where they are not as expected there."""
+
+def texts_at(file: DataFile, references: npt.NDArray[np.uint8]) -> tuple[IndexArray, bytes] | None:
+    """Return where each text begins and ends, and all of them; None where they are not as expected."""
+
+def text_keys(texts: bytes, bounds: IndexArray, keys: npt.NDArray[np.uint64]) -> None:
+    """Write 128 bits of each text, shape (n, 2)."""
+
+def count_repeats(keys: npt.NDArray[np.uint64]) -> int:
+    """Sort the keys, and return how many came before."""
 
 class BufferPool:
     def __init__(self, *, keep: int, limit: int) -> None: ...

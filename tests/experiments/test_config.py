@@ -37,7 +37,10 @@ def data(folder: Path, values: str = "logs", shares: tuple[int, ...] = (60, 20))
         ({"epochs": 0}, "epochs must be an integer >= 1, but is 0"),
         ({"batch_size": 0}, "batch_size must be an integer >= 1, but is 0"),
         ({"fetch_factor": -1}, "fetch_factor must be an integer >= 1, but is -1"),
-        ({"block_size": 0}, "block_size must be an integer >= 1, but is 0"),
+        (
+            {"block_size": 0},
+            "block_size must be an integer >= 1, or file for blocks that follow .*, but is 0",
+        ),
         ({"seed": -1}, "seed must be an integer >= 0, but is -1"),
         ({"learning_rate": 0.0}, "learning_rate must be a finite number > 0, but is 0"),
         ({"learning_rate": float("inf")}, "learning_rate must be a finite number > 0, but is inf"),
@@ -50,11 +53,18 @@ def test_options_are_checked(changes: dict[str, Any], message: str) -> None:
         dataclasses.replace(SUITED, **changes)
 
 
-@pytest.mark.parametrize("name", ["epochs", "batch_size", "fetch_factor", "block_size", "seed"])
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "fetch_factor", "seed"])
 def test_numbers_of_rows_are_integers(name: str) -> None:
     changes: dict[str, Any] = {name: 2.0}
     with pytest.raises(TypeError, match=rf"^{name} must be an integer >= [01], but is 2\.0$"):
         dataclasses.replace(SUITED, **changes)
+
+
+@pytest.mark.parametrize("given", [2.0, None, True])
+def test_blocks_are_so_many_rows_or_follow_the_file(given: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^block_size must be an integer >= 1, or file .*, but is {given}$"):
+        dataclasses.replace(SUITED, block_size=given)
+    assert dataclasses.replace(SUITED, block_size="file").block_size == "file"
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "min_count_baseline"])

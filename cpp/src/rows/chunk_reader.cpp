@@ -18,13 +18,27 @@ constexpr std::size_t largest_chunk = std::size_t{1} << 32U;  // as HDF5 has it
 constexpr u64 largest_contiguous = u64{1} << 61U;
 constexpr std::size_t tasks_ahead = 16;  // that a disk is told of
 
+// What one thread works with
+struct Workplace {
+    ChunkDecoder decoder;
+    std::unique_ptr<Buffer<std::byte>> rows;
+
+    std::byte* rows_of(std::size_t bytes) {
+        if (!rows || rows->size() < bytes) {
+            rows.reset();
+            rows = std::make_unique<Buffer<std::byte>>(bytes);
+        }
+        return rows->data();
+    }
+};
+
 // The tasks, done by several threads
 class Reading {
   public:
     Reading(std::span<const ReadJob> jobs, const ReadPlan& plan) : jobs_(jobs), plan_(plan), fault_(plan.fault) {}
 
     std::optional<ReadFault> run() {
-        const std::size_t threads = std::clamp<std::size_t>(scratch_bytes / (3 * plan_.largest), 1,
+        const std::size_t threads = std::clamp<std::size_t>(scratch_bytes / (3 * plan_.largest + plan_.largest_rows), 1,
                                                             static_cast<std::size_t>(get_num_threads()));
         parallel_for(
             static_cast<index_t>(plan_.tasks.size()),
@@ -41,11 +55,16 @@ class Reading {
     void attempt(std::size_t number) {
         const ReadTask& task = plan_.tasks[number];
         try {
-            if (task.is_encoded) {
-                decode(number, task);
-                return;
+            switch (task.kind) {
+                case TaskKind::segments:
+                    read_raw(number, task);
+                    break;
+                case TaskKind::chunk:
+                    decode(number, task);
+                    break;
+                case TaskKind::rows:
+                    work(number, task);
             }
-            read_raw(number, task);
         } catch (const FileFailure& failure) {
             blame(task, failure.what, failure.address);
         } catch (const ChunkDamage& damage) {
@@ -54,68 +73,132 @@ class Reading {
     }
     void decode(std::size_t number, const ReadTask& task) {
         const ReadJob& job = jobs_[task.job];
-        const ChunkReader& reader = *job.reader;
-        const StoredChunk& chunk = reader.chunk(task.band, task.column);
-        const std::span<const Piece> pieces = std::span(plan_.pieces).subspan(task.first, task.last - task.first);
-        if (chunk.address == StoredChunk::nowhere) {
-            if (!fill_rows(reader.layout(), task.column, pieces, job.items(), job.out.data())) {
-                blame(task, {}, FileFailure::nowhere);
-            }
-            return;
-        }
-        std::unique_ptr<ChunkDecoder> decoder = take_decoder();
-        const std::size_t bytes = static_cast<std::size_t>(chunk.bytes);
-        const Segment whole{chunk.address, bytes, decoder->stored(bytes)};
-        {
-            const DataFile::Use use(reader.file());
-            go_ahead(number);
-            read_segments(use.descriptor(), {&whole, 1}, [&] { note_cold(number); });
-        }
-        if (!decoder->decode(reader.layout(), reader.library(), chunk, task.column, pieces, job.items(),
-                             job.out.data())) {
+        std::unique_ptr<Workplace> place = take_place();
+        if (!fill(number, task, task.column, pieces_of(task), *place, job.out.data())) {
             blame(task, {}, FileFailure::nowhere);
         }
-        const std::lock_guard guard(lock_);
-        idle_.push_back(std::move(decoder));
+        give_back(std::move(place));
+    }
+    // Rows of a band become others.
+    void work(std::size_t number, const ReadTask& task) {
+        const ReadJob& job = jobs_[task.job];
+        const std::size_t row_bytes = job.read_bytes();
+        std::vector<Piece> there;  // one after the other
+        std::size_t rows = 0;
+        for (const Piece& piece : pieces_of(task)) {
+            there.push_back({piece.row, piece.count, rows});
+            rows += piece.count;
+        }
+        std::unique_ptr<Workplace> place = take_place();
+        std::byte* const read = place->rows_of(rows * row_bytes);
+        bool fits = true;
+        for (std::size_t column = 0; column < job.reader->layout().across(); ++column) {
+            if (job.needs(column)) {
+                fits &= fill(number, task, column, there, *place, read);
+            }
+        }
+        if (!fits) {
+            blame(task, {}, FileFailure::nowhere);
+            return;
+        }
+        const std::byte* row = read;
+        for (const Piece& piece : pieces_of(task)) {
+            for (std::size_t r = 0; r < piece.count; ++r, row += row_bytes) {
+                job.work->apply(row, job.out.data() + (piece.to + r) * job.row_bytes());
+            }
+        }
+        give_back(std::move(place));
+    }
+    // Pieces of one chunk, to their rows of `out`; whether all values fit
+    bool fill(std::size_t number, const ReadTask& task, std::size_t column, std::span<const Piece> pieces,
+              Workplace& place, std::byte* out) {
+        const ReadJob& job = jobs_[task.job];
+        const ChunkReader& reader = *job.reader;
+        const ChunkLayout& l = reader.layout();
+        const StoredChunk& chunk = reader.chunk(task.band, column);
+        if (chunk.address == StoredChunk::nowhere) {
+            return fill_rows(l, column, pieces, job.items(), out);
+        }
+        const auto is_cold = [&] { note_cold(number); };
+        if (is_encoded(l, chunk)) {
+            const std::size_t bytes = static_cast<std::size_t>(chunk.bytes);
+            const Segment whole{chunk.address, bytes, place.decoder.stored(bytes)};
+            {
+                const DataFile::Use use(reader.file());
+                go_ahead(number);
+                read_segments(use.descriptor(), {&whole, 1}, is_cold);
+            }
+            return place.decoder.decode(l, reader.library(), chunk, column, pieces, job.items(), out);
+        }
+        const DataFile::Use use(reader.file());
+        go_ahead(number);
+        std::vector<Segment> segments;
+        for (const Piece& piece : pieces) {
+            const std::size_t at_once = l.has_whole_rows() ? piece.count : 1;
+            for (std::size_t done = 0; done < piece.count; done += at_once) {
+                segments.push_back(
+                    {chunk.address + (piece.row + done) * l.chunk_row_bytes,
+                     l.has_whole_rows() ? at_once * l.row_bytes : l.width(column),
+                     out + (piece.to + done) * job.read_bytes() + l.left(column) / l.item_bytes * job.items().bytes});
+            }
+        }
+        return read_converted(use.descriptor(), job, segments, place, is_cold) == nullptr;
     }
     void read_raw(std::size_t number, const ReadTask& task) {
         const ReadJob& job = jobs_[task.job];
         const DataFile::Use use(job.reader->file());
         go_ahead(number);
         const auto segments = std::span(plan_.segments).subspan(task.first, task.last - task.first);
-        const auto is_cold = [&] { note_cold(number); };
+        std::unique_ptr<Workplace> place = take_place();
+        const Segment* const wrong =
+            read_converted(use.descriptor(), job, segments, *place, [&] { note_cold(number); });
+        if (wrong != nullptr) {
+            blame(task, {}, wrong->address);
+        }
+        give_back(std::move(place));
+    }
+    // Fills the segments; returns one that holds a value that does not fit, nullptr where all do.
+    const Segment* read_converted(int descriptor, const ReadJob& job, std::span<const Segment> segments,
+                                  Workplace& place, const std::function<void()>& is_cold) {
         if (job.convert == nullptr) {
-            read_segments(use.descriptor(), segments, is_cold);
-            return;
+            read_segments(descriptor, segments, is_cold);
+            return nullptr;
         }
         std::vector<Segment> there(segments.begin(), segments.end());
         std::size_t bytes = 0;
         for (const Segment& segment : segments) {
             bytes += segment.bytes;
         }
-        std::unique_ptr<ChunkDecoder> decoder = take_decoder();
-        std::byte* at = decoder->stored(bytes);
+        std::byte* at = place.decoder.stored(bytes);
         for (Segment& segment : there) {
             segment.out = std::exchange(at, at + segment.bytes);
         }
-        read_segments(use.descriptor(), there, is_cold);
+        read_segments(descriptor, there, is_cold);
         const std::size_t item = job.reader->layout().item_bytes;
+        const Segment* wrong = nullptr;
         for (std::size_t i = 0; i < there.size(); ++i) {
-            if (!job.convert(there[i].out, there[i].bytes / item, segments[i].out)) {
-                blame(task, {}, there[i].address);
+            if (!job.convert(there[i].out, there[i].bytes / item, segments[i].out) && wrong == nullptr) {
+                wrong = &segments[i];
             }
         }
-        const std::lock_guard guard(lock_);
-        idle_.push_back(std::move(decoder));
+        return wrong;
     }
-    std::unique_ptr<ChunkDecoder> take_decoder() {
+
+    std::span<const Piece> pieces_of(const ReadTask& task) const {
+        return std::span(plan_.pieces).subspan(task.first, task.last - task.first);
+    }
+    std::unique_ptr<Workplace> take_place() {
         const std::lock_guard guard(lock_);
         if (idle_.empty()) {
-            return std::make_unique<ChunkDecoder>();
+            return std::make_unique<Workplace>();
         }
-        std::unique_ptr<ChunkDecoder> decoder = std::move(idle_.back());
+        std::unique_ptr<Workplace> place = std::move(idle_.back());
         idle_.pop_back();
-        return decoder;
+        return place;
+    }
+    void give_back(std::unique_ptr<Workplace> place) {
+        const std::lock_guard guard(lock_);
+        idle_.push_back(std::move(place));
     }
 
     // Once something was not in memory, what comes next is asked for ahead.
@@ -141,23 +224,51 @@ class Reading {
     void ask_for(const ReadTask& task) {
         const ChunkReader& reader = *jobs_[task.job].reader;
         const DataFile::Use use(reader.file());
-        if (!task.is_encoded) {
-            for (std::size_t i = task.first; i < task.last; ++i) {
-                advise(use.descriptor(), plan_.segments[i].address, plan_.segments[i].bytes);
-            }
-        } else if (const StoredChunk& chunk = reader.chunk(task.band, task.column);
-                   chunk.address != StoredChunk::nowhere) {
-            advise(use.descriptor(), chunk.address, static_cast<std::size_t>(chunk.bytes));
+        switch (task.kind) {
+            case TaskKind::segments:
+                for (std::size_t i = task.first; i < task.last; ++i) {
+                    advise(use.descriptor(), plan_.segments[i].address, plan_.segments[i].bytes);
+                }
+                break;
+            case TaskKind::chunk:
+                ask_for(use.descriptor(), task, task.column);
+                break;
+            case TaskKind::rows:
+                for (std::size_t column = 0; column < reader.layout().across(); ++column) {
+                    if (jobs_[task.job].needs(column)) {
+                        ask_for(use.descriptor(), task, column);
+                    }
+                }
+        }
+    }
+    void ask_for(int descriptor, const ReadTask& task, std::size_t column) const {
+        const ChunkReader& reader = *jobs_[task.job].reader;
+        const ChunkLayout& l = reader.layout();
+        const StoredChunk& chunk = reader.chunk(task.band, column);
+        if (chunk.address == StoredChunk::nowhere) {
+            return;
+        }
+        if (is_encoded(l, chunk)) {
+            advise(descriptor, chunk.address, static_cast<std::size_t>(chunk.bytes));
+            return;
+        }
+        for (const Piece& piece : pieces_of(task)) {
+            advise(descriptor, chunk.address + piece.row * l.chunk_row_bytes, piece.count * l.chunk_row_bytes);
         }
     }
 
     void blame(const ReadTask& task, const std::string& what, u64 address) {
         index_t first = 0;
         index_t count = 0;
-        if (task.is_encoded) {
+        if (task.kind != TaskKind::segments) {
             const ChunkLayout& l = jobs_[task.job].reader->layout();
             first = static_cast<index_t>(task.band) * l.chunk_rows;
             count = std::min(l.rows - first, l.chunk_rows);
+            if (task.kind == TaskKind::rows) {
+                const std::span<const Piece> pieces = pieces_of(task);
+                count = static_cast<index_t>(pieces.back().row + pieces.back().count - pieces.front().row);
+                first += static_cast<index_t>(pieces.front().row);
+            }
         } else {
             std::size_t i = task.first;
             while (i + 1 < task.last && address != FileFailure::nowhere &&
@@ -181,7 +292,7 @@ class Reading {
     std::atomic<bool> is_cold_{false};
     std::atomic<std::size_t> advised_{0};
     std::mutex lock_;
-    std::vector<std::unique_ptr<ChunkDecoder>> idle_;
+    std::vector<std::unique_ptr<Workplace>> idle_;
 };
 
 }  // namespace

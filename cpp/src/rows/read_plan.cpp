@@ -8,6 +8,7 @@ namespace tombola {
 namespace {
 
 constexpr std::size_t task_bytes = std::size_t{1} << 19U;
+constexpr std::size_t rows_bytes = std::size_t{1} << 25U;
 
 [[noreturn]] void refuse_room(const ReadJob& job) {
     std::size_t rows = 0;
@@ -84,41 +85,95 @@ void ReadPlan::add(const Piece& piece, std::size_t first_piece) {
     pieces.push_back(piece);
 }
 
+bool ReadPlan::is_sound(std::size_t number, std::size_t band, const StoredChunk& chunk) {
+    const ChunkReader& reader = *jobs_[number].reader;
+    const u64 file_bytes = reader.file().stamp().bytes;
+    if (chunk.bytes > file_bytes || chunk.address > file_bytes - chunk.bytes) {
+        blame(number, band,
+              "the chunk lies at bytes " + std::to_string(chunk.address) + " to " +
+                  std::to_string(chunk.address + chunk.bytes) + " of a file of " + std::to_string(file_bytes));
+        return false;
+    }
+    const ChunkLayout& l = reader.layout();
+    if (!is_encoded(l, chunk) && chunk.bytes != l.chunk_bytes()) {
+        blame(number, band,
+              "the chunk has " + std::to_string(chunk.bytes) + " bytes instead of " + std::to_string(l.chunk_bytes()));
+        return false;
+    }
+    return true;
+}
+
 void ReadPlan::finish(std::size_t number, std::size_t band, std::size_t first_piece) {
     const std::size_t last_piece = pieces.size();
     if (first_piece == last_piece || fault) {
         return;
     }
     const ReadJob& job = jobs_[number];
+    if (job.work != nullptr) {
+        finish_rows(number, band, first_piece);
+        return;
+    }
     const ChunkLayout& l = job.reader->layout();
     for (std::size_t column = 0; column < l.across(); ++column) {
         const StoredChunk& chunk = job.reader->chunk(band, column);
         if (chunk.address == StoredChunk::nowhere) {
-            tasks.push_back({number, true, first_piece, last_piece, band, column});
+            tasks.push_back({number, TaskKind::chunk, first_piece, last_piece, band, column});
             continue;
         }
-        const u64 file_bytes = job.reader->file().stamp().bytes;
-        if (chunk.bytes > file_bytes || chunk.address > file_bytes - chunk.bytes) {
-            blame(number, band,
-                  "the chunk lies at bytes " + std::to_string(chunk.address) + " to " +
-                      std::to_string(chunk.address + chunk.bytes) + " of a file of " + std::to_string(file_bytes));
+        if (!is_sound(number, band, chunk)) {
             return;
         }
         if (is_encoded(l, chunk)) {
             largest = std::max(largest, l.chunk_bytes());
-            tasks.push_back({number, true, first_piece, last_piece, band, column});
+            tasks.push_back({number, TaskKind::chunk, first_piece, last_piece, band, column});
             continue;
-        }
-        if (chunk.bytes != l.chunk_bytes()) {
-            blame(number, band,
-                  "the chunk has " + std::to_string(chunk.bytes) + " bytes instead of " +
-                      std::to_string(l.chunk_bytes()));
-            return;
         }
         for (std::size_t i = first_piece; i < last_piece; ++i) {
             read_raw(number, band, column, chunk.address, pieces[i]);
         }
     }
+}
+
+void ReadPlan::finish_rows(std::size_t number, std::size_t band, std::size_t first_piece) {
+    const ReadJob& job = jobs_[number];
+    const ChunkLayout& l = job.reader->layout();
+    bool are_encoded = false;
+    for (std::size_t column = 0; column < l.across(); ++column) {
+        const StoredChunk& chunk = job.reader->chunk(band, column);
+        if (chunk.address == StoredChunk::nowhere || !job.needs(column)) {
+            continue;
+        }
+        if (!is_sound(number, band, chunk)) {
+            return;
+        }
+        are_encoded = are_encoded || is_encoded(l, chunk);
+    }
+    // What is decoded for some rows is decoded again for others.
+    const std::size_t at_once = std::max<std::size_t>(1, (are_encoded ? rows_bytes : task_bytes) / job.read_bytes());
+    const std::vector<Piece> uncut(pieces.begin() + static_cast<std::ptrdiff_t>(first_piece), pieces.end());
+    pieces.resize(first_piece);
+    std::size_t taken = 0;
+    const auto close = [&] {
+        if (taken > 0) {
+            tasks.push_back({number, TaskKind::rows, first_piece, pieces.size(), band});
+            largest_rows = std::max(largest_rows, taken * job.read_bytes());
+        }
+        first_piece = pieces.size();
+        taken = 0;
+    };
+    for (Piece piece : uncut) {
+        while (piece.count > 0) {
+            const std::size_t count = std::min(piece.count, at_once - taken);
+            pieces.push_back({piece.row, count, piece.to});
+            piece = {piece.row + count, piece.count - count, piece.to + count};
+            taken += count;
+            if (taken == at_once) {
+                close();
+            }
+        }
+    }
+    close();
+    largest = std::max(largest, are_encoded ? l.chunk_bytes() : std::size_t{1});
 }
 
 void ReadPlan::read_raw(std::size_t number, std::size_t band, std::size_t column, u64 address, const Piece& piece) {
@@ -129,8 +184,9 @@ void ReadPlan::read_raw(std::size_t number, std::size_t band, std::size_t column
         const std::size_t count = std::min(at_once, piece.count - done);
         const std::size_t row = piece.row + done;
         const std::size_t bytes = l.has_whole_rows() ? count * l.row_bytes : l.width(column);
-        if (tasks.empty() || tasks.back().is_encoded || tasks.back().job != number || filled_ >= task_bytes) {
-            tasks.push_back({number, false, segments.size(), segments.size()});
+        if (tasks.empty() || tasks.back().kind != TaskKind::segments || tasks.back().job != number ||
+            filled_ >= task_bytes) {
+            tasks.push_back({number, TaskKind::segments, segments.size(), segments.size()});
             filled_ = 0;
         }
         segments.push_back(

@@ -1,23 +1,22 @@
 #include "tombola/rows/texts.hpp"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstddef>
+#include <atomic>
 #include <cstring>
 #include <memory>
-#include <unordered_map>
 #include <vector>
+
+#include "tombola/base/parallel.hpp"
+#include "tombola/rows/segments.hpp"
 
 namespace tombola {
 namespace {
 
-constexpr u64 reference_bytes = 16;
 constexpr u64 header_bytes = 16;           // of a collection, and of an object in it
-constexpr u64 first_read = u64{1} << 13U;  // each read takes twice as much as that before
-constexpr u64 most_read = u64{1} << 18U;
+constexpr u64 usual_bytes = 1U << 12U;     // of a collection: HDF5 makes none that is smaller
+constexpr std::size_t group_texts = 1024;  // of a task
 
 template <typename T>
 T load(const char* from) noexcept {
@@ -26,175 +25,291 @@ T load(const char* from) noexcept {
     return value;
 }
 
-// Parts of a file, mostly one after the other, through one buffer; a part lasts until the next one.
-class Window {
-  public:
-    Window(int descriptor, u64 size, u64 ahead) : descriptor_(descriptor), size_(size), ahead_(ahead) {}
+struct Reference {
+    explicit Reference(const std::byte* from)
+        : length(load<u32>(reinterpret_cast<const char*>(from))),
+          address(load<u64>(reinterpret_cast<const char*>(from) + 4)),
+          number(load<u32>(reinterpret_cast<const char*>(from) + 12)) {}
 
-    const char* part(u64 start, u64 bytes) {
-        if (start > size_ || bytes > size_ - start) {
-            return nullptr;
+    u32 length;
+    u64 address;
+    u32 number;
+};
+
+bool read_part(int descriptor, u64 address, std::size_t bytes, char* out) {
+    const Segment all{address, bytes, reinterpret_cast<std::byte*>(out)};
+    try {
+        read_segments(descriptor, {&all, 1}, [] {});
+    } catch (const FileFailure&) {  // HDF5 says what is wrong there
+        return false;
+    }
+    return true;
+}
+
+// Texts of one task, read out of the collections that hold them
+class Group {
+  public:
+    Group(int descriptor, u64 size, std::span<const std::byte> references, const index_t* bounds, char* texts)
+        : descriptor_(descriptor), size_(size), bounds_(bounds), texts_(texts) {
+        references_.reserve(references.size() / reference_bytes);
+        for (std::size_t at = 0; at < references.size(); at += reference_bytes) {
+            references_.emplace_back(references.data() + at);
         }
-        if (start < start_ || start + bytes > start_ + held_) {
-            const std::size_t wanted = static_cast<std::size_t>(std::min(std::max(bytes, ahead_), size_ - start));
-            ahead_ = std::min(2 * ahead_, most_read);
-            held_ = 0;
-            if (wanted > capacity_) {
-                buffer_ = std::make_unique_for_overwrite<char[]>(wanted);
-                capacity_ = wanted;
-            }
-            for (std::size_t done = 0; done < wanted;) {
-                const ssize_t got =
-                    ::pread(descriptor_, buffer_.get() + done, wanted - done, static_cast<off_t>(start + done));
-                if (got < 0 && errno == EINTR) {
-                    continue;
-                }
-                if (got <= 0) {
-                    return nullptr;
-                }
-                done += static_cast<std::size_t>(got);
-            }
-            start_ = start;
-            held_ = wanted;
+    }
+
+    // Whether all is as expected
+    bool read() {
+        sort();
+        if (!read_heads()) {
+            return false;
         }
-        return buffer_.get() + (start - start_);
+        u64 left = size_;  // collections do not overlap
+        std::size_t next = 0;
+        for (std::size_t i = 0; i < heads_.size(); ++i) {
+            const char* const collection = load_collection(i, left);
+            if (collection == nullptr || !find_objects(collection)) {
+                return false;
+            }
+            for (; next < order_.size() && references_[order_[next]].address == heads_[i].address; ++next) {
+                if (!copy(collection, order_[next])) {
+                    return false;
+                }
+            }
+        }
+        return true;
     }
 
   private:
-    int descriptor_;
-    u64 size_;
-    u64 ahead_;
-    u64 start_ = 0;
-    u64 held_ = 0;
-    std::size_t capacity_ = 0;
-    std::unique_ptr<char[]> buffer_;
-};
-
-// One collection of the heap, and where its objects are
-class Collection {
-  public:
     struct Object {
-        const char* data = nullptr;
+        std::size_t at = 0;
         u64 size = 0;
     };
 
-    // Whether there is one at this address; `budget` is how many bytes may still be taken apart.
-    bool load_at(Window& file, u64 address, u64& budget) {
-        const char* const header = file.part(address, header_bytes);
-        if (header == nullptr || std::memcmp(header, "GCOL\x01", 5) != 0) {
+    // Orders those that are not empty by address. A text that does not fit into a collection any more goes to the
+    // next one, a shorter one after it to that before.
+    void sort() {
+        for (std::size_t i = 0; i < references_.size(); ++i) {
+            if (references_[i].length > 0) {
+                order_.push_back(i);
+            }
+        }
+        const auto before = [this](std::size_t a, std::size_t b) {
+            return references_[a].address < references_[b].address;
+        };
+        if (!std::ranges::is_sorted(order_, before)) {
+            std::ranges::stable_sort(order_, before);
+        }
+    }
+
+    // The first bytes of each collection, most often all of it, by few calls of the system
+    bool read_heads() {
+        std::vector<u64> addresses;
+        for (const std::size_t i : order_) {
+            if (addresses.empty() || addresses.back() != references_[i].address) {
+                addresses.push_back(references_[i].address);
+            }
+        }
+        head_bytes_ = std::make_unique_for_overwrite<char[]>(addresses.size() * usual_bytes);
+        for (std::size_t i = 0; i < addresses.size(); ++i) {
+            const u64 end = i + 1 < addresses.size() ? addresses[i + 1] : size_;
+            if (addresses[i] > size_ || end > size_ || end - addresses[i] < header_bytes) {
+                return false;
+            }
+            heads_.push_back({addresses[i], std::min(usual_bytes, end - addresses[i]),
+                              reinterpret_cast<std::byte*>(head_bytes_.get() + i * usual_bytes)});
+        }
+        try {
+            read_segments(descriptor_, heads_, [this] {
+                for (const Segment& head : heads_) {
+                    advise(descriptor_, head.address, head.bytes);
+                }
+            });
+        } catch (const FileFailure&) {
             return false;
         }
-        const u64 bytes = load<u64>(header + 8);
-        if (bytes < header_bytes || bytes > budget) {
-            return false;
+        return true;
+    }
+
+    // The bytes of a collection, `bytes_` of them; nullptr where there is none. `left`: how many may still be read.
+    const char* load_collection(std::size_t number, u64& left) {
+        const Segment& head = heads_[number];
+        const char* const start = reinterpret_cast<const char*>(head.out);
+        if (std::memcmp(start, "GCOL\x01", 5) != 0) {
+            return nullptr;
         }
-        budget -= bytes;
-        const char* const part = file.part(address, bytes);
-        if (part == nullptr) {
-            return false;
+        bytes_ = load<u64>(start + 8);
+        const u64 end = number + 1 < heads_.size() ? heads_[number + 1].address : size_;
+        if (bytes_ < header_bytes || bytes_ > left || bytes_ > end - head.address) {
+            return nullptr;
         }
-        bytes_ = std::make_unique_for_overwrite<char[]>(bytes);
-        std::memcpy(bytes_.get(), part, bytes);
-        for (u64 at = header_bytes; bytes - at >= header_bytes;) {
-            const char* const object = bytes_.get() + at;
-            const std::size_t number = load<std::uint16_t>(object);
+        left -= bytes_;
+        if (bytes_ <= head.bytes) {
+            return start;
+        }
+        large_ = std::make_unique_for_overwrite<char[]>(bytes_);
+        return read_part(descriptor_, head.address, bytes_, large_.get()) ? large_.get() : nullptr;
+    }
+
+    bool find_objects(const char* collection) {
+        objects_.clear();
+        for (u64 at = header_bytes; bytes_ - at >= header_bytes;) {
+            const std::size_t number = load<std::uint16_t>(collection + at);
             if (number == 0) {  // what is free, at the end
                 break;
             }
-            const u64 size = load<u64>(object + 8);
-            const u64 left = bytes - at - header_bytes;
-            if (size > left || number > bytes / header_bytes) {
+            const u64 size = load<u64>(collection + at + 8);
+            const u64 room = bytes_ - at - header_bytes;
+            if (size > room || number > bytes_ / header_bytes) {
                 return false;
             }
             if (number >= objects_.size()) {
                 objects_.resize(std::max(number + 1, 2 * objects_.size()));
             }
-            objects_[number] = {object + header_bytes, size};
-            at += header_bytes + std::min((size + 7) / 8 * 8, left);
+            objects_[number] = {at + header_bytes, size};
+            at += header_bytes + std::min((size + 7) / 8 * 8, room);
         }
         return true;
     }
 
-    Object object(std::size_t number) const noexcept { return number < objects_.size() ? objects_[number] : Object{}; }
+    bool copy(const char* collection, std::size_t i) {
+        const Reference& reference = references_[i];
+        if (reference.number >= objects_.size() || objects_[reference.number].size < reference.length) {
+            return false;
+        }
+        std::memcpy(texts_ + bounds_[i], collection + objects_[reference.number].at, reference.length);
+        return true;
+    }
 
-  private:
-    std::unique_ptr<char[]> bytes_;
+    int descriptor_;
+    u64 size_;
+    const index_t* bounds_;
+    char* texts_;
+    std::vector<Reference> references_;
+    std::vector<std::size_t> order_;
+    std::vector<Segment> heads_;
+    std::unique_ptr<char[]> head_bytes_;
+    std::unique_ptr<char[]> large_;
+    u64 bytes_ = 0;
     std::vector<Object> objects_;
 };
 
-// Whether the file begins as HDF5 without a user block, with addresses and lengths of 8 bytes that count from its start
-bool is_plain(Window& file) {
-    constexpr u64 bytes = 40;
-    const char* const block = file.part(0, bytes);
-    if (block == nullptr || std::memcmp(block, "\x89HDF\r\n\x1a\n", 8) != 0) {
-        return false;
+// The length of a file that begins as HDF5 without a user block, with addresses and lengths of 8 bytes that count from
+// its start; 0 of any other
+u64 plain_size(int descriptor) {
+    struct stat about{};
+    constexpr std::size_t bytes = 40;
+    std::array<char, bytes> block{};
+    if (::fstat(descriptor, &about) != 0 || about.st_size < static_cast<off_t>(bytes) ||
+        !read_part(descriptor, 0, bytes, block.data()) || std::memcmp(block.data(), "\x89HDF\r\n\x1a\n", 8) != 0) {
+        return 0;
     }
     const int version = block[8];
     const std::size_t sizes = version < 2 ? 13 : 9;
     const std::size_t base = version == 0 ? 24 : version == 1 ? 28 : 12;
-    return version >= 0 && version <= 3 && block[sizes] == 8 && block[sizes + 1] == 8 && load<u64>(block + base) == 0;
+    const bool is_plain = version >= 0 && version <= 3 && block[sizes] == 8 && block[sizes + 1] == 8 &&
+                          load<u64>(block.data() + base) == 0;
+    return is_plain ? static_cast<u64>(about.st_size) : 0;
+}
+
+// Where each text ends; false if they are longer than a file of this size
+bool find_bounds(std::span<const std::byte> references, u64 size, std::span<index_t> bounds) {
+    u64 total = 0;
+    bounds[0] = 0;
+    for (std::size_t i = 0; i + 1 < bounds.size(); ++i) {
+        total += load<u32>(reinterpret_cast<const char*>(references.data() + i * reference_bytes));
+        bounds[i + 1] = static_cast<index_t>(total);
+    }
+    return total <= size;
+}
+
+bool read_all(int descriptor, u64 size, std::span<const std::byte> references, std::span<const index_t> bounds,
+              char* texts) {
+    const std::size_t count = references.size() / reference_bytes;
+    std::atomic<bool> is_well{true};
+    parallel_for(static_cast<index_t>((count + group_texts - 1) / group_texts), [&](index_t task) {
+        const std::size_t first = static_cast<std::size_t>(task) * group_texts;
+        const std::size_t n = std::min(group_texts, count - first);
+        const auto part = references.subspan(first * reference_bytes, n * reference_bytes);
+        if (is_well.load(std::memory_order_relaxed) &&
+            !Group(descriptor, size, part, bounds.data() + first, texts).read()) {
+            is_well.store(false, std::memory_order_relaxed);
+        }
+    });
+    return is_well.load();
+}
+
+u64 mix(u64 a, u64 b) noexcept { return (a * b) ^ multiply_high(a, b); }
+
+TextKey key_of(const char* text, std::size_t bytes) noexcept {
+    TextKey key{0x9E3779B97F4A7C15U, 0xD1B54A32D192ED03U};
+    const auto add = [&key](u64 word) {
+        key[0] = mix(key[0] ^ 0xA0761D6478BD642FU, word ^ 0xE7037ED1A0B428DBU);
+        key[1] = mix(key[1] ^ 0x8EBC6AF09C88C6E3U, word ^ 0x589965CC75374CC3U);
+    };
+    std::size_t at = 0;
+    for (; at + 8 <= bytes; at += 8) {
+        add(load<u64>(text + at));
+    }
+    u64 rest = 0;
+    std::memcpy(&rest, text + at, bytes - at);
+    add(rest);
+    add(bytes);
+    return key;
 }
 
 }  // namespace
 
 std::optional<std::string> heap_texts(int descriptor, u64 offset, u64 count) {
-    struct stat about{};
-    if (::fstat(descriptor, &about) != 0 || about.st_size <= 0) {
+    const u64 size = plain_size(descriptor);
+    if (size == 0 || offset > size || count > (size - offset) / reference_bytes) {
         return std::nullopt;
     }
-    const u64 size = static_cast<u64>(about.st_size);
-    if (count > size / reference_bytes) {
+    std::vector<std::byte> references(static_cast<std::size_t>(count) * reference_bytes);
+    std::vector<index_t> bounds(static_cast<std::size_t>(count) + 1);
+    if (!read_part(descriptor, offset, references.size(), reinterpret_cast<char*>(references.data())) ||
+        !find_bounds(references, size, bounds)) {
         return std::nullopt;
     }
-    Window list(descriptor, size, 0);
-    if (!is_plain(list)) {
+    const std::size_t lengths = sizeof(u32) * static_cast<std::size_t>(count);
+    std::string texts(lengths + static_cast<std::size_t>(bounds.back()), '\0');
+    for (std::size_t i = 0; i + 1 < bounds.size(); ++i) {
+        std::memcpy(texts.data() + i * sizeof(u32), references.data() + i * reference_bytes, sizeof(u32));
+    }
+    if (!read_all(descriptor, size, references, bounds, texts.data() + lengths)) {
         return std::nullopt;
-    }
-    const char* const references = list.part(offset, count * reference_bytes);
-    if (references == nullptr) {
-        return std::nullopt;
-    }
-    u64 total = 0;
-    for (u64 i = 0; i < count; ++i) {
-        total += load<u32>(references + i * reference_bytes);
-    }
-    if (total > size) {
-        return std::nullopt;
-    }
-    std::string texts(static_cast<std::size_t>(sizeof(u32) * count + total), '\0');
-    char* lengths = texts.data();
-    char* to = lengths + sizeof(u32) * count;
-    // A text that does not fit any more goes to the next collection, a shorter one after it to that before.
-    std::unordered_map<u64, Collection> collections;
-    const Collection* collection = nullptr;
-    Window heap(descriptor, size, first_read);
-    u64 budget = size;
-    u64 loaded = 0;
-    for (u64 i = 0; i < count; ++i) {
-        const char* const reference = references + i * reference_bytes;
-        const u32 length = load<u32>(reference);
-        std::memcpy(lengths, &length, sizeof(length));
-        lengths += sizeof(length);
-        if (length == 0) {
-            continue;
-        }
-        const u64 address = load<u64>(reference + 4);
-        if (collection == nullptr || address != loaded) {
-            const auto [found, is_new] = collections.try_emplace(address);
-            if (is_new && !found->second.load_at(heap, address, budget)) {
-                return std::nullopt;
-            }
-            collection = &found->second;
-            loaded = address;
-        }
-        const Collection::Object object = collection->object(load<u32>(reference + 12));
-        if (object.size < length) {
-            return std::nullopt;
-        }
-        std::memcpy(to, object.data, length);
-        to += length;
     }
     return texts;
+}
+
+std::optional<std::string> texts_at(int descriptor, std::span<const std::byte> references, std::span<index_t> bounds) {
+    const u64 size = plain_size(descriptor);
+    if (size == 0 || !find_bounds(references, size, bounds)) {
+        return std::nullopt;
+    }
+    std::string texts(static_cast<std::size_t>(bounds.back()), '\0');
+    if (!read_all(descriptor, size, references, bounds, texts.data())) {
+        return std::nullopt;
+    }
+    return texts;
+}
+
+void text_keys(std::span<const char> texts, std::span<const index_t> bounds, std::span<TextKey> keys) {
+    constexpr std::size_t at_once = std::size_t{1} << 14U;
+    parallel_for(static_cast<index_t>((keys.size() + at_once - 1) / at_once), [&](index_t task) {
+        const std::size_t first = static_cast<std::size_t>(task) * at_once;
+        for (std::size_t i = first; i < std::min(keys.size(), first + at_once); ++i) {
+            keys[i] = key_of(texts.data() + bounds[i], static_cast<std::size_t>(bounds[i + 1] - bounds[i]));
+        }
+    });
+}
+
+u64 count_repeats(std::span<TextKey> keys) {
+    std::ranges::sort(keys);
+    u64 repeats = 0;
+    for (std::size_t i = 1; i < keys.size(); ++i) {
+        repeats += keys[i] == keys[i - 1] ? 1U : 0U;
+    }
+    return repeats;
 }
 
 }  // namespace tombola

@@ -235,33 +235,31 @@ void csr_compact(std::span<const T> data, std::span<const Column> columns, std::
 }
 
 template <typename T>
-void dense_transform(std::span<const T> rows, const ColumnMap& map, const Arithmetic& work,
-                     std::span<const index_t> places, index_t n_out, std::span<T> out) {
-    if (map.n_columns == 0 && n_out == 0) {
-        return;
-    }
+RowWork dense_work(const ColumnMap& map, const Arithmetic& work, index_t n_out) {
     const std::size_t width = static_cast<std::size_t>(map.n_columns);
     const std::size_t wide = static_cast<std::size_t>(n_out);
     // Where each column here comes from; the file's width where from none
     std::vector<std::size_t> source;
+    RowWork made{{}, width * sizeof(T), wide * sizeof(T), {}};
     if (!map.to.empty()) {
         source.assign(wide, width);
         for (std::size_t k = 0; k < width; ++k) {
             if (map.to[k] >= 0) {
                 source[static_cast<std::size_t>(map.to[k])] = k;
+                if (work.target == 0) {
+                    made.items.push_back(k);
+                }
             }
         }
     }
-    const std::size_t n = width == 0 ? (places.empty() ? out.size() / wide : places.size()) : rows.size() / width;
-    each_row(static_cast<index_t>(n), static_cast<index_t>(n * std::max(width, wide)), [&](index_t row) {
-        const std::size_t i = static_cast<std::size_t>(row);
-        const T* const from = rows.data() + i * width;
-        T* const to = out.data() + (places.empty() ? i : static_cast<std::size_t>(places[i])) * wide;
+    made.apply = [source = std::move(source), width, wide, work](const std::byte* row, std::byte* out) {
+        const T* const from = reinterpret_cast<const T*>(row);
+        T* const to = reinterpret_cast<T*>(out);
         double total = 0;
         if constexpr (std::is_floating_point_v<T>) {
             total = work.target == 0 ? 0 : total_of(from, width);
         }
-        if (!map.to.empty()) {
+        if (!source.empty()) {
             for (std::size_t j = 0; j < wide; ++j) {
                 to[j] = source[j] < width ? from[source[j]] : T{0};
             }
@@ -275,7 +273,8 @@ void dense_transform(std::span<const T> rows, const ColumnMap& map, const Arithm
             }
             scale(to, wide, work, [](std::size_t k) { return k; });
         }
-    });
+    };
+    return made;
 }
 
 #define TOMBOLA_CSR(T, Column)                                                                                      \
@@ -284,11 +283,10 @@ void dense_transform(std::span<const T> rows, const ColumnMap& map, const Arithm
                                       std::span<index_t>);                                                          \
     template void csr_compact(std::span<const T>, std::span<const Column>, std::span<const index_t>,                \
                               std::span<const index_t>, std::span<T>, std::span<Column>);
-#define TOMBOLA_ROWS(T)                                                                                              \
-    TOMBOLA_CSR(T, std::int32_t)                                                                                     \
-    TOMBOLA_CSR(T, std::int64_t)                                                                                     \
-    template void dense_transform(std::span<const T>, const ColumnMap&, const Arithmetic&, std::span<const index_t>, \
-                                  index_t, std::span<T>);
+#define TOMBOLA_ROWS(T)          \
+    TOMBOLA_CSR(T, std::int32_t) \
+    TOMBOLA_CSR(T, std::int64_t) \
+    template RowWork dense_work<T>(const ColumnMap&, const Arithmetic&, index_t);
 TOMBOLA_ROWS(float)
 TOMBOLA_ROWS(double)
 TOMBOLA_ROWS(std::uint8_t)

@@ -1,6 +1,8 @@
 // Texts of a heap that is made here, and what damage does to it: nothing is read beyond the file.
+// ctest-label: threads
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -42,6 +44,10 @@ struct Heap {
     std::string file;
     std::string expected;
     u64 list = 0;
+
+    std::span<const std::byte> references(std::size_t n) const {
+        return std::as_bytes(std::span(file)).subspan(static_cast<std::size_t>(list), n * reference_bytes);
+    }
 };
 
 // Texts in collections of so many, which come in front of the list
@@ -122,4 +128,81 @@ TEST(damage_is_found_or_gives_other_texts) {
         const auto found = heap_texts(file.descriptor(), heap.list, n);
         CHECK(!found || found->size() >= 4 * n);
     }
+}
+
+TEST(texts_of_some_rows) {
+    std::vector<std::string> texts = some_texts(5'000);
+    texts[17] = std::string(70'000, 'x');  // a collection of its own size
+    texts[4'000] = "";
+    const Heap heap = made(texts, 90);
+    const File file(heap.file);
+    for (const std::size_t step : {1U, 7U, 640U, 4'999U}) {
+        std::vector<std::byte> references;
+        std::string expected;
+        std::vector<index_t> ends{0};
+        for (std::size_t k = 0; k < 5'000 / step; ++k) {
+            const std::size_t i = (k * step + 17) % 5'000;  // not in the order of the heap
+            const auto one = heap.references(5'000).subspan(i * reference_bytes, reference_bytes);
+            references.insert(references.end(), one.begin(), one.end());
+            expected += texts[i];
+            ends.push_back(static_cast<index_t>(expected.size()));
+        }
+        std::vector<index_t> bounds(ends.size());
+        CHECK(texts_at(file.descriptor(), references, bounds) == expected);
+        CHECK(bounds == ends);
+    }
+    std::vector<index_t> bounds(2);
+    CHECK(!texts_at(-1, heap.references(1), bounds));
+    std::vector<std::byte> wrong(heap.references(18).begin() + 17 * reference_bytes, heap.references(18).end());
+    CHECK(texts_at(file.descriptor(), wrong, bounds).has_value());
+    wrong[12] = std::byte{99};  // an object that is not there
+    CHECK(!texts_at(file.descriptor(), wrong, bounds));
+    std::vector<index_t> many(1'001);
+    std::vector<std::byte> again;  // longer than the file together
+    for (std::size_t i = 0; i < 1'000; ++i) {
+        const auto one = heap.references(5'000).subspan(17 * reference_bytes, reference_bytes);
+        again.insert(again.end(), one.begin(), one.end());
+    }
+    CHECK(!texts_at(file.descriptor(), again, many));
+}
+
+TEST(damaged_references_lead_nowhere) {
+    const std::size_t n = 300;
+    const Heap heap = made(some_texts(n), 70);
+    const File file(heap.file);
+    for (u64 turn = 0; turn < 3000; ++turn) {
+        std::vector<std::byte> references(heap.references(n).begin(), heap.references(n).end());
+        references[noise(turn, 4) % references.size()] = static_cast<std::byte>(noise(turn, 5));
+        std::vector<index_t> bounds(n + 1);
+        const auto found = texts_at(file.descriptor(), references, bounds);
+        CHECK(!found || found->size() == static_cast<std::size_t>(bounds.back()));
+    }
+}
+
+TEST(texts_that_come_again_are_counted) {
+    std::string all;
+    std::vector<index_t> bounds{0};
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < 40'000; ++i) {
+        // As long as one another, and different in few bits only; and the same with zeros behind
+        texts.push_back("AAACCTGAGAAACCAT" + std::to_string(i % 30'000) + std::string(i % 2, '\0'));
+        all += texts.back();
+        bounds.push_back(static_cast<index_t>(all.size()));
+    }
+    std::ranges::sort(texts);
+    const auto distinct = std::ranges::unique(texts);
+    std::vector<TextKey> keys(40'000);
+    text_keys(all, bounds, keys);
+    CHECK_EQ(count_repeats(keys), distinct.size());
+    CHECK_EQ(count_repeats({}), 0U);
+    const std::vector<std::string> similar{"", std::string(1, '\0'), std::string(8, '\0'), std::string(16, '\0')};
+    std::string joined;
+    std::vector<index_t> ends{0};
+    for (const std::string& text : similar) {
+        joined += text;
+        ends.push_back(static_cast<index_t>(joined.size()));
+    }
+    std::vector<TextKey> few(similar.size());
+    text_keys(joined, ends, few);
+    CHECK_EQ(count_repeats(few), 0U);
 }

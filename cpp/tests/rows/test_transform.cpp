@@ -128,7 +128,8 @@ void check_dense(const std::vector<std::int32_t>& map, const Arithmetic& work) {
     rows.shrink_to_fit();
     const index_t wide = columns_of(map);
     std::vector<float> out(n_rows * static_cast<std::size_t>(wide), -1.0F);
-    dense_transform(std::span<const float>(rows), {map, width}, work, places, wide, std::span<float>(out));
+    const RowWork become = dense_work<float>({map, width}, work, wide);
+    work_on_rows(become, std::as_bytes(std::span(rows)), places, std::as_writable_bytes(std::span(out)));
     for (std::size_t row = 0; row < n_rows; ++row) {
         const std::vector<double> expected = expected_row(row, map, work);
         for (std::size_t j = 0; j < expected.size(); ++j) {
@@ -138,7 +139,8 @@ void check_dense(const std::vector<std::int32_t>& map, const Arithmetic& work) {
     }
     if (map.empty()) {
         std::vector<float> in_place = rows;
-        dense_transform(std::span<const float>(in_place), {map, width}, work, {}, wide, std::span<float>(in_place));
+        const auto bytes = std::as_writable_bytes(std::span(in_place));
+        work_on_rows(become, bytes, {}, bytes);
         for (std::size_t row = 0; row < n_rows; ++row) {
             const std::size_t to = static_cast<std::size_t>(places[row]) * static_cast<std::size_t>(width);
             CHECK(std::equal(out.begin() + static_cast<std::ptrdiff_t>(to),

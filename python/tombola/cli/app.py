@@ -16,6 +16,7 @@ from tombola.repacking.options import CODECS, DEFAULT_CHUNK_VALUES, INDEX_DTYPES
 from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
 
 from .arguments import (
+    BLOCK_SIZE,
     ChunkSize,
     Config,
     Epochs,
@@ -94,7 +95,7 @@ def run(
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Rows of a batch.")] = 64,
     fetch_factor: Annotated[int, typer.Option(help="Batches that are read at once: the fetch window.")] = 256,
-    block_size: Annotated[int, typer.Option(help="Consecutive rows that stay together.")] = 16,
+    block_size: Annotated[str, typer.Option(metavar="N|file", help=BLOCK_SIZE)] = "16",
     min_count_baseline: Annotated[
         float, typer.Option(help="Added to class counts before they become weights.")
     ] = DEFAULT_BASELINE,
@@ -164,7 +165,7 @@ def train(
     ] = None,
     batch_size: Annotated[str | None, typer.Option(metavar="N", help="Rows of a batch.")] = None,
     fetch_factor: Annotated[str | None, typer.Option(metavar="N", help="Batches read at once.")] = None,
-    block_size: Annotated[str | None, typer.Option(metavar="N", help="Rows that stay together.")] = None,
+    block_size: Annotated[str | None, typer.Option(metavar="N|file", help=BLOCK_SIZE)] = None,
     learning_rate: Annotated[
         str | None, typer.Option("--learning-rate", "--lr", metavar="RATE", help="Of the optimizer.")
     ] = None,

@@ -8,6 +8,7 @@ import typer
 from tombola.strategies.names import EXPERIMENT
 
 __all__ = [
+    "BLOCK_SIZE",
     "ChunkSize",
     "Config",
     "Epochs",
@@ -31,6 +32,7 @@ Strategies = Annotated[
         help=f"{', '.join(EXPERIMENT)}, or all. Several by commas, or by giving the option again.",
     ),
 ]
+BLOCK_SIZE = "Consecutive rows that stay together; file: blocks that follow the chunks of the files."
 Config = Annotated[Path, typer.Option("--config", "-c", help="YAML file; its keys are in docs/training.md.")]
 TotalData = Annotated[
     str | None, typer.Option(metavar="AMOUNT", help="Share of the rows (at most 1), or number of rows.")

@@ -11,6 +11,7 @@ from rich.table import Table
 from tombola import H5adSource
 from tombola._base.checks import check_integer
 from tombola._base.console import say, stdout_console
+from tombola.experiments.block_size import FILE
 from tombola.experiments.suggestion import mean_run, suggest
 from tombola.labels.categorical import Categorical
 from tombola.sources.h5ad.describe import describe_contents
@@ -66,8 +67,12 @@ def inspect_files(paths: Sequence[Path], *, batch_size: int = 64) -> None:
         f"  block size:   {suggestion.block_size} ({suggestion.block_reason})",
         f"  fetch factor: {suggestion.fetch_factor} ({suggestion.fetch_reason})",
     ]
+    block_size = str(suggestion.block_size)
     if suggestion.bounds_reason is not None:
+        block_size = FILE
         lines.append(f"  faster still: bounds=source.chunk_bounds() ({suggestion.bounds_reason})")
+    options = {"batch-size": batch_size, "block-size": block_size, "fetch-factor": suggestion.fetch_factor}
+    lines.append(f"  as options:   {' '.join(f'--{name} {value}' for name, value in options.items())}")
     say(console, lines)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from tombola._base.console import make_bars, say, stdout_console
 from tombola.experiments import ExperimentConfig, ExperimentData, Outcome, run_experiment
+from tombola.experiments.block_size import describe_blocks
 from tombola.experiments.labels import left_out_text
 from tombola.experiments.six.summary import accuracy_table, key_label, result_table
 from tombola.experiments.six.training import count_steps
@@ -72,7 +73,8 @@ def _setup(
         f"data:     {n_train:,} rows to train on, {n_test:,} to test on, "
         f"{data.source.n_vars:,} features{dropped}",
         f"labels:   {tasks}",
-        f"batches:  {config.batch_size} rows, in blocks of {config.block_size} where a strategy has blocks",
+        f"batches:  {config.batch_size} rows, in {describe_blocks(config.block_size)} where a strategy has "
+        "blocks",
         f"window:   {window}{window_note}",
         f"baseline: {config.min_count_baseline:g}{baseline_note}",
         f"training: {passes}, {count_steps(config, data):,} steps, learning rate {config.learning_rate:g}, "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tombola.experiments import ExperimentConfig, Outcome, open_data
+from tombola.experiments.block_size import check_block_size
 from tombola.experiments.six.config import check_strategies, enough_epochs, find_misfits
 from tombola.experiments.six.runner import prepare_output
 from tombola.strategies.names import DEFAULT_BASELINE
@@ -32,7 +33,7 @@ class RunOptions:
     epochs: int | None = None
     batch_size: int = 64
     fetch_factor: int = 256
-    block_size: int = 16
+    block_size: str = "16"
     min_count_baseline: float = DEFAULT_BASELINE
     learning_rate: float = 3.0
     log1p: bool = False
@@ -60,7 +61,7 @@ def run_files(paths: Sequence[Path], options: RunOptions, output: Path) -> Outco
         log1p=options.log1p,
         batch_size=options.batch_size,
         fetch_factor=options.fetch_factor,
-        block_size=options.block_size,
+        block_size=check_block_size(options.block_size),
         min_count_baseline=options.min_count_baseline,
         learning_rate=options.learning_rate,
         seed=options.seed,

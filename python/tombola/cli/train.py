@@ -11,6 +11,7 @@ from rich.table import Table
 from torch import distributed
 
 from tombola._base.console import say, stdout_console
+from tombola.experiments.block_size import FILE, describe_blocks
 from tombola.experiments.labels import left_out_text
 from tombola.experiments.train import TrainConfig, TrainingData, TrainingRun, read_train_config, run_training
 from tombola.experiments.train.loaders import ranks
@@ -74,13 +75,17 @@ def _setup(config: TrainConfig, data: TrainingData, chunk: str) -> list[str]:
         f"{data.n_train:,} rows of {len(data.var_names):,} features{dropped}",
         f"validation: {data.n_validation:,} rows" if config.validates else "validation: none",
         f"labels:     {labels}",
-        f"batches:    {config.strategy}, {config.batch_size} rows, "
+        f"batches:    {config.strategy}, {config.batch_size} rows, {_blocks(config)}"
         f"windows of {config.batch_size * config.fetch_factor:,} rows",
         f"mini epoch: {chunk}; {config.epochs} full epoch{'' if config.epochs == 1 else 's'}",
         f"training:   {config.model} model, {config.optimizer}, learning rate {config.learning_rate:g}, "
         f"seed {config.seed}",
         f"output:     {config.output}",
     ]
+
+
+def _blocks(config: TrainConfig) -> str:
+    return f"{describe_blocks(config.block_size)}, " if config.block_size == FILE else ""
 
 
 def _print_result(config: TrainConfig, run: TrainingRun) -> None:

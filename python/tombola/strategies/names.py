@@ -54,6 +54,8 @@ class StrategyInputs:
         The values that the strategy goes by, one a row: several arrays of classes, else one array.
     block_size : int
         Rows of a block, where a strategy has blocks.
+    bounds : array, optional
+        Where blocks of rows begin instead, such as with the chunks of files. Blocks of draws are none.
     min_count_baseline : float
         Softens the weights of rare classes.
     n_buckets : int, optional
@@ -62,6 +64,7 @@ class StrategyInputs:
     indices: npt.ArrayLike | None = None
     keys: Sequence[npt.NDArray[Any]] = ()
     block_size: int = 16
+    bounds: npt.ArrayLike | None = None
     min_count_baseline: float = 0.0
     n_buckets: int | None = None
 
@@ -98,6 +101,12 @@ class NamedStrategy:
     user_files: str | None = None
 
 
+def _block_shuffling(inputs: StrategyInputs) -> Strategy:
+    if inputs.bounds is not None:
+        return BlockShuffling(bounds=inputs.bounds, indices=inputs.indices)
+    return BlockShuffling(block_size=inputs.block_size, indices=inputs.indices)
+
+
 def _class_balanced(inputs: StrategyInputs) -> Strategy:
     return ClassBalancedSampling(
         list(inputs.keys),
@@ -125,7 +134,7 @@ _ROWS = (
     NamedStrategy(
         name="block_shuffling",
         summary="blocks of rows in random order, shuffled within each fetch window",
-        make=lambda inputs: BlockShuffling(block_size=inputs.block_size, indices=inputs.indices),
+        make=_block_shuffling,
         experiment=("block_shuffling",),
         train=("block_shuffling",),
     ),

@@ -61,7 +61,7 @@ def compare(seed: int, folder: Path, made: list[Made]) -> list[str]:
             data = _read_anndata(path)
         counted += compare_matrix(made[-1], data, rng)
         if data is not None:
-            counted += compare_obs(made[-1], data)
+            counted += compare_obs(made[-1], data, rng)
     if len(made) == 2 and made[0].x == made[1].x:
         counted += compare_both(made, rng)
     for one in made:
@@ -151,7 +151,7 @@ def _windows(n: int, rng: Rng) -> list[npt.NDArray[np.int64]]:
     return [every, every[rng.random(n) < rng.random()], runs, every[:0]]
 
 
-def compare_obs(made: Made, data: anndata.AnnData) -> list[str]:
+def compare_obs(made: Made, data: anndata.AnnData, rng: Rng) -> list[str]:
     """Compare every column of obs, as a whole."""
     source = H5adSource(made.path, x=made.x)
     assert list(source.obs) == list(data.obs.columns)
@@ -164,7 +164,24 @@ def compare_obs(made: Made, data: anndata.AnnData) -> list[str]:
             assert source.categories[name].tolist() == theirs.cat.categories.tolist()
         elif isinstance(theirs.dtype, np.dtype) and theirs.dtype.kind in "biuf":
             assert ours.dtype == theirs.dtype.newbyteorder("=")
-    return ["columns of obs"] * len(data.obs.columns)
+    texts = [name for name in source.categories if source.categories[name].dtype.kind == "U"]
+    compare_texts(made, data, texts, rng)
+    return ["columns of obs"] * len(data.obs.columns) + ["columns of text"] * len(texts)
+
+
+def compare_texts(made: Made, data: anndata.AnnData, names: list[str], rng: Rng) -> None:
+    """Compare windows of row names and of columns as text, read from the file or held in memory."""
+    text_in = "file" if rng.random() < 0.7 else "memory"
+    source = H5adSource(made.path, x=made.x, text=names, obs_names=True, text_in=text_in)  # type: ignore[arg-type]
+    made.notes.append(f"text in {text_in}")
+    frame = data.obs.assign(obs_names=data.obs_names)
+    for rows in _windows(len(source), rng):
+        batch = source.read(rows)
+        for name in [*names, "obs_names"]:
+            wanted = [None if pd.isna(value) else value for value in frame[name].iloc[rows]]
+            found = np.asarray(batch[name]).tolist()
+            assert found == wanted, f"text of {name!r}: {found} instead of {wanted}"
+    assert source.obs_names.count_duplicates() == len(data.obs_names) - len(set(data.obs_names))
 
 
 def compare_both(made: list[Made], rng: Rng) -> list[str]:

@@ -122,7 +122,7 @@ def random_obs(rng: Rng, n: int) -> pd.DataFrame:
         "string": pd.array(np.where(gaps, nothing, picked), dtype="string"),
     }
     chosen = [name for name in columns if rng.random() < 0.4]
-    index = pd.Index([f"cell {i}" for i in range(n)], dtype=object)
+    index = pd.Index([f"cell {'ß' if i % 9 == 4 else ''}{i % 200}" for i in range(n)], dtype=object)
     return pd.DataFrame({name: columns[name] for name in chosen}, index=index)
 
 
@@ -264,6 +264,11 @@ def _vary_column(obs: h5py.Group, name: str, rng: Rng) -> None:
             texts = [text.encode() for text in categories.asstr()[()]]
             length = max(1, *map(len, texts))
             _replace(column, "categories", np.array(texts, h5py.string_dtype("utf-8", length)), rng)
+    elif isinstance(column, h5py.Dataset) and column.dtype.kind == "O" and rng.random() < 0.5:
+        texts = [text.encode() for text in column.asstr()[()]]
+        length = max(1, *map(len, texts)) if len(texts) > 1 else 80
+        fixed = h5py.string_dtype("utf-8", length)
+        _replace(obs, name, np.array(texts, fixed if rng.random() < 0.4 else h5py.string_dtype()), rng)
     elif isinstance(column, h5py.Dataset) and column.dtype.kind in "iuf" and rng.random() < 0.3:
         _replace(obs, name, _in_order(column[()], rng), rng)
 

@@ -14,6 +14,7 @@
 #include "tombola/base/types.hpp"
 #include "tombola/rows/chunks.hpp"
 #include "tombola/rows/files.hpp"
+#include "tombola/rows/row_work.hpp"
 
 namespace tombola {
 
@@ -47,13 +48,20 @@ struct ReadJob {
     std::span<std::byte> out;
     Convert convert = nullptr;  // to items of so many bytes, where they are to be others
     std::size_t item_bytes = 0;
+    const RowWork* work = nullptr;  // what rows become, of items as they are given out
 
     OutputItems items() const noexcept {
         return {convert == nullptr ? reader->layout().item_bytes : item_bytes, convert};
     }
-    // Bytes of a row of `out`
-    std::size_t row_bytes() const noexcept {
+    // Bytes of a row as it is read, and of one of `out`
+    std::size_t read_bytes() const noexcept {
         return reader->layout().row_bytes / reader->layout().item_bytes * items().bytes;
+    }
+    std::size_t row_bytes() const noexcept { return work == nullptr ? read_bytes() : work->out_bytes; }
+    // Whether the chunks of a column are looked at
+    bool needs(std::size_t column) const noexcept {
+        const ChunkLayout& l = reader->layout();
+        return work == nullptr || work->needs(l.left(column) / l.item_bytes, l.width(column) / l.item_bytes);
     }
 };
 

@@ -1,5 +1,6 @@
-// What a call of `read_rows` has to do, as tasks that do not depend on each other: chunks that are to be decoded, and
-// stretches of rows that went through no filter, about half a megabyte each. O(runs + chunks touched).
+// What a call of `read_rows` has to do, as tasks that do not depend on each other: chunks that are to be decoded,
+// stretches of rows that went through no filter, about half a megabyte each, and rows that become others, as many as
+// lie in the same chunks, up to 32 MB. O(runs + chunks touched).
 #pragma once
 
 #include <optional>
@@ -12,10 +13,12 @@
 
 namespace tombola {
 
+enum class TaskKind { segments, chunk, rows };
+
 struct ReadTask {
     std::size_t job;
-    bool is_encoded;
-    std::size_t first;  // of pieces or segments
+    TaskKind kind;
+    std::size_t first;  // of segments, else of pieces
     std::size_t last;
     std::size_t band = 0;
     std::size_t column = 0;
@@ -37,6 +40,7 @@ class ReadPlan {
     std::vector<Segment> segments;
     std::vector<SegmentRows> rows;  // of each segment
     std::size_t largest = 1;        // bytes of a chunk that is to be decoded
+    std::size_t largest_rows = 0;   // bytes of the rows of a task, as they are read
     std::optional<ReadFault> fault;
 
   private:
@@ -44,6 +48,9 @@ class ReadPlan {
     void add(const Piece& piece, std::size_t first_piece);
     // Makes tasks of the pieces of a band.
     void finish(std::size_t number, std::size_t band, std::size_t first_piece);
+    void finish_rows(std::size_t number, std::size_t band, std::size_t first_piece);
+    // Whether a chunk can be what the table says; else that is the fault.
+    bool is_sound(std::size_t number, std::size_t band, const StoredChunk& chunk);
     void read_raw(std::size_t number, std::size_t band, std::size_t column, u64 address, const Piece& piece);
     void blame(std::size_t number, std::size_t band, std::string what);
 

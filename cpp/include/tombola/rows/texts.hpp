@@ -1,19 +1,39 @@
-// The bytes of a list of text of variable length in an HDF5 file, read in few calls to be compared with others.
+// Texts of variable length in an HDF5 file, read in few calls and without HDF5: all of a list, or those of some rows.
 //
 // Rule: HDF5 keeps 16 bytes a text (length, address of a heap collection, number of the object in it) and the texts in
-// collections of about 4 kB. HDF5 itself takes a quarter of a microsecond and an allocation a text. O(texts).
+// collections of about 4 kB. HDF5 itself takes a quarter of a microsecond and an allocation a text. Texts go in groups
+// of 1,024; of each the collections are read by ascending address, each once, on all threads. O(texts), and 4 kB a
+// collection that is touched; memory beside the texts: at most 4 MB a thread, or the largest collection.
 // Source: HDF5 file format specification, "Global Heap" (version 1), with addresses and lengths of 8 bytes.
 #pragma once
 
+#include <array>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "tombola/base/types.hpp"
 
 namespace tombola {
 
+constexpr std::size_t reference_bytes = 16;
+
 // The lengths (u32 each), then all texts end to end; nothing where the file is not as expected there, for HDF5 to say.
 // Equal results mean equal texts. `offset`: of the list in the file.
 std::optional<std::string> heap_texts(int descriptor, u64 offset, u64 count);
+
+// The texts that references stand for, end to end: text i is what lies from bounds[i] to bounds[i + 1], bounds having
+// one entry more than there are references. Nothing where the file is not as expected, or the same texts are asked for
+// so often that they are longer than the file.
+std::optional<std::string> texts_at(int descriptor, std::span<const std::byte> references, std::span<index_t> bounds);
+
+// What stands for a text where equal ones are counted
+using TextKey = std::array<u64, 2>;
+
+// 128 bits of each text, so that two of 10^9 different ones share theirs with a chance below 10^-20.
+void text_keys(std::span<const char> texts, std::span<const index_t> bounds, std::span<TextKey> keys);
+
+// How many keys came before; sorts them. O(n log n).
+u64 count_repeats(std::span<TextKey> keys);
 
 }  // namespace tombola

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "tombola/base/types.hpp"
+#include "tombola/rows/row_work.hpp"
 
 namespace tombola {
 
@@ -46,11 +47,10 @@ template <typename T, typename Column>
 void csr_compact(std::span<const T> data, std::span<const Column> columns, std::span<const index_t> from,
                  std::span<const index_t> to, std::span<T> out_data, std::span<Column> out_columns);
 
-// Row i of `rows`, each map.n_columns wide, to row places[i] of `out`, each n_out wide, or to row i where `places` is
-// empty. Columns that none goes to become 0 before the arithmetic. `rows` may be `out` where columns stay.
+// What dense rows of a file become, n_out columns wide. Columns that none goes to become 0 before the arithmetic; rows
+// may be worked on in place where columns stay. `work`'s arrays are borrowed as long as the result is used.
 template <typename T>
-void dense_transform(std::span<const T> rows, const ColumnMap& map, const Arithmetic& work,
-                     std::span<const index_t> places, index_t n_out, std::span<T> out);
+RowWork dense_work(const ColumnMap& map, const Arithmetic& work, index_t n_out);
 
 // log(1 + x) of each, correct to 1 unit in the last place of a float
 void log1p_each(std::span<float> values);

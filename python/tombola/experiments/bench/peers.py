@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import torch
 
-__all__ = ["installed", "scdataset_batches", "versions"]
+__all__ = ["StoredRows", "installed", "scdataset_batches", "versions"]
 
 PEERS = ("scdataset", "annbatch")
 BLOCK_SIZE = 16
@@ -33,7 +33,7 @@ def installed(name: str) -> str | None:
         return None
 
 
-class _StoredRows:
+class StoredRows:
     """X of a file, read by a mask where it is sparse, by row numbers where it is dense."""
 
     def __init__(self, path: Path, x: str) -> None:
@@ -49,6 +49,7 @@ class _StoredRows:
         return int(self._x.shape[0])
 
     def fetch(self, rows: Any) -> Any:
+        """Read rows, as SciPy's or NumPy's."""
         if not self._is_sparse:
             return self._x[np.asarray(rows)]
         mask = np.zeros(len(self), dtype=bool)
@@ -64,7 +65,7 @@ def scdataset_batches(path: Path, x: str, *, batch_size: int, fetch_factor: int)
         return torch.from_numpy(rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows))
 
     epochs = scdataset.scDataset(
-        _StoredRows(path, x),
+        StoredRows(path, x),
         scdataset.BlockShuffling(block_size=BLOCK_SIZE),
         batch_size=batch_size,
         fetch_factor=fetch_factor,

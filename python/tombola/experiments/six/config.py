@@ -13,6 +13,7 @@ import numpy as np
 from tombola._base.checks import check_integer, check_number
 from tombola.strategies.names import DEFAULT_BASELINE, EXPERIMENT
 
+from ..block_size import BlockSize, check_block_size
 from ..labels import flat_weights
 from ..misfits import like_names, raw_counts
 from .data import ExperimentData
@@ -44,8 +45,10 @@ class ExperimentConfig:
         Names out of `STRATEGIES`.
     epochs : int
         Passes over the training rows.
-    batch_size, fetch_factor, block_size : int
+    batch_size, fetch_factor : int
         As in the strategies; a fetch window is ``batch_size * fetch_factor`` rows.
+    block_size : int or "file"
+        Rows of a block; "file" follows the chunks of the files where blocks of rows are shuffled.
     min_count_baseline : float
         Softens the weights of rare label combinations.
     learning_rate : float
@@ -60,7 +63,7 @@ class ExperimentConfig:
     epochs: int = 1
     batch_size: int = 64
     fetch_factor: int = 256
-    block_size: int = 16
+    block_size: BlockSize = 16
     min_count_baseline: float = DEFAULT_BASELINE
     learning_rate: float = 3.0
     log1p: bool = False
@@ -68,7 +71,8 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strategies", check_strategies(self.strategies))
-        for name in ("epochs", "batch_size", "fetch_factor", "block_size"):
+        object.__setattr__(self, "block_size", check_block_size(self.block_size))
+        for name in ("epochs", "batch_size", "fetch_factor"):
             check_integer(name, getattr(self, name), minimum=1)
         check_integer("seed", self.seed)
         check_number("min_count_baseline", self.min_count_baseline)

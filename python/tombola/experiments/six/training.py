@@ -22,6 +22,7 @@ from tombola.strategies.names import EXPERIMENT, StrategyInputs
 from tombola.training.parts import Parts
 from tombola.training.steps import Stepper
 
+from ..block_size import block_inputs
 from ..model import (
     LINEAR_THREADS,
     MOMENTUM,
@@ -147,8 +148,8 @@ def _loader(name: str, data: ExperimentData, config: ExperimentConfig) -> Loader
     inputs = StrategyInputs(
         indices=data.train_rows,
         keys=[label.codes[data.train_rows] for label in data.labels],
-        block_size=config.block_size,
         min_count_baseline=config.min_count_baseline,
+        **block_inputs(config.block_size, data.source),
     )
     return Loader(
         data.source,

@@ -13,12 +13,22 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
 
+from ..block_size import ALLOWED as BLOCK_SIZES
+from ..block_size import BlockSize, check_block_size
 from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
-from .chunk_budget import ALLOWED, ChunkBudget, checked_chunk_size, parse_chunk_size
+from .chunk_budget import ALLOWED as CHUNK_SIZES
+from .chunk_budget import ChunkBudget, checked_chunk_size, parse_chunk_size
 
 __all__ = ["TrainConfig", "check_train_config", "read_train_config"]
 
 _PATH_KEYS = ("files", "validation_files", "output")
+
+
+def _checked_block_size(value: object) -> object:
+    try:
+        return check_block_size(value)
+    except TypeError as error:
+        raise ValueError(error) from None
 
 
 def _amount(value: object) -> float | int:
@@ -91,7 +101,9 @@ class TrainConfig(StrictModel):
     strategy: Annotated[
         str, AfterValidator(_checked_strategy), Field(description=f"one of {', '.join(TRAIN)}")
     ] = "block_shuffling"
-    block_size: Annotated[_Whole, Field(description=_COUNT)] = 16
+    block_size: Annotated[BlockSize, BeforeValidator(_checked_block_size), Field(description=BLOCK_SIZES)] = (
+        16
+    )
     batch_size: Annotated[_Whole, Field(description=_COUNT)] = 64
     fetch_factor: Annotated[_Whole, Field(description=_COUNT)] = 64
     drop_last: Annotated[bool, Field(description="true or false")] = False
@@ -104,7 +116,7 @@ class TrainConfig(StrictModel):
     chunk_size: Annotated[
         int | str,
         BeforeValidator(checked_chunk_size),
-        Field(description=ALLOWED),
+        Field(description=CHUNK_SIZES),
     ] = 20
     shuffle_files: Annotated[bool, Field(description="true or false")] = True
     distribute: Annotated[_Distribute, Field(description=_one_of(_Distribute))] = "rows"

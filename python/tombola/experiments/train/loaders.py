@@ -24,6 +24,7 @@ from tombola.strategies.names import TRAIN, StrategyInputs
 from tombola.training import Chunk, ShardError
 from tombola.training.culprits import bad_alone, named_by
 
+from ..block_size import block_inputs
 from ..labels import combination_counts, flat_weights
 from ..model import log_normalise
 from .config import TrainConfig
@@ -45,14 +46,16 @@ def ranks() -> tuple[int, int]:
     return distributed_ranks() or (0, 1)
 
 
-def make_strategy(config: TrainConfig, data: TrainingData, local: IndexArray, whole: IndexArray) -> Strategy:
-    """Return the strategy over some rows, numbered within their files (`local`) and within all (`whole`)."""
+def make_strategy(
+    config: TrainConfig, data: TrainingData, source: H5adSource, local: IndexArray, whole: IndexArray
+) -> Strategy:
+    """Return the strategy over some rows, numbered within their source (`local`) and within all (`whole`)."""
     inputs = StrategyInputs(
         indices=local,
         keys=[values[whole] for values in data.keys.values()],
-        block_size=config.block_size,
         min_count_baseline=config.min_count_baseline,
         n_buckets=config.n_buckets,
+        **block_inputs(config.block_size, source),
     )
     return TRAIN[config.strategy].make(inputs)
 
@@ -92,8 +95,9 @@ class LoaderMaker:
         """Return the loader of one mini epoch."""
         paths = sorted(Path(shard) for shard in chunk.shards)
         local, whole = self.data.rows_of(paths, self.data.is_train)
-        config, strategy = self._config, make_strategy(self._config, self.data, local, whole)
-        plan = strategy.plan(self._rows(paths), batch_size=config.batch_size, drop_last=config.drop_last)
+        config, source = self._config, self._source(paths)
+        strategy = make_strategy(config, self.data, source, local, whole)
+        plan = strategy.plan(len(source), batch_size=config.batch_size, drop_last=config.drop_last)
         is_short = len(plan) < chunk.world_size
         if is_short and not self._said_short:
             self._said_short = True
@@ -104,7 +108,7 @@ class LoaderMaker:
                 chunk.world_size,
             )
         return self._loader(
-            paths,
+            source,
             strategy,
             config.batch_size,
             config.fetch_factor,
@@ -114,9 +118,6 @@ class LoaderMaker:
             world_size=chunk.world_size,
             even="pad" if is_short else "drop",
         )
-
-    def _rows(self, paths: Sequence[Path]) -> int:
-        return sum(stop - start for start, stop in map(self.data.span, paths))
 
     def validation(self) -> Iterable[Batch]:
         """Return the validation rows, in order; each of several ranks has a part of them."""
@@ -167,7 +168,8 @@ class LoaderMaker:
     def _each(self, paths: Sequence[Path], chosen: npt.NDArray[np.bool_]) -> Iterable[Batch]:
         local, _ = self.data.rows_of(paths, chosen)
         strategy = Streaming(indices=local)
-        return self._loader(paths, strategy, VALIDATION_BATCH, VALIDATION_WINDOW, rank=0, world_size=1)
+        source = self._source(paths)
+        return self._loader(source, strategy, VALIDATION_BATCH, VALIDATION_WINDOW, rank=0, world_size=1)
 
     def _bad(self, paths: Sequence[Path], chosen: npt.NDArray[np.bool_], error: Exception) -> list[Path]:
         """Return the files that an error carries, else those that fail alone as it did."""
@@ -191,22 +193,24 @@ class LoaderMaker:
             start, stop = self.data.span(path)
             left[start:stop] = False
 
+    def _source(self, paths: Sequence[Path]) -> "_Files":
+        return _Files(paths, x=self._config.x, join=self._config.join)
+
     def _loader(
-        self, paths: Sequence[Path], strategy: Strategy, batch_size: int, fetch_factor: int, **options: Any
+        self, source: "_Files", strategy: Strategy, batch_size: int, fetch_factor: int, **options: Any
     ) -> Loader:
-        source = _Files(paths, x=self._config.x, join=self._config.join)
         return Loader(
             source,
             strategy,
             batch_size,
             fetch_factor,
-            batch_transform=self._transform(paths, source),
+            batch_transform=self._transform(source),
             **options,
         )
 
-    def _transform(self, paths: Sequence[Path], source: H5adSource) -> Callable[[Batch], Batch]:
+    def _transform(self, source: H5adSource) -> Callable[[Batch], Batch]:
         """Return what turns rows of X into a batch to learn from."""
-        spans = [self.data.span(path) for path in paths]
+        spans = [self.data.span(path) for path in source.paths]
         codes = {
             task.name: np.concatenate([task.codes[start:stop] for start, stop in spans])
             for task in self.data.tasks
@@ -236,6 +240,10 @@ class _Files(H5adSource):
     def __init__(self, paths: Sequence[Path], **options: Any) -> None:
         with _naming(paths):
             super().__init__(paths, **options)
+
+    def chunk_bounds(self, **options: Any) -> IndexArray:
+        with _naming(self.paths):
+            return super().chunk_bounds(**options)
 
     def read(self, rows: IndexArray) -> dict[str, Column]:
         with _naming(self.paths):

@@ -4,7 +4,7 @@ Rule: all files are opened before the first row is read, so that a file that doe
 Rows come in order, file by file, read by `Loader` in windows. Features are picked by name, so a file may have
 more of them, or have them in another order. The CSV is whole or not there.
 
-Complexity: O(rows); memory: one window, and the names of one file's rows.
+Complexity: O(rows); memory: one window.
 """
 
 import csv
@@ -17,8 +17,6 @@ from typing import Any
 from tombola import H5adSource, Loader, Streaming
 from tombola._base.checks import check_integer
 from tombola._base.files import replacing
-from tombola.sources.h5ad.layout import read_row_names
-from tombola.sources.h5ad.matrices import split_x
 from tombola.training import Classifier, load_classifier
 
 from ..model import LINEAR_THREADS, torch_threads
@@ -114,7 +112,7 @@ def predict_files(
 
 def _open(path: Path, classifier: Classifier) -> H5adSource:
     """Open a file and pick the features of the training, by name."""
-    source = H5adSource(path, x=classifier.x)
+    source = H5adSource(path, x=classifier.x, obs_names=True)
     names = list(classifier.var_names)
     if source.var_names == names:
         return source
@@ -126,12 +124,11 @@ def _open(path: Path, classifier: Classifier) -> H5adSource:
             f"on, but lacks {len(lacking):,} of them, the first is {lacking[0]!r}"
         )
         raise ValueError(msg)
-    return H5adSource(path, x=classifier.x, vars=names)
+    return H5adSource(path, x=classifier.x, vars=names, obs_names=True)
 
 
 def _rows(source: H5adSource, classifier: Classifier, batch_size: int) -> Iterator[list[Any]]:
     path = source.paths[0]
-    names = read_row_names(path, split_x(source.x)[0])
     if not len(source):
         return
     loader = Loader(source, Streaming(), batch_size, WINDOW, rank=0, world_size=1)
@@ -141,5 +138,5 @@ def _rows(source: H5adSource, classifier: Classifier, batch_size: int) -> Iterat
             best, which = values.cpu().max(dim=1)
             classes = classifier.classes[label]
             told += [[classes[i] for i in which.tolist()], [f"{p:.6g}" for p in best.tolist()]]
-        for row, *cells in zip(batch["row"].tolist(), *told, strict=True):
-            yield [str(path), row, names[row] if names else "", *cells]
+        for row, name, *cells in zip(batch["row"].tolist(), batch["obs_names"], *told, strict=True):
+            yield [str(path), row, name or "", *cells]

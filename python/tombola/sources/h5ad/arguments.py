@@ -13,7 +13,16 @@ import numpy.typing as npt
 
 from .errors import NotAFileError
 
-__all__ = ["PathLike", "as_paths", "batch_type", "check_is_file", "names_of_columns", "number_type"]
+__all__ = [
+    "PathLike",
+    "as_paths",
+    "batch_type",
+    "check_is_file",
+    "names_of_columns",
+    "names_of_texts",
+    "number_type",
+    "one_of",
+]
 
 PathLike = str | os.PathLike[str]
 _LISTED = 3
@@ -122,7 +131,49 @@ def _what_it_is(value: object) -> str:
     return f"of type {type(value).__name__}{named}"
 
 
-def names_of_columns(obs: str | Sequence[str], reserved: Sequence[str]) -> tuple[str, ...]:
+def one_of(option: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Return a value that is one of those allowed.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if value not in allowed:
+        msg = f"{option} must be one of {', '.join(allowed)}, but is {value!r}"
+        raise ValueError(msg)
+    return value
+
+
+def names_of_texts(
+    text: str | Sequence[str], obs_names: object, reserved: Sequence[str], columns: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the names of the columns to give as text, beside those of `columns` that are read as codes.
+
+    Raises
+    ------
+    TypeError
+        If one is no text, or `obs_names` is no boolean.
+    ValueError
+        If a batch has another column of that name.
+    """
+    if not isinstance(obs_names, bool):
+        msg = f"obs_names must be True or False, but is {obs_names!r}"
+        raise TypeError(msg)
+    if len(set(reserved)) < len(reserved):
+        msg = "x must call no matrix 'obs_names' where batches hold the names of their rows under it"
+        raise ValueError(msg)
+    names = names_of_columns(text, reserved, option="text")
+    for name in names:
+        if name in columns:
+            msg = f"obs column {name!r} is named by obs= and by text=, but batches hold one of a name"
+            raise ValueError(msg)
+    return tuple(dict.fromkeys(names))
+
+
+def names_of_columns(
+    obs: str | Sequence[str], reserved: Sequence[str], *, option: str = "obs"
+) -> tuple[str, ...]:
     """Return the names of the obs columns to read.
 
     Raises
@@ -135,7 +186,7 @@ def names_of_columns(obs: str | Sequence[str], reserved: Sequence[str]) -> tuple
     names: tuple[object, ...] = (obs,) if isinstance(obs, str) else tuple(obs)
     for name in names:
         if not isinstance(name, str):
-            msg = f"obs must name columns, but one is {name!r}"
+            msg = f"{option} must name columns, but one is {name!r}"
             raise TypeError(msg)
         if name in reserved:
             msg = f"obs column {name!r} cannot be read: a batch has its own {name!r}; rename the column"

@@ -5,6 +5,7 @@ how long it is, which filters it skipped) is read once, and the core reads the f
 chunks is one of a single chunk. What is not known to be read alike goes through HDF5: other filters than
 deflate, lzf, shuffle and fletcher32, other numbers than integers and floats, other drivers. The first chunk
 is compared with what HDF5 reads, as addresses may be counted from elsewhere than the beginning of the file.
+Of text of variable length the references to it are read alike, see `heap`.
 
 Complexity: O(chunks) once a process, about a microsecond each; 20 bytes a chunk.
 """
@@ -20,7 +21,10 @@ import numpy.typing as npt
 from ... import _core
 from .inflate import inflate_functions
 
-__all__ = ["chunk_reader"]
+__all__ = ["REFERENCE_BYTES", "chunk_reader", "reference_reader"]
+
+REFERENCE_BYTES = 16
+"""What stands for a text of variable length, where addresses have 8 bytes."""
 
 _FILTERS = {
     h5py.h5z.FILTER_DEFLATE: "deflate",
@@ -45,23 +49,45 @@ def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
     OSError
         If the table cannot be read.
     """
-    filters = _filters(dataset)
-    if filters is None or not _is_plain(dataset):
+    kind = dataset.dtype
+    if kind.kind not in "iuf" or not dataset.id.get_type().equal(h5py.h5t.py_create(kind)):
+        return None
+    found = _reader(dataset, kind.itemsize)
+    return None if found is None else found[1]
+
+
+def reference_reader(dataset: h5py.Dataset) -> tuple[_core.DataFile, _core.ChunkReader] | None:
+    """Return what reads the references of a list of text of variable length, and the file with the text.
+
+    Raises
+    ------
+    OSError
+        If the table cannot be read.
+    """
+    kind = dataset.id.get_type()
+    if dataset.ndim != 1 or not isinstance(kind, h5py.h5t.TypeStringID) or not kind.is_variable_str():
+        return None
+    return _reader(dataset, REFERENCE_BYTES)
+
+
+def _reader(dataset: h5py.Dataset, item: int) -> tuple[_core.DataFile, _core.ChunkReader] | None:
+    """Return a reader of items of so many bytes."""
+    filters = _filters(dataset, item)
+    if filters is None or not _is_plain(dataset, item):
         return None
     functions = inflate_functions()
     if functions is None and "deflate" in filters:
         return None
     own = _same_file(dataset.file)  # a link may lead to another file than the one that was opened
-    table = None if dataset.chunks is None else _table(dataset)
-    if dataset.chunks is None:
-        table = _one_chunk(dataset)
+    table = _one_chunk(dataset) if dataset.chunks is None else _table(dataset, item)
     if table is None or not _is_alike(dataset, own, table):
         return None
     addresses, sizes, skipped = table
-    item = dataset.dtype.itemsize
+    is_text = dataset.dtype.kind == "O"
+    fill = bytes(item) if is_text else np.asarray(dataset.fillvalue, dtype=dataset.dtype).tobytes()
     width = 1 if dataset.ndim == 1 else dataset.shape[1]
     chunk_rows, *chunk_width = dataset.chunks or dataset.shape
-    return _core.ChunkReader(
+    reader = _core.ChunkReader(
         own,
         rows=dataset.shape[0],
         row_bytes=width * item,
@@ -69,27 +95,21 @@ def chunk_reader(dataset: h5py.Dataset) -> _core.ChunkReader | None:
         chunk_row_bytes=item * (chunk_width[0] if chunk_width else 1),
         item_bytes=item,
         filters=filters,
-        fill=np.asarray(dataset.fillvalue, dtype=dataset.dtype).tobytes(),
+        fill=fill,
         addresses=addresses,
         sizes=sizes,
         skipped=skipped,
         library=functions,
     )
+    return own, reader
 
 
-def _is_plain(dataset: h5py.Dataset) -> bool:
-    """Tell whether bytes of chunks are values as NumPy has them, and chunks can be listed.
+def _is_plain(dataset: h5py.Dataset, item: int) -> bool:
+    """Tell whether values lie where they can be found, and chunks can be listed.
 
     Where the second axis alone has no limit, HDF5 (2.0) lists chunks under other places than their own.
     """
-    kind = dataset.dtype
-    if (
-        dataset.ndim not in (1, 2)
-        or 0 in dataset.shape
-        or dataset.file.driver != "sec2"
-        or kind.kind not in "iuf"
-        or not dataset.id.get_type().equal(h5py.h5t.py_create(kind))
-    ):
+    if dataset.ndim not in (1, 2) or 0 in dataset.shape or dataset.file.driver != "sec2":
         return False
     properties = dataset.id.get_create_plist()
     if dataset.chunks is None:
@@ -105,18 +125,21 @@ def _is_plain(dataset: h5py.Dataset) -> bool:
         return False
     if properties.get_nfilters() == 0 and dataset.file.userblock_size != 0:
         return False  # bytes without filters look alike too easily
-    chunk_bytes = int(np.prod(dataset.chunks, dtype=np.float64)) * kind.itemsize
+    chunk_bytes = int(np.prod(dataset.chunks, dtype=np.float64)) * item
     return chunk_bytes <= _LARGEST_CHUNK and hasattr(dataset.id, "chunk_iter")
 
 
-def _filters(dataset: h5py.Dataset) -> list[str] | None:
-    """Return the filters in the order of writing; None if one is not known."""
+def _filters(dataset: h5py.Dataset, item: int) -> list[str] | None:
+    """Return the filters in the order of writing; None if one is not known, or shuffles other items.
+
+    One that does not know its items, as that of references, is one that HDF5 skips in every chunk.
+    """
     properties = dataset.id.get_create_plist()
     names = []
     for i in range(properties.get_nfilters()):
         code, _, values, _ = properties.get_filter(i)
         name = _FILTERS.get(code)
-        if name is None or name in names or (name == "shuffle" and values[:1] != (dataset.dtype.itemsize,)):
+        if name is None or name in names or (name == "shuffle" and values[:1] not in ((item,), ())):
             return None
         names.append(name)
     return names
@@ -149,7 +172,7 @@ def _grid(dataset: h5py.Dataset) -> list[int]:
     return [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
 
 
-def _table(dataset: h5py.Dataset) -> Table | None:
+def _table(dataset: h5py.Dataset, item: int) -> Table | None:
     """Return address, size and filter mask of each chunk, row by row of the grid that they form.
 
     None if chunks are listed under places that cannot be theirs, or if one at an edge may have been stored
@@ -159,7 +182,7 @@ def _table(dataset: h5py.Dataset) -> Table | None:
     addresses = np.full(grid, _NOWHERE, dtype=np.uint64)
     sizes, skipped = np.zeros(grid, dtype=np.uint64), np.zeros(grid, dtype=np.uint32)
     has_filters = dataset.id.get_create_plist().get_nfilters() > 0
-    full = int(np.prod(chunks)) * dataset.dtype.itemsize
+    full = int(np.prod(chunks)) * item
     strange: list[tuple[int, ...]] = []
 
     def note(chunk: h5py.h5d.StoreInfo) -> None:
@@ -190,10 +213,13 @@ def _one_chunk(dataset: h5py.Dataset) -> Table:
 
 
 def _is_alike(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> bool:
-    """Tell whether the first chunk that is stored lies where the table says."""
+    """Tell whether the first chunk that is stored lies where the table says.
+
+    References without chunks are not compared: where they lie elsewhere, they lead to no heap.
+    """
     addresses, sizes, _ = table
     stored = np.flatnonzero(addresses != _NOWHERE)
-    if not len(stored):
+    if not len(stored) or (dataset.chunks is None and dataset.dtype.kind == "O"):
         return True
     first = int(stored[0])
     size, address = int(sizes[first]), int(addresses[first])

@@ -1,8 +1,8 @@
 """Dense matrices of h5ad files, read by rows.
 
-Rows are read whole, straight into the caller's array. Where columns are picked or zeros are dropped, rows
-pass through blocks of about `BLOCK_BYTES`, so that a window of a wide matrix is never in memory twice. What
-is done to a block (see `transform`) is done to it while it is in the cache.
+Rows are read whole, straight into the caller's array; what becomes of them on the way (see `transform`) the
+core does right after reading. Where it cannot read them, or zeros are dropped, rows pass through blocks of
+about `BLOCK_BYTES`, so that a window of a wide matrix is never in memory twice.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ... import _core
 from ..._base.types import IndexArray
 from ..csr_rows import Parts, concatenate, from_dense
 from .casting import cast_into, row_of_run
@@ -66,6 +67,7 @@ class DenseMatrix:
         # anndata before 0.7 wrote a matrix of one column as a vector.
         self._is_vector = len(shape) == 1
         self.shape = (shape[0], 1 if self._is_vector else shape[1])
+        self._stored_shape = shape
 
     def fill(self, rows: IndexArray, out: npt.NDArray[Any]) -> None:
         """Read rows into `out`, C-contiguous, cast to its dtype.
@@ -79,13 +81,23 @@ class DenseMatrix:
         """
         self._read(rows, out)
 
-    def gather(self, gather: Gather, rows: IndexArray, places: IndexArray, out: npt.NDArray[Any]) -> bool:
-        """Ask for rows, ascending with repeats, each at its place in ``out``; returns whether it can be."""
+    def gather(
+        self,
+        gather: Gather,
+        rows: IndexArray,
+        places: IndexArray,
+        out: npt.NDArray[Any],
+        work: _core.DenseWork | None = None,
+    ) -> bool:
+        """Ask for rows, ascending with repeats, each at its place in ``out``; returns whether it can be.
+
+        `work` is what rows become.
+        """
         if self._values is not None:
             return False
-        reader = self._files.reader(self._path, self.name, self.shape[0])
+        reader = self._files.reader(self._path, self.name, self._stored_shape)
         target = out.reshape(-1) if self._is_vector else out
-        return gather.add(reader, rows, rows + 1, places, target, _rows_of)
+        return gather.add(reader, rows, rows + 1, places, target, _rows_of, work)
 
     def sparse(self, rows: IndexArray, dtype: np.dtype[Any]) -> Parts:
         """Give rows as CSR without the zeros."""
@@ -102,9 +114,8 @@ class DenseMatrix:
             part = rows[lo : lo + step]
             block = memory[: len(part)]
             gather = Gather()
-            if self.gather(gather, part, np.arange(len(part), dtype=np.int64), block):
-                gather.read()
-            else:
+            places = np.arange(len(part), dtype=np.int64)
+            if not (self.gather(gather, part, places, block) and gather.read()):
                 self._read_repeated(part, block)
             yield lo, block
 
@@ -123,7 +134,7 @@ class DenseMatrix:
             where, row_of = f"{self._path}: {self.name}", partial(row_of_run, rows, rows + 1, _rows_of, 0)
             cast_into(self._values[rows].reshape(target.shape), target, where, row_of)
             return
-        reader = self._files.reader(self._path, self.name, self.shape[0])
+        reader = self._files.reader(self._path, self.name, self._stored_shape)
         for _ in reader.read(rows, rows + 1, target, _rows_of):
             pass
 

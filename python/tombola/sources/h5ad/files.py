@@ -28,7 +28,8 @@ most_open = _core.most_open_files
 """Files that HDF5 has open at once; the core has as many descriptors of its own."""
 
 Stamp = tuple[int, int, int, int]
-_looking = ForkLock(reentrant=True)
+looking = ForkLock(reentrant=True)
+"""Who reads text through h5py holds it, in front of the locks of open files: see `open_alone`."""
 
 _inherited: list[Any] = []
 
@@ -108,7 +109,7 @@ def open_alone(path: Path) -> Iterator[h5py.File]:
     Old files keep obs and var as records with text, and HDF5 may end the process where several threads read
     such files through h5py.
     """
-    with _looking, open_h5(path) as file:
+    with looking, open_h5(path) as file:
         yield file
 
 
@@ -138,15 +139,15 @@ class OpenFiles:
         """Keep in mind what the file is: another one by this name is refused later."""
         self._stamps[path] = _stamp(file)
 
-    def reader(self, path: Path, name: str, length: int | None = None) -> RunReader:
+    def reader(self, path: Path, name: str, shape: tuple[int, ...] | None = None) -> RunReader:
         """Give the reader of a dataset, opening file and dataset if need be.
 
         Parameters
         ----------
         path, name
             File and dataset.
-        length
-            How long it was when the source was made, which may have been in another process.
+        shape
+            What it had when the source was made, which may have been in another process.
 
         Raises
         ------
@@ -172,8 +173,8 @@ class OpenFiles:
                 self._check(path, self._file(path))
             if path in self._files:
                 self._files.move_to_end(path)
-        if length is not None and reader.shape[0] != length:
-            msg = f"{path}: dataset {name!r} must have {length:,} rows as it had, but has {reader.shape[0]:,}"
+        if shape is not None and reader.shape != shape:
+            msg = f"{path}: dataset {name!r} must have shape {shape} as it had, but has {reader.shape}"
             raise UnreadableFileError(msg)
         return reader
 

@@ -34,12 +34,16 @@ class Gather:
         places: Runs,
         out: npt.NDArray[Any],
         rows_of: Callable[[int, int], str],
+        work: _core.DenseWork | None = None,
     ) -> bool:
-        """Ask for runs, by ascending starts, each at its place in ``out``; returns whether the core can."""
+        """Ask for runs, by ascending starts, each at its place in ``out``; returns whether the core can.
+
+        `work` is what rows become.
+        """
         some = stops > starts
         if not some.all():  # what is empty lies in no chunk
             starts, stops, places = starts[some], stops[some], places[some]
-        job = reader.job(starts, stops, places, out)
+        job = reader.job(starts, stops, places, out, work)
         if job is None:
             return False
         self._jobs.append(job)

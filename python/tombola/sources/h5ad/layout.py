@@ -167,30 +167,6 @@ def read_contents(path: Path) -> Contents:
         return Contents(matrices=matrices, modalities=found, obs=obs)
 
 
-def read_row_names(path: Path, root: str = "") -> list[str]:
-    """Read the names of the rows of a file, the index of its obs; none where it has no obs.
-
-    Parameters
-    ----------
-    path
-    root
-        The group that holds obs: "" of an h5ad file, "mod/NAME" of a MuData file.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    ValueError
-        If a row has no name.
-    """
-    with open_alone(path) as file, reading(path, "the names of its rows"):
-        group = root_of(file, root)
-        if "obs" not in group:
-            return []
-        where = place(path, f"{root}/obs".lstrip("/"))
-        return row_names(member(group, "obs", where), where)
-
-
 def read_columns(
     root: h5py.Group, layout: ObsLayout, names: Iterable[str], before: Mapping[str, Reading]
 ) -> FoundColumns:

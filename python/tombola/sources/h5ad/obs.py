@@ -154,6 +154,29 @@ def row_names(
     return decoded(column.categories[column.values], where)
 
 
+def read_mask(group: h5py.Group, where: str, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Read which values of a nullable column are missing.
+
+    Raises
+    ------
+    ValueError
+        If the mask has not the shape of the values, or holds others than booleans.
+    """
+    stored = dataset(group, "mask", where)
+    if shape != stored.shape or stored.dtype.kind not in "biu":
+        msg = (
+            f"{where}: values have shape {shape}, but their mask has shape {stored.shape} and "
+            f"dtype {stored.dtype}; it must have their shape, and hold booleans"
+        )
+        raise BadFileError(msg)
+    mask = read_array(stored, f"{where}, mask")
+    if mask.dtype.kind != "b" and not np.isin(mask, (0, 1)).all():
+        row = int(np.argmin(np.isin(mask, (0, 1))))
+        msg = f"{where}: their mask must hold booleans, but row {row} has {mask[row]}"
+        raise BadFileError(msg)
+    return mask.astype(np.bool_)
+
+
 def _check_named(codes: npt.NDArray[Any], where: str) -> None:
     missing = np.flatnonzero(codes < 0)
     if len(missing):
@@ -200,19 +223,7 @@ def _from_group(
         return _coded(codes, named, where)
     if kind.startswith("nullable-"):
         values = read_array(dataset(group, "values", where), f"{where}, values", length=n_obs)
-        stored = dataset(group, "mask", where)
-        if values.shape != stored.shape or stored.dtype.kind not in "biu":
-            msg = (
-                f"{where}: values have shape {values.shape}, but their mask has shape {stored.shape} and "
-                f"dtype {stored.dtype}; it must have their shape, and hold booleans"
-            )
-            raise BadFileError(msg)
-        mask = read_array(stored, f"{where}, mask")
-        if mask.dtype.kind != "b" and not np.isin(mask, (0, 1)).all():
-            row = int(np.argmin(np.isin(mask, (0, 1))))
-            msg = f"{where}: their mask must hold booleans, but row {row} has {mask[row]}"
-            raise BadFileError(msg)
-        mask = mask.astype(np.bool_)
+        mask = read_mask(group, where, values.shape)
         if is_text(values):
             return _text(values, where, mask)
         return ObsColumn(_with_missing(_numbers(values, where).values, mask, where))

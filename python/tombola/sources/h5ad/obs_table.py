@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..._base.fork import ForkLock
+from ..._base.types import IndexArray
 from ...labels.categorical import Categorical
 from .elements import listed
 from .errors import H5adError, MissingElementError
@@ -71,7 +72,7 @@ class ObsTable:
         self._lock = ForkLock(reentrant=True)
         if isinstance(options.categories, dict):
             for name in options.categories:
-                self._check_name(name)
+                self.check_name(name)
 
     def __reduce__(self) -> tuple[type["ObsTable"], tuple[Any, ...], dict[str, Any]]:
         return ObsTable, (self._layouts, self._options), {"_together": self._together}
@@ -91,6 +92,15 @@ class ObsTable:
                 together = self._together if name in self._together else (name,)
                 self._read([each for each in together if each not in self._columns])
             return self._columns[name]
+
+    def read(self, names: Sequence[str], rows: IndexArray) -> dict[str, npt.NDArray[Any]]:
+        """Give rows of columns: numbers, or codes as int64."""
+        found: dict[str, npt.NDArray[Any]] = {}
+        for name in names:
+            column = self.column(name)
+            values = column.values[rows]
+            found[name] = values if column.categories is None else values.astype(np.int64)
+        return found
 
     def use(self, names: Sequence[str], found: Sequence[FoundColumns] = ()) -> None:
         """Read columns that are used together.
@@ -129,7 +139,7 @@ class ObsTable:
 
     def _read(self, names: Sequence[str], found: Sequence[FoundColumns] = ()) -> None:
         for name in names:
-            self._check_name(name)
+            self.check_name(name)
         for name, parts, whole in self._parts(names, found):
             column = self._columns[name] = self._unite(name, parts, whole)
             column.values.flags.writeable = False
@@ -160,7 +170,8 @@ class ObsTable:
         for name in names:
             yield name, parts.pop(name), before.pop(name).whole
 
-    def _check_name(self, name: str) -> None:
+    def check_name(self, name: str) -> None:
+        """Raise MissingElementError if there is no such column."""
         if name in self.names:
             return
         lacking = next(layout for layout in self._layouts if name not in layout.obs_columns)
@@ -200,8 +211,9 @@ class PartOfObs(ObsTable):
         given = (self._whole, self._numbers, {**self._meanings, **known})
         return PartOfObs, given, {"_together": self._together}
 
-    def _check_name(self, name: str) -> None:
-        self._whole._check_name(name)
+    def check_name(self, name: str) -> None:
+        """Raise MissingElementError if there is no such column."""
+        self._whole.check_name(name)
 
     def _read(self, names: Sequence[str], found: Sequence[FoundColumns] = ()) -> None:
         own = [name for name in names if name in self._meanings]

@@ -159,19 +159,12 @@ class RowsOfFiles:
         if matrices is None:
             return None
         out = self._table(len(rows))
-        if any(self.transform.moves(k) for k, *_ in parts):
-            for matrix, (k, lo, hi, local) in zip(matrices, parts, strict=True):
-                self._fill(matrix, k, local, out, order[lo:hi])
-            return self._given(out)
         gather = Gather()
-        for matrix, (_, lo, hi, local) in zip(matrices, parts, strict=True):
-            if not matrix.gather(gather, local, order[lo:hi], out):
+        for matrix, (k, lo, hi, local) in zip(matrices, parts, strict=True):
+            work = self.transform.of_dense(k, out.dtype)
+            if not matrix.gather(gather, local, order[lo:hi], out, work):
                 return None
-        if not gather.read():
-            return None
-        if parts and self.transform.steps.are_any:
-            self.transform.dense(out, parts[0][0], None, out)
-        return self._given(out)
+        return self._given(out) if gather.read() else None
 
     def sparse(self, rows: IndexArray) -> CsrRows:
         """Read rows, strictly increasing."""
@@ -179,24 +172,23 @@ class RowsOfFiles:
 
     def dense(self, rows: IndexArray) -> npt.NDArray[Any]:
         """Read rows, strictly increasing."""
+        parts = self._parts(rows)
+        if self.transform.is_needed([k for k, *_ in parts]):
+            done = self.dense_in_order(rows, np.arange(len(rows), dtype=np.int64))
+            if done is not None:
+                return done
         out = self._table(len(rows))
-        for k, lo, hi, local in self._parts(rows):
+        for k, lo, hi, local in parts:
             matrix = self.layouts[k].matrix
+            work = self.transform.of_dense(k, out.dtype)
             if not isinstance(matrix, DenseMatrix):
                 self._read_sparse([(k, 0, hi - lo, local)], hi - lo, given=False).to_dense(out[lo:hi])
-            elif self.transform.moves(k):
-                self._fill(matrix, k, local, out, np.arange(lo, hi, dtype=np.int64))
-            else:
+            elif work is None:
                 matrix.fill(local, out[lo:hi])
-                if self.transform.steps.are_any:
-                    self.transform.dense(out[lo:hi], k, None, out[lo:hi])
+            else:
+                for start, block in matrix.blocks(local, self.dtype):
+                    work.apply(block, None, out[lo + start : lo + start + len(block)])
         return self._given(out)
-
-    def _fill(
-        self, matrix: DenseMatrix, file: int, rows: IndexArray, out: npt.NDArray[Any], places: IndexArray
-    ) -> None:
-        for lo, block in matrix.blocks(rows, self.dtype):
-            self.transform.dense(block, file, places[lo : lo + len(block)], out)
 
     def _finished(
         self,

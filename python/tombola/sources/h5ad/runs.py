@@ -32,6 +32,7 @@ from ..ranges import gather_ranges
 from .casting import cast_into, may_change, row_of_run
 from .chunks import chunk_reader
 from .errors import UnreadableFileError
+from .heap import heap_texts
 from .tuned import open_tuned
 
 GAP_BYTES = 1 << 12
@@ -58,6 +59,11 @@ class RunReader:
         What error messages call the dataset.
     reopen
         Gives the file once more after `release`; without it nothing is released.
+
+    Attributes
+    ----------
+    texts : HeapTexts or None
+        What reads text of variable length without HDF5.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class RunReader:
         dataset, self._chunk_rows = open_tuned(file, name)
         self._dataset: h5py.Dataset | None = dataset  # which keeps the file open
         self._chunks = chunk_reader(dataset)
+        self.texts = heap_texts(dataset)
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
         self._row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
@@ -87,11 +94,11 @@ class RunReader:
     @property
     def needs_hdf5(self) -> bool:
         """Whether HDF5 reads all of it."""
-        return self._chunks is None
+        return self._chunks is None and self.texts is None
 
     def release(self) -> bool:
         """Drop HDF5's handle where the core reads; returns whether the reader goes on without it."""
-        if self._chunks is None or self._reopen is None:
+        if self.needs_hdf5 or self._reopen is None:
             return False
         self._dataset = None
         return True
@@ -102,21 +109,15 @@ class RunReader:
         stops: npt.NDArray[np.int64],
         places: npt.NDArray[np.int64],
         out: npt.NDArray[Any],
+        work: _core.DenseWork | None = None,
     ) -> "_core._ReadJob | None":
         """Describe the same as `read`, each run to its place in `out`, for the core to read with others.
 
-        None where it cannot.
+        `work` is what rows become. None where the core cannot.
         """
-        self._check_width(out)
         if self._chunks is None or self._row_bytes == 0 or not self._gives(out.dtype):
             return None
-        return self._job(self._chunks, starts, stops, places, out)
-
-    def _check_width(self, out: npt.NDArray[Any]) -> None:
-        """Refuse where the dataset is not as wide as it was when the source was made, maybe elsewhere."""
-        if out.shape[1:] != self.shape[1:]:
-            msg = f"{self._where} must have rows of shape {out.shape[1:]} as it had, but has {self.shape[1:]}"
-            raise UnreadableFileError(msg)
+        return self._job(self._chunks, starts, stops, places, out, work)
 
     def _gives(self, dtype: np.dtype[Any]) -> bool:
         """Tell whether the core gives the values as this type."""
@@ -132,9 +133,10 @@ class RunReader:
         stops: npt.NDArray[np.int64],
         places: npt.NDArray[np.int64] | None,
         out: npt.NDArray[Any],
+        work: _core.DenseWork | None = None,
     ) -> "_core._ReadJob":
         types = None if out.dtype == self.dtype else (self.dtype.str[1:], out.dtype.str[1:])
-        return chunks, starts, stops, places, out.reshape(-1).view(np.uint8), types
+        return chunks, starts, stops, places, out.reshape(-1).view(np.uint8), types, work
 
     def refuse(
         self,
@@ -187,7 +189,6 @@ class RunReader:
         ValueError
             If a value does not fit the dtype asked for.
         """
-        self._check_width(out)
         some = stops > starts
         starts, stops = _merge(starts[some], stops[some], stops[some][:-1] == starts[some][1:])
         if len(starts) == 0 or self._row_bytes == 0:

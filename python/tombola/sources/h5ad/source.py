@@ -14,13 +14,14 @@ import numpy.typing as npt
 from ..._base.types import IndexArray
 from ..base import Column
 from ..rows import check_rows
-from .arguments import PathLike, as_paths, batch_type, names_of_columns, number_type
+from .arguments import PathLike, as_paths, batch_type, names_of_columns, names_of_texts, number_type, one_of
 from .bounds import FollowsChunks
 from .concat import join_variables
 from .describe import describe_file, describe_table
 from .files import OpenFiles
 from .layout import FileLayout, FoundColumns, Opening, read_layout
 from .obs_table import CategoriesView, ObsOptions, ObsTable, ObsView
+from .row_texts import OBS_NAMES, GivesTexts, TextTable, WhereText
 from .selection import file_numbers
 from .several import MatrixOfFiles, names_of_matrices, open_further, read_in_order, rows_of_all
 from .transform import check_steps
@@ -28,7 +29,7 @@ from .transform import check_steps
 RESERVED = ("row",)
 
 
-class H5adSource(FollowsChunks):
+class H5adSource(FollowsChunks, GivesTexts):
     """Rows of one or more h5ad files.
 
     Parameters
@@ -40,7 +41,15 @@ class H5adSource(FollowsChunks):
         obs then are those of that modality. Or a mapping of such, by their names in batches. Its "X", or the
         first, is what `vars` and all else is said of; `vars` holds for those with the same var names, too.
     obs
-        Columns of obs to read with each row.
+        Columns of obs to read with each row, as numbers or codes.
+    text
+        Columns of obs to read with each row as text: free text, or categories of text by their names. `read`
+        gives arrays of str, batches hold lists; None where it is missing.
+    obs_names
+        Whether each row comes with its name, in the column "obs_names".
+    text_in
+        Where text that is stored row by row is between reads: in the "file", of which a window reads its own
+        rows, or in "memory", as bytes and less than 2 bytes a row beside them.
     x_format
         Whether batches of X are handed out "dense" or as "csr" rows. Of sparse files a window stays CSR
         either way; of dense files a window is dense, `len(rows) * n_vars` values.
@@ -83,6 +92,8 @@ class H5adSource(FollowsChunks):
     n_vars : int
     file_bounds : ndarray of int64, shape (n_files + 1,)
         File f holds the rows from ``file_bounds[f]`` to ``file_bounds[f + 1]``.
+    obs_names : sequence of str
+        Names of all rows, read when they are asked for; its `count_duplicates` counts those that come again.
     obs : mapping
         Every column of obs by name, as a whole: numbers, or a `Categorical`, whose codes are as wide as they
         are stored, -1 where missing; text is one, too. All are read-only.
@@ -122,6 +133,9 @@ class H5adSource(FollowsChunks):
         *,
         x: str | Mapping[str, str] = "X",
         obs: str | Sequence[str] = (),
+        text: str | Sequence[str] = (),
+        obs_names: bool = False,
+        text_in: WhereText = "file",
         x_format: Literal["dense", "csr"] = "dense",
         dtype: Any = "float32",
         join: Literal["exact", "inner", "outer"] = "exact",
@@ -136,14 +150,18 @@ class H5adSource(FollowsChunks):
         self.paths = as_paths(paths)
         self.matrices = names_of_matrices(x)
         self._first, self.x = next(iter(self.matrices.items()))
-        self.x_format = _one_of("x_format", x_format, ("dense", "csr"))
-        self.join = _one_of("join", join, ("exact", "inner", "outer"))
+        self.x_format = one_of("x_format", x_format, ("dense", "csr"))
+        self.join = one_of("join", join, ("exact", "inner", "outer"))
         if obs_join is None:
             obs_join = "outer" if join == "outer" else "inner"
-        self.obs_join = _one_of("obs_join", obs_join, ("inner", "outer"))
-        _one_of("unknown", unknown, ("error", "missing"))
+        self.obs_join = one_of("obs_join", obs_join, ("inner", "outer"))
+        one_of("unknown", unknown, ("error", "missing"))
         self.dtype, self.batch_dtype = number_type(dtype), batch_type(dtype)
-        self.columns = names_of_columns(obs, (*self.matrices, *RESERVED))
+        taken = (*self.matrices, *RESERVED, *([OBS_NAMES] if obs_names else []))
+        self.columns = names_of_columns(obs, taken)
+        self.text_columns = names_of_texts(text, obs_names, taken, self.columns)
+        self.gives_obs_names = obs_names
+        one_of("text_in", text_in, ("file", "memory"))
         files = OpenFiles()
         self._layouts: list[FileLayout] = []
         names: list[list[str]] = []
@@ -171,7 +189,9 @@ class H5adSource(FollowsChunks):
         self._all = [first, *open_further(others, self.paths, files, first, names, self.join)]
         given = dict(categories) if isinstance(categories, dict) else categories
         self._table = ObsTable(self._layouts, ObsOptions(self.obs_join, given, unknown))
+        self._texts = TextTable(self._layouts, files, text_in)
         self._prepare(found)
+        self._use_texts(self._table.check_name)
 
     def _prepare(self, found: Sequence[FoundColumns] = ()) -> None:
         self._offsets = np.cumsum([0] + [layout.n_obs for layout in self._layouts], dtype=np.int64)
@@ -239,6 +259,7 @@ class H5adSource(FollowsChunks):
         part._layouts = [self._layouts[number] for number in numbers]
         part._all = [matrix.part(numbers) for matrix in self._all]
         part._table = self._table.part(numbers)
+        part._texts = self._texts.part(numbers)
         part._prepare()
         return part
 
@@ -264,8 +285,8 @@ class H5adSource(FollowsChunks):
         -------
         dict
             "X", or the names of `x`: `CsrRows` if all files are sparse or `x_format` is "csr", else an array
-            of shape (len(rows), n_vars); and for each column of `obs` an array of shape (len(rows),), numbers
-            or int64 codes.
+            of shape (len(rows), n_vars); for each column of `obs` an array of shape (len(rows),), numbers or
+            int64 codes; and of `text` and `obs_names` such arrays of objects, str or None.
 
         Raises
         ------
@@ -279,7 +300,7 @@ class H5adSource(FollowsChunks):
         """
         rows = check_rows(rows, len(self))
         matrices = {name: matrix.read(rows) for name, matrix in self._rows.items()}
-        return {**matrices, **self._read_obs(rows)}
+        return {**matrices, **self._read_columns(rows)}
 
     def read_in_order(self, rows: IndexArray) -> dict[str, Column] | None:
         """Read rows in any order, repeats allowed, each straight to its place.
@@ -304,15 +325,10 @@ class H5adSource(FollowsChunks):
             check_rows(np.unique(rows), len(self))
         order = np.argsort(rows, kind="stable")
         matrices = read_in_order(self._rows, rows, order)
-        return None if matrices is None else {**matrices, **self._read_obs(rows)}
+        return None if matrices is None else {**matrices, **self._read_columns(rows)}
 
-    def _read_obs(self, rows: IndexArray) -> dict[str, Column]:
-        found: dict[str, Column] = {}
-        for name in self.columns:
-            column = self._table.column(name)
-            values = column.values[rows]
-            found[name] = values if column.categories is None else values.astype(np.int64)
-        return found
+    def _read_columns(self, rows: IndexArray) -> dict[str, Column]:
+        return {**self._table.read(self.columns, rows), **self._read_texts(rows)}
 
     def describe(self) -> dict[str, Any]:
         """Say what the files hold: shapes, encodings, chunks, compression, obs columns with their classes.
@@ -332,10 +348,3 @@ class H5adSource(FollowsChunks):
             "files": [describe_file(layout) for layout in self._layouts],
             "obs": describe_table(self._table),
         }
-
-
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        msg = f"{option} must be one of {', '.join(allowed)}, but is {value!r}"
-        raise ValueError(msg)
-    return value

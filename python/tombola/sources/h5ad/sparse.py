@@ -187,7 +187,7 @@ class CsrMatrix:
         return self._pointers
 
     def _runs(self, part: str) -> _Runs:
-        return self._files.reader(self._path, f"{self.name}/{part}", self.n_values)
+        return self._files.reader(self._path, f"{self.name}/{part}", (self.n_values,))
 
     def _read_shape(self, group: h5py.Group) -> tuple[int, int]:
         shape = np.asarray(attribute(group, "shape", "h5sparse_shape"))

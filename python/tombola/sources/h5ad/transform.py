@@ -187,12 +187,16 @@ class RowTransform:
             for column_map, width in zip(column_maps, widths, strict=True)
         ]
         self._n_vars = n_vars
+        self._of_dense: dict[tuple[int, np.dtype[Any]], _core.DenseWork] = {}
         self._work: dict[str, Any] = {
             "target": steps.normalize_total or 0.0,
             "log1p": steps.log1p,
             "mean": steps.mean,
             "factor": None if steps.std is None else 1.0 / steps.std,
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_of_dense": {}}
 
     def is_needed(self, files: Sequence[int]) -> bool:
         """Tell whether anything happens to rows of these files."""
@@ -257,8 +261,14 @@ class RowTransform:
         _core.csr_compact(data, indices, indptr, places, kept_data, kept_indices)
         return kept_data, kept_indices, places, ascending, as_stored
 
-    def dense(
-        self, rows: npt.NDArray[Any], file: int, places: IndexArray | None, out: npt.NDArray[Any]
-    ) -> None:
-        """Do it to dense rows of a file, row i to ``out[places[i]]``; ``rows`` may be ``out``."""
-        _core.dense_transform(rows, self._maps[file], places, out, **self._work)
+    def of_dense(self, file: int, dtype: np.dtype[Any]) -> _core.DenseWork | None:
+        """Return what does it to dense rows of a file, of this type; None where nothing is to be done."""
+        if not self.is_needed([file]):
+            return None
+        column_map = self._maps[file]
+        key = (column_map if isinstance(column_map, int) else -1 - id(column_map), dtype)
+        if key not in self._of_dense:
+            self._of_dense[key] = _core.DenseWork(
+                column_map, n_columns=self._n_vars, dtype=dtype, **self._work
+            )
+        return self._of_dense[key]
