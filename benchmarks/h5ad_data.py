@@ -2,8 +2,8 @@
 
 Every value follows from its cell and its place by a hash (splitmix64), so that any row can be made again to
 check what a reader gives. Files are written once into a cache folder: TOMBOLA_BENCH_DATA, or a folder of the
-system's temporary one. The raw file takes 0.8 GB, the gzip one 0.25 GB; as dense matrices, in chunks as h5py
-makes them, 80 kB a cell and 1.9 kB.
+system's temporary one. The raw file takes 0.8 GB, the gzip one 0.25 GB, those of other codecs less than 0.5;
+as dense matrices, in chunks as h5py makes them, 80 kB a cell and 1.9 kB.
 """
 
 import os
@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import hdf5plugin
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
     "CELLS",
+    "CODECS",
     "GENES",
     "VALUES",
     "checksums",
@@ -34,6 +36,16 @@ CHUNK = 24_000
 STEP = GENES // VALUES
 FORMAT = 1
 """Version of what is written; it is part of the file's name."""
+
+CODECS: dict[str, dict[str, Any]] = {
+    "gzip": {"compression": "gzip"},
+    "zstd": dict(hdf5plugin.Zstd()),
+    "lz4": dict(hdf5plugin.LZ4()),
+    "blosc": dict(hdf5plugin.Blosc()),
+    "blosclz": dict(hdf5plugin.Blosc(cname="blosclz", clevel=2)),
+}
+"""By their names in those of files. blosc is what hdf5plugin makes where nothing is said: lz4, level 5, bytes
+shuffled; blosclz is what snapatac2 writes."""
 
 _WRITTEN_AT_ONCE = 2_400
 _QUANTILES = (np.arange(256) + 0.5) / 256
@@ -69,7 +81,7 @@ def checksums(columns: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArra
 
 
 def reference_file(compression: str | None, cells: int = CELLS, chunk: int = CHUNK) -> Path:
-    """Return the path of a file, which is written if it is not there."""
+    """Return the path of a file, which is written if it is not there; `compression` is one of `CODECS`."""
     of_chunk = "" if chunk == CHUNK else f"-{chunk}"
     path = _folder() / f"reference-{FORMAT}-{cells}-{compression or 'raw'}{of_chunk}.h5ad"
     return _written(path, lambda part: _write(part, compression, cells, chunk))
@@ -128,8 +140,9 @@ def _write(path: Path, compression: str | None, cells: int, chunk: int) -> None:
         x = file.create_group("X")
         x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": [cells, GENES]})
         chunks = (min(chunk, cells * VALUES),)
-        data = x.create_dataset("data", (cells * VALUES,), "f4", chunks=chunks, compression=compression)
-        indices = x.create_dataset("indices", (cells * VALUES,), "i4", chunks=chunks, compression=compression)
+        codec = {} if compression is None else CODECS[compression]
+        data = x.create_dataset("data", (cells * VALUES,), "f4", chunks=chunks, **codec)
+        indices = x.create_dataset("indices", (cells * VALUES,), "i4", chunks=chunks, **codec)
         x.create_dataset("indptr", data=np.arange(cells + 1, dtype=np.int64) * VALUES)
         for start in range(0, cells, _WRITTEN_AT_ONCE):
             stop = min(start + _WRITTEN_AT_ONCE, cells)

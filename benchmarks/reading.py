@@ -119,6 +119,10 @@ def _cases(cells: int) -> Iterator[Case]:
         yield Case(f"raw, block 16, {form}, one thread", (raw,), form, 16, threads=1)
         yield Case(f"gzip in chunks of 61 rows, block 16, {form}", (large,), form, 16)
         yield Case(f"gzip in chunks of 61 rows, own blocks, {form}", (large,), form, -1)
+        for stored in ("zstd", "lz4", "blosc", "blosclz"):
+            path = str(reference_file(stored, cells))
+            yield Case(f"{stored}, block 16, {form}", (path,), form, 16)
+            yield Case(f"{stored}, in order, {form}", (path,), form, 0)
     for compression in (None, "gzip"):
         wide = str(dense_file(compression, max(1, cells // DENSE_PART)))
         for block in (16, 0):

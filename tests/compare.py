@@ -9,7 +9,8 @@ import pytest
 
 from tests import oracle
 from tests.cases import Case, GroupCase
-from tombola import _core
+from tests.composed_cases import MixtureCase, PerClassCase
+from tombola import BlockShuffling, Mixture, Strategy, _core
 
 
 def core_table(case: Case) -> _core.WeightTable:
@@ -46,6 +47,18 @@ def core_group_plan(case: GroupCase) -> _core.Plan:
     if case.kind == "buckets":
         return _core.plan_buckets(groups, batch_sizes=case.batch_sizes, **options)
     return _core.plan_series(groups, schedule=case.kind, per_series=case.per_series, **options)
+
+
+def core_tuple_plan(case: PerClassCase) -> _core.Plan:
+    """Return the plan of tuples of classes by the core."""
+    tuples = _core.Tuples(core_groups(case.groups), case.rows_per_class, case.repeat)
+    return _core.plan_per_class(tuples, **asdict(case.batching))
+
+
+def mixture_of(case: MixtureCase) -> Mixture:
+    """Return the strategy that mixes strata."""
+    inner: dict[Any, Strategy] = {s: BlockShuffling(size) for s, size in enumerate(case.blocks) if size}
+    return Mixture(shares=case.given_shares(), strategies=inner, **case.options())
 
 
 AnyPlan = oracle.OraclePlan | oracle.RaggedPlan

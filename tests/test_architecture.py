@@ -52,7 +52,11 @@ ROOMS = (
     Room("replay", "_base _core draws replay.scores", "numpy torch matplotlib"),
     Room("training", "_base _core draws passes sources.base", "numpy torch"),
     Room("experiments.bench", f"{UP_TO_TRAINING} experiments", "numpy torch h5py anndata scdataset"),
-    Room("experiments.six", f"{UP_TO_TRAINING} experiments", "numpy torch matplotlib rich torchmetrics"),
+    Room(
+        "experiments.six",
+        f"{UP_TO_TRAINING} experiments",
+        "numpy torch matplotlib rich torchmetrics pydantic",
+    ),
     Room(
         "experiments.train",
         f"{UP_TO_TRAINING} experiments",

@@ -14,36 +14,43 @@
 namespace tombola::bindings {
 namespace {
 
+// Of what makes a decompressor, what frees it and what uses it
 using Addresses = std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t>;
 
 ChunkFilter filter_of(const std::string& name) {
-    static const std::map<std::string, ChunkFilter> names{{"deflate", ChunkFilter::deflate},
-                                                          {"shuffle", ChunkFilter::shuffle},
-                                                          {"fletcher32", ChunkFilter::fletcher32},
-                                                          {"lzf", ChunkFilter::lzf}};
+    static const std::map<std::string, ChunkFilter> names{
+        {"deflate", ChunkFilter::deflate}, {"shuffle", ChunkFilter::shuffle}, {"fletcher32", ChunkFilter::fletcher32},
+        {"lzf", ChunkFilter::lzf},         {"lz4", ChunkFilter::lz4},         {"zstd", ChunkFilter::zstd},
+        {"blosc", ChunkFilter::blosc}};
     const auto found = names.find(name);
     if (found == names.end()) {
-        throw std::invalid_argument("filters must be deflate, lzf, shuffle or fletcher32, but one is " + name);
+        throw std::invalid_argument(
+            "filters must be deflate, lzf, lz4, zstd, blosc, shuffle or fletcher32, but one is " + name);
     }
     return found->second;
 }
 
-InflateLibrary library_at(const std::optional<Addresses>& addresses) {
-    InflateLibrary library;
-    if (addresses) {
-        const auto [make, destroy, inflate] = *addresses;
-        library.make = reinterpret_cast<decltype(library.make)>(make);
-        library.destroy = reinterpret_cast<decltype(library.destroy)>(destroy);
-        library.inflate = reinterpret_cast<decltype(library.inflate)>(inflate);
+CodecLibraries libraries_at(const std::optional<Addresses>& inflate, const std::optional<Addresses>& zstd) {
+    CodecLibraries libraries;
+    const auto fill = [](const Addresses& addresses, auto& make, auto& destroy, auto& decode) {
+        make = reinterpret_cast<std::remove_reference_t<decltype(make)>>(std::get<0>(addresses));
+        destroy = reinterpret_cast<std::remove_reference_t<decltype(destroy)>>(std::get<1>(addresses));
+        decode = reinterpret_cast<std::remove_reference_t<decltype(decode)>>(std::get<2>(addresses));
+    };
+    if (inflate) {
+        fill(*inflate, libraries.inflate.make, libraries.inflate.destroy, libraries.inflate.inflate);
     }
-    return library;
+    if (zstd) {
+        fill(*zstd, libraries.zstd.make, libraries.zstd.destroy, libraries.zstd.decompress);
+    }
+    return libraries;
 }
 
 std::unique_ptr<ChunkReader> make(const std::shared_ptr<DataFile>& file, index_t rows, std::size_t row_bytes,
                                   index_t chunk_rows, std::size_t chunk_row_bytes, std::size_t item_bytes,
                                   const std::vector<std::string>& filters, const py::bytes& fill,
                                   const py::array& addresses, const py::array& sizes, const py::array& skipped,
-                                  const std::optional<Addresses>& library) {
+                                  const std::optional<Addresses>& inflate, const std::optional<Addresses>& zstd) {
     ChunkLayout layout{rows, row_bytes, chunk_rows, chunk_row_bytes, item_bytes, {}, {}};
     for (const std::string& name : filters) {
         layout.filters.push_back(filter_of(name));
@@ -61,7 +68,7 @@ std::unique_ptr<ChunkReader> make(const std::shared_ptr<DataFile>& file, index_t
     for (std::size_t i = 0; i < chunks.size(); ++i) {
         chunks[i] = {where[i], bytes[i], masks[i]};
     }
-    return std::make_unique<ChunkReader>(file, std::move(layout), std::move(chunks), library_at(library));
+    return std::make_unique<ChunkReader>(file, std::move(layout), std::move(chunks), libraries_at(inflate, zstd));
 }
 
 using Types = std::pair<std::string, std::string>;  // stored and given, as NumPy names them
@@ -160,7 +167,7 @@ void register_chunks(py::module_& m) {
         .def(py::init(&make), py::keep_alive<1, 2>(), py::arg("file"), py::kw_only(), py::arg("rows"),
              py::arg("row_bytes"), py::arg("chunk_rows"), py::arg("chunk_row_bytes"), py::arg("item_bytes"),
              py::arg("filters"), py::arg("fill"), py::arg("addresses"), py::arg("sizes"), py::arg("skipped"),
-             py::arg("library"));
+             py::arg("inflate"), py::arg("zstd"));
     m.def("read_rows", &read, py::arg("jobs"));
     m.def(
         "can_convert", [](const std::string& from, const std::string& to) { return converter(from, to) != nullptr; },

@@ -47,47 +47,44 @@ std::shared_ptr<const Plan> share(py::object made) {
     return {keep, plan};
 }
 
-std::vector<Context> make_contexts(const std::vector<u64>& firsts, const std::vector<u64>& groups,
-                                   const std::vector<u64>& use_firsts, const std::vector<u64>& use_batches) {
-    if (firsts.empty() || groups.size() % firsts.size() != 0 || use_firsts.size() != groups.size() ||
-        use_batches.size() != groups.size()) {
-        throw std::invalid_argument(
-            "groups, use_firsts and use_batches must have one entry for each context and "
-            "stratum");
+// Three numbers a split: its first part, the rest, and the share of the first part.
+std::vector<Split> splits_of(const py::array& array) {
+    const std::vector<u64> values = numbers(array, "amounts");
+    if (values.empty() || values.size() % 3 != 0) {
+        throw std::invalid_argument("amounts must be three numbers a split, but are " + std::to_string(values.size()));
     }
-    const std::size_t strata = groups.size() / firsts.size();
-    std::vector<Context> contexts;
-    for (std::size_t c = 0; c < firsts.size(); ++c) {
-        Context context{firsts[c], {}};
-        for (std::size_t i = c * strata; i < (c + 1) * strata; ++i) {
-            context.uses.push_back({groups[i], use_firsts[i], use_batches[i]});
-        }
-        contexts.push_back(std::move(context));
+    std::vector<Split> splits;
+    for (std::size_t i = 0; i < values.size(); i += 3) {
+        splits.push_back({values[i], values[i + 1], values[i + 2]});
     }
-    return contexts;
+    return splits;
+}
+
+Portions make_portions(const std::string& kind, const py::array& amounts) {
+    if (kind == "counts") {
+        return {numbers(amounts, "amounts"), {}, {}};
+    }
+    if (kind == "splits") {
+        return {{}, splits_of(amounts), {}};
+    }
+    if (kind == "positions") {
+        return {{}, {}, borrow<index_t>(amounts, "amounts")};
+    }
+    throw std::invalid_argument("portions must be \"counts\", \"splits\" or \"positions\", but is \"" + kind + "\"");
 }
 
 PyPlan plan_mixture(const std::shared_ptr<Groups>& groups, const std::string& portions, const py::array& amounts,
-                    const py::array& context_firsts, const py::array& context_groups, const py::array& use_firsts,
-                    const py::array& use_batches, index_t batches, const py::object& pass_rows,
-                    const py::object& make_pass, index_t batch_size, index_t fetch_factor, bool drop_last, u64 seed,
-                    u64 epoch) {
+                    const py::array& context_firsts, const py::array& context_groups, index_t batches,
+                    const py::object& pass_rows, const py::object& make_pass, index_t batch_size, index_t fetch_factor,
+                    bool drop_last, u64 seed, u64 epoch) {
     const PlanOptions options = make_options(batch_size, fetch_factor, drop_last, seed, epoch);
     require_size("batches", batches, 1);
-    Mixture mixture{groups, {}, {}, static_cast<u64>(batches), {}, {}};
-    if (portions == "counts") {
-        mixture.portions.counts = numbers(amounts, "amounts");
-    } else if (portions == "shares") {
-        mixture.portions.shares = numbers(amounts, "amounts");
-    } else if (portions == "positions") {
-        mixture.portions.positions = borrow<index_t>(amounts, "amounts");
-    } else {
-        throw std::invalid_argument("portions must be \"counts\", \"shares\" or \"positions\", but is \"" + portions +
-                                    "\"");
-    }
-    mixture.contexts =
-        make_contexts(numbers(context_firsts, "context_firsts"), numbers(context_groups, "context_groups"),
-                      numbers(use_firsts, "use_firsts"), numbers(use_batches, "use_batches"));
+    std::vector<u64> firsts = numbers(context_firsts, "context_firsts");
+    std::vector<u64> used = numbers(context_groups, "context_groups");
+    const u64 strata = firsts.empty() ? 0 : used.size() / firsts.size();
+    Mixture mixture{
+        groups, strata, make_portions(portions, amounts), static_cast<u64>(batches), std::move(firsts), std::move(used),
+        {},     {}};
     if (!pass_rows.is_none()) {
         const std::span<const index_t> rows = borrow<index_t>(pass_rows.cast<py::array>(), "pass_rows");
         mixture.pass_rows.assign(rows.begin(), rows.end());
@@ -109,9 +106,9 @@ void register_composed(py::module_& m) {
     m.def("plan_per_class", &plan_per_class, py::arg("tuples"), py::kw_only(), py::arg("batch_size"),
           py::arg("fetch_factor"), py::arg("drop_last"), py::arg("seed"), py::arg("epoch"));
     m.def("plan_mixture", &plan_mixture, py::arg("groups"), py::kw_only(), py::arg("portions"), py::arg("amounts"),
-          py::arg("context_firsts"), py::arg("context_groups"), py::arg("use_firsts"), py::arg("use_batches"),
-          py::arg("batches"), py::arg("pass_rows") = py::none(), py::arg("make_pass") = py::none(),
-          py::arg("batch_size"), py::arg("fetch_factor"), py::arg("drop_last"), py::arg("seed"), py::arg("epoch"));
+          py::arg("context_firsts"), py::arg("context_groups"), py::arg("batches"), py::arg("pass_rows") = py::none(),
+          py::arg("make_pass") = py::none(), py::arg("batch_size"), py::arg("fetch_factor"), py::arg("drop_last"),
+          py::arg("seed"), py::arg("epoch"));
 }
 
 }  // namespace tombola::bindings

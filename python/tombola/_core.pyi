@@ -223,8 +223,6 @@ def plan_mixture(
     amounts: IndexArray,
     context_firsts: IndexArray,
     context_groups: IndexArray,
-    use_firsts: IndexArray,
-    use_batches: IndexArray,
     batches: int,
     pass_rows: IndexArray | None = None,
     make_pass: Callable[[int, int], Plan] | None = None,
@@ -283,7 +281,8 @@ class ChunkReader:
         addresses: npt.NDArray[np.uint64],
         sizes: npt.NDArray[np.uint64],
         skipped: npt.NDArray[np.uint32],
-        library: tuple[int, int, int] | None,
+        inflate: tuple[int, int, int] | None,
+        zstd: tuple[int, int, int] | None,
     ) -> None: ...
 
 _ReadJob: TypeAlias = tuple[

@@ -65,6 +65,8 @@ def test_a_training_writes_what_it_prints(plates: Path, tmp_path: Path) -> None:
         ("block_shuffling", {"schedule": "cosine", "chunk_size": "600 rows", "log1p": True}),
         ("block_weighted", {"weights": "weight", "files": "{weighted}", "labels": "line"}),
         ("class_balanced", {"classes": "moa_fine", "total_data": 0.5}),
+        ("true_weighted", {"total_data": 0.5}),
+        ("random_sampling", {"total_data": 0.5}),
         ("series_round_robin", {"series": "cell_line", "total_data": 100}),
         ("bucketed", {"buckets": "moa_fine", "chunk_size": "1 MB", "validation_fraction": 0}),
     ],
@@ -209,7 +211,7 @@ def test_a_bad_file_is_an_error_or_is_said(plates: Path, tmp_path: Path) -> None
         (
             {"strategy": "best"},
             "",
-            "strategy must be one of streaming, streaming_shuffle, block_shuffling, b",
+            "strategy must be one of streaming, streaming_shuffle, block_shuffling, r",
         ),
         (
             {"strategy": "bucketed"},

@@ -16,8 +16,9 @@ import pytest
 import torch
 
 from tests.cli.training_files import make_files, train_yaml
+from tombola.experiments.file_names import find_files
 from tombola.experiments.train import TrainConfig, read_train_config, run_training
-from tombola.experiments.train.files import FileList, find_files
+from tombola.experiments.train.files import FileList
 from tombola.experiments.train.loaders import LoaderMaker
 from tombola.experiments.train.run import _own_device
 from tombola.experiments.train.shards import FileShards

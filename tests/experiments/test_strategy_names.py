@@ -1,8 +1,8 @@
 """Strategies by name: what each vocabulary makes of its names; plans stay within the training rows."""
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,19 +20,19 @@ from tombola.cli.app import run
 from tombola.cli.run import RunOptions
 from tombola.experiments import ExperimentConfig
 from tombola.experiments.six.config import STRATEGIES, check_strategies
+from tombola.experiments.sweep.config import make_plan
 from tombola.experiments.train import TrainConfig
 from tombola.strategies import names
 from tombola.strategies.names import (
     EXPERIMENT,
     TRAIN,
-    USER_FILES,
-    NamedStrategy,
     StrategyInputs,
     Vocabulary,
 )
 
 INDICES = np.arange(10, 400, 2)
 LABELS = [(np.arange(195) % 13 == 0).astype(np.int64), (np.arange(195) > 150).astype(np.int64)]
+WEIGHTED = ("class_balanced", "class_balanced_rows")
 OPTIONS = StrategyInputs(indices=INDICES, keys=LABELS, block_size=8, min_count_baseline=3.0)
 
 
@@ -96,29 +96,44 @@ def test_the_trainer_has_these() -> None:
         "streaming": None,
         "streaming_shuffle": None,
         "block_shuffling": None,
+        "random": None,
         "block_weighted": "weights",
         "class_balanced": "classes",
+        "class_balanced_rows": "classes",
         "series_round_robin": "series",
         "bucketed": "buckets",
     }
 
 
+@pytest.mark.parametrize("words", [EXPERIMENT, TRAIN])
 @pytest.mark.parametrize(
-    ("own", "words", "meant"),
+    ("word", "meant"),
     [
-        (TRAIN, {**names.STRATEGIES, **USER_FILES, **EXPERIMENT, **TRAIN}, "column_weighted"),
-        (EXPERIMENT, {**names.STRATEGIES, **TRAIN, **USER_FILES, **EXPERIMENT}, "class_balanced"),
+        ("random_sampling", "random"),
+        ("streaming_buffer", "streaming_shuffle"),
+        ("weighted_block", "class_balanced"),
+        ("weighted_true", "class_balanced_rows"),
+        ("true_weighted", "class_balanced_rows"),
     ],
 )
-def test_vocabularies_over_one_another_mean_the_topmost(
-    own: Vocabulary, words: Mapping[str, NamedStrategy], meant: str
+def test_words_of_files_and_commands_mean_the_same_everywhere(
+    words: Vocabulary, word: str, meant: str
 ) -> None:
-    assert all(words[name] is own[name] for name in own)
-    assert words["block_weighted"].name == meant
-    assert words["random_sampling"] is words["random"]
-    assert words["true_weighted"] is words["class_balanced_rows"]
-    for name, strategy in names.STRATEGIES.items():  # the code's own names mean nothing else to anyone
+    assert words[word] is names.STRATEGIES[meant]
+    assert words.words[word] == meant
+
+
+def test_one_word_means_two_strategies() -> None:
+    assert EXPERIMENT["block_weighted"].name == "class_balanced"
+    assert TRAIN["block_weighted"].name == "column_weighted"
+
+
+@pytest.mark.parametrize("own", [EXPERIMENT, TRAIN])
+def test_the_names_of_the_code_reach_every_strategy(own: Vocabulary) -> None:
+    words = {**own, **names.STRATEGIES}
+    for name, strategy in names.STRATEGIES.items():
         assert words[name] is strategy
+        assert name not in own or own[name] is strategy
 
 
 @pytest.mark.parametrize(
@@ -129,6 +144,7 @@ def test_vocabularies_over_one_another_mean_the_topmost(
         (["random", "streaming", "random"], ("random", "streaming")),
         (["weighted_block", "class_balanced"], ("class_balanced",)),
         (["streaming_buffer", "weighted_true"], ("streaming_shuffle", "class_balanced_rows")),
+        (["random_sampling", "block_weighted", "true_weighted"], ("random", *WEIGHTED)),
         (["random", "all"], ("random", *(name for name in STRATEGIES if name != "random"))),
     ],
 )
@@ -145,7 +161,6 @@ def test_one_strategy_has_one_name_in_all_commands() -> None:
         assert EXPERIMENT[word] is TRAIN[word] is TRAIN[name] is EXPERIMENT[name]
         assert word in TRAIN
         assert word not in list(TRAIN)
-    assert "weighted_true" not in TRAIN
     with pytest.raises(KeyError):
         TRAIN["best"]
 
@@ -162,8 +177,24 @@ def test_old_words_in_configuration_files() -> None:
     for word in ("block_weighted", "column_weighted"):
         config = TrainConfig(files=("a.h5ad",), labels=("drug",), strategy=word, weights="weight")
         assert TRAIN[config.strategy].name == "column_weighted"
+    config = TrainConfig(files=("a.h5ad",), labels=("drug",), strategy="block_weighted")
+    assert TRAIN[config.strategy].name == "class_balanced"
+    with pytest.raises(ValueError, match="the key 'weights' must name it"):
+        TrainConfig(files=("a.h5ad",), labels=("drug",), strategy="column_weighted")
     with pytest.raises(ValueError, match="no strategy"):
         TrainConfig(files=("a.h5ad",), labels=("drug",), strategy="best")
+
+
+def test_a_sweep_takes_words_of_files_and_commands() -> None:
+    words = ["random_sampling", "true_weighted", "weighted_true", "block_weighted"]
+    plan = make_plan({"files": ["a.h5ad"], "labels": ["drug"]}, {"strategy": words})
+    trials = [plan.config({"strategy": word}, Path("out")) for word in words]
+    assert [TRAIN[trial.strategy].name for trial in trials] == [
+        "random",
+        "class_balanced_rows",
+        "class_balanced_rows",
+        "class_balanced",
+    ]
 
 
 def test_unknown_names_list_those_that_there_are() -> None:

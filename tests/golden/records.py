@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from tests import oracle
 from tests.cases import Case, GroupCase, GroupKind, Kind, WeightKind, make_weights
+from tests.composed_cases import MixtureCase, PerClassCase
 from tests.oracle import Batching, replay
 from tests.oracle.philox import Purpose, bounded, derive, lane_word, word
 
@@ -53,6 +54,16 @@ def group_case_of(record: Record) -> GroupCase:
     given = record["case"]
     counts = tuple(given["counts"]) * record["times"]
     return GroupCase(**{**given, "counts": counts, "batching": Batching(**given["batching"])})
+
+
+def tuple_case_of(record: Record) -> PerClassCase:
+    """Return the plan of tuples of classes that a record describes."""
+    return PerClassCase(**{**record["case"], "batching": Batching(**record["case"]["batching"])})
+
+
+def mixture_case_of(record: Record) -> MixtureCase:
+    """Return the mixture that a record describes."""
+    return MixtureCase(**{**record["case"], "batching": Batching(**record["case"]["batching"])})
 
 
 def by_oracle(record: Record) -> ArrayLike:
@@ -101,6 +112,10 @@ def by_oracle(record: Record) -> ArrayLike:
         case "group_plan":
             plan = group_case_of(record).by_oracle()
             return np.concatenate([plan.rows, plan.offsets])
+        case "tuple_plan":
+            return tuple_case_of(record).by_oracle().rows
+        case "mixture_plan":
+            return mixture_case_of(record).by_oracle().rows
         case what:
             message = f"no such record: {what!r}"
             raise ValueError(message)
@@ -197,6 +212,30 @@ def _group_plans() -> Iterator[tuple[GroupCase, int]]:
     yield GroupCase(kind="buckets", counts=counts, batching=large, uneven=True), 9
 
 
+def _tuple_plans() -> Iterator[PerClassCase]:
+    how = Batching(batch_size=6, seed=11, epoch=2)
+    for counts in ((3, 9, 4, 1, 5, 9, 2), (64, 65, 40, 130)):
+        for repeat in (False, True):
+            yield PerClassCase(counts=counts, batching=how, rows_per_class=3, repeat=repeat)
+    yield PerClassCase(counts=(300, 600, 550), batching=Batching(batch_size=520), rows_per_class=260)
+    yield PerClassCase(counts=(9, 30, 70), batching=how, rows_per_class=2, rows="beyond_32_bits")
+
+
+def _mixture_plans() -> Iterator[MixtureCase]:
+    how = Batching(batch_size=8, fetch_factor=2, seed=11, epoch=2)
+    cells = ((3, 20, 65), (7, 70, 9), (2, 30, 4), (9, 5, 8))
+    for takes, shares in (((1, 5, 2), ()), ((), (0.17, 0.63, 0.2))):
+        yield MixtureCase(counts=cells[:1], batching=how, takes=takes, shares=shares)
+        yield MixtureCase(counts=cells, batching=how, takes=takes, shares=shares)
+        yield MixtureCase(counts=cells, batching=how, takes=takes, shares=shares, conditions=2, controls=0)
+    yield MixtureCase(
+        counts=cells, batching=how, takes=(1, 5, 2), total_size=200, even=True, blocks=(0, 4, 1)
+    )
+    yield MixtureCase(counts=cells[:1], batching=how, schedule=(0, 2, 1), total_size=300)
+    last = Batching(batch_size=8, seed=LARGEST, epoch=LARGEST)
+    yield MixtureCase(counts=cells, batching=last, shares=(0.17, 0.63, 0.2), rows="beyond_32_bits")
+
+
 def _replay() -> Iterator[Record]:
     for first, slots in ((0, 20), (1001, 900), (10**12, 2**39)):
         yield {"what": "reservoir", "seed": 3, "first": first, "size": 100, "slots": slots}
@@ -231,6 +270,10 @@ def records() -> Iterator[Record]:
         yield {"what": "group_plan", "case": asdict(group_case), "times": times}
     for case in _bounded_plans():
         yield {"what": "plan", "case": asdict(case)}
+    for tuple_case in _tuple_plans():
+        yield {"what": "tuple_plan", "case": asdict(tuple_case)}
+    for mixture_case in _mixture_plans():
+        yield {"what": "mixture_plan", "case": asdict(mixture_case)}
 
 
 def main() -> None:

@@ -4,6 +4,7 @@
 """
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from tests.cases import make_weights
-from tests.compare import core_group_plan, core_plan
+from tests.compare import core_group_plan, core_plan, core_tuple_plan, mixture_of
 from tests.golden.records import (
     PATH,
     UPDATED,
@@ -22,7 +23,9 @@ from tests.golden.records import (
     digest,
     far_positions,
     group_case_of,
+    mixture_case_of,
     records,
+    tuple_case_of,
 )
 from tests.oracle.philox import philox
 from tombola import _core
@@ -30,7 +33,7 @@ from tombola import _core
 RECORDS: list[Record] = json.loads(PATH.read_text())
 PERMUTATIONS = {"permutation", "random_permutation", "random_permutation_far"}
 DRAWS = {"alias", "grouped_alias", "sum_tree", "reservoir", "uniform_draws", "unit_draws"}
-IN_CORE = PERMUTATIONS | DRAWS | {"plan", "group_plan"}
+IN_CORE = PERMUTATIONS | DRAWS | {"plan", "group_plan", "tuple_plan", "mixture_plan"}
 DRAW = ("seed", "step", "stored", "size", "replace")
 RESULT = {"count", "values", "sha256"}
 
@@ -74,6 +77,13 @@ def by_core(record: Record) -> ArrayLike:
         case "group_plan":
             plan = core_group_plan(group_case_of(record))
             return np.concatenate(plan.batches(0, len(plan)))
+        case "tuple_plan":
+            plan = core_tuple_plan(tuple_case_of(record))
+            return plan.batches(0, len(plan))[0]
+        case "mixture_plan":
+            case = mixture_case_of(record)
+            how = asdict(case.batching)
+            return mixture_of(case).plan(**how).indices()
         case _:
             plan = core_plan(case_of(record))
             return plan.batches(0, len(plan))[0]

@@ -53,6 +53,11 @@ class Purpose(IntEnum):
     RESERVOIR = 29
     UNIFORM_DRAWS = 30
     THINNING = 31
+    TUPLE_ROWS = 32
+    TUPLE_KEYS = 33
+    MIXTURE_ROWS = 34
+    MIXTURE_KEYS = 35
+    MIXTURE_BATCHES = 36
 
 
 def u64(value: ArrayLike) -> U64:

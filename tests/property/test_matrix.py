@@ -22,6 +22,8 @@ from tombola import (
     Bucketed,
     ClassBalancedSampling,
     Loader,
+    Mixture,
+    PerClass,
     PlanBatchSampler,
     SeriesRoundRobin,
     Streaming,
@@ -45,7 +47,17 @@ SERIES = np.where(np.arange(N_ROWS) % 3 == 0, 8, np.arange(N_ROWS) % 11)  # one 
 BOUNDS = np.array([0, 1, 9, 10, 11, 14, 30, 33, 40, N_ROWS])
 LENGTHS = np.arange(N_ROWS) * 13 % 17
 
+STRATA = np.arange(N_ROWS) * 5 % 7 // 3
+PARITY = np.arange(N_ROWS) % 2
+HALVES = np.arange(N_ROWS) // 4 % 2
+
 ONCE, DRAWN, GROUPED = "every row once", "drawn by weight", "every row once, batches of unequal size"
+TUPLES = "two rows of each of two classes a batch, no row twice, as many full batches as there can be"
+MIXED = "full batches, in which rows alike come equally often or once more"
+
+
+def growing_shares(batch: int) -> dict[int, float]:
+    return {0: 1, 1: 1, 2: batch}
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,33 @@ STRATEGIES: dict[str, tuple[Callable[[Any], Strategy], str]] = {
         lambda rows: Bucketed(LENGTHS, boundaries=[5, 9], max_tokens=24, indices=rows),
         GROUPED,
     ),
+    "per-class": (lambda rows: PerClass(SERIES, rows_per_class=2, few="drop", indices=rows), TUPLES),
+    "mixture-by-strategies": (
+        lambda rows: Mixture(
+            STRATA,
+            {0: 0.1, 1: 0.3, 2: 0.6},
+            strategies={1: Streaming(shuffle=True), 2: BlockShuffling(3)},
+            total_size=21,
+            indices=rows,
+        ),
+        MIXED,
+    ),
+    "mixture-of-conditions": (
+        lambda rows: Mixture(
+            STRATA,
+            {0: 0.3, 1: 0.2, 2: 0.5},
+            within=PARITY,
+            per_condition=HALVES,
+            controls=0,
+            total_size=25,
+            indices=rows,
+        ),
+        MIXED,
+    ),
+    "mixture-by-schedule": (
+        lambda rows: Mixture(STRATA, growing_shares, total_size=21, indices=rows),
+        MIXED,
+    ),
 }
 
 
@@ -144,7 +183,7 @@ def test_rows_are_those_promised(case: Case) -> None:
     rows = plan.indices()
     assert plan.n_rows == len(rows)
     assert np.isin(rows, case.population).all()
-    if case.promise != GROUPED:
+    if case.promise in {ONCE, DRAWN}:
         assert len(rows) == (case.positions // BATCH_SIZE * BATCH_SIZE if case.drop_last else case.positions)
     if case.promise in {ONCE, GROUPED}:
         assert len(set(rows.tolist())) == len(rows)
@@ -152,6 +191,20 @@ def test_rows_are_those_promised(case: Case) -> None:
             assert sorted(rows.tolist()) == case.population.tolist()
         elif not isinstance(case.strategy, Bucketed) or case.strategy.max_tokens is None:
             assert {len(batch) for batch in plan} == {BATCH_SIZE}
+    elif case.promise == TUPLES:
+        assert len(set(rows.tolist())) == len(rows)
+        labels = np.asarray(case.strategy.labels)  # type: ignore[attr-defined]
+        assert all(set(Counter(labels[batch].tolist()).values()) == {2} for batch in plan)
+        tuples = np.bincount(labels[case.population]) // 2
+        bound = next(t for t in itertools.count() if np.minimum(tuples, t + 1).sum() < 2 * (t + 1))
+        assert [len(batch) for batch in plan] == [BATCH_SIZE] * bound
+    elif case.promise == MIXED:
+        assert {len(batch) for batch in plan} == {BATCH_SIZE}
+        came = np.bincount(np.concatenate([case.plan(epoch=0).indices(), rows]), minlength=N_ROWS)
+        alike = (STRATA * 2 + PARITY) * 2 + HALVES
+        for kind in set(alike[case.population].tolist()):
+            times = came[case.population[alike[case.population] == kind]]
+            assert times.max() - times.min() <= 1
     elif isinstance(case.strategy, BlockWeightedSampling) and case.strategy.weights is not None:
         assert (WEIGHTS[rows] > 0).all()
 

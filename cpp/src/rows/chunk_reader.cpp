@@ -14,6 +14,7 @@ namespace tombola {
 namespace {
 
 constexpr std::size_t scratch_bytes = std::size_t{1} << 28U;  // of all threads together, but a chunk at least
+constexpr std::size_t most_copies = 4;                        // of a chunk, which a thread decodes it in
 constexpr std::size_t largest_chunk = std::size_t{1} << 32U;  // as HDF5 has it
 constexpr u64 largest_contiguous = u64{1} << 61U;
 constexpr std::size_t tasks_ahead = 16;  // that a disk is told of
@@ -38,8 +39,9 @@ class Reading {
     Reading(std::span<const ReadJob> jobs, const ReadPlan& plan) : jobs_(jobs), plan_(plan), fault_(plan.fault) {}
 
     std::optional<ReadFault> run() {
-        const std::size_t threads = std::clamp<std::size_t>(scratch_bytes / (3 * plan_.largest + plan_.largest_rows), 1,
-                                                            static_cast<std::size_t>(get_num_threads()));
+        const std::size_t each = most_copies * plan_.largest + plan_.largest_rows;
+        const std::size_t threads =
+            std::clamp<std::size_t>(scratch_bytes / each, 1, static_cast<std::size_t>(get_num_threads()));
         parallel_for(
             static_cast<index_t>(plan_.tasks.size()),
             [this](index_t number) {
@@ -128,7 +130,7 @@ class Reading {
                 go_ahead(number);
                 read_segments(use.descriptor(), {&whole, 1}, is_cold);
             }
-            return place.decoder.decode(l, reader.library(), chunk, column, pieces, job.items(), out);
+            return place.decoder.decode(l, reader.libraries(), chunk, column, pieces, job.items(), out);
         }
         const DataFile::Use use(reader.file());
         go_ahead(number);
@@ -298,8 +300,8 @@ class Reading {
 }  // namespace
 
 ChunkReader::ChunkReader(std::shared_ptr<const DataFile> file, ChunkLayout layout, std::vector<StoredChunk> chunks,
-                         InflateLibrary library)
-    : file_(std::move(file)), layout_(std::move(layout)), chunks_(std::move(chunks)), library_(library) {
+                         CodecLibraries libraries)
+    : file_(std::move(file)), layout_(std::move(layout)), chunks_(std::move(chunks)), libraries_(libraries) {
     const ChunkLayout& l = layout_;
     const auto require = [&](bool is_so, const char* what) {
         if (!is_so) {
@@ -316,8 +318,10 @@ ChunkReader::ChunkReader(std::shared_ptr<const DataFile> file, ChunkLayout layou
     require(chunks_.size() / l.across() == l.down() && chunks_.size() % l.across() == 0,
             "the table must have one entry a chunk");
     require(l.filters.size() <= 32, "there must be at most 32 filters");
-    require(library_.inflate != nullptr || std::ranges::count(l.filters, ChunkFilter::deflate) == 0,
+    require(libraries_.inflate.inflate != nullptr || std::ranges::count(l.filters, ChunkFilter::deflate) == 0,
             "deflate needs a library");
+    require(libraries_.zstd.decompress != nullptr || std::ranges::count(l.filters, ChunkFilter::zstd) == 0,
+            "zstd needs a library");
 }
 
 std::optional<ReadFault> read_rows(std::span<const ReadJob> jobs) {

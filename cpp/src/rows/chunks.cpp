@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <new>
 #include <utility>
 
 #include "tombola/rows/filters.hpp"
@@ -42,6 +41,14 @@ class Places {
         return is_whole ? place(pieces_[0].to) : nullptr;
     }
     bool converts() const noexcept { return items_.convert != nullptr; }
+    // Bytes of the chunk that are wanted
+    std::vector<ByteRange> ranges() const {
+        std::vector<ByteRange> found;
+        for (const Piece& piece : pieces_) {
+            found.push_back({piece.row * layout_.chunk_row_bytes, (piece.row + piece.count) * layout_.chunk_row_bytes});
+        }
+        return found;
+    }
     bool copy(const std::byte* rows) const {
         bool fits = true;
         each([&](std::size_t row, std::size_t bytes, std::byte* to) {
@@ -108,15 +115,6 @@ bool is_encoded(const ChunkLayout& layout, const StoredChunk& chunk) noexcept {
     return (~std::uint64_t{chunk.skipped} & all) != 0;
 }
 
-ChunkDecoder::~ChunkDecoder() { release(); }
-
-void ChunkDecoder::release() noexcept {
-    if (made_ != nullptr) {
-        library_.destroy(made_);
-        made_ = nullptr;
-    }
-}
-
 std::byte* ChunkDecoder::stored(std::size_t bytes) { return grown(stored_, bytes); }
 
 // Scratch space that is not `other`
@@ -125,31 +123,27 @@ std::byte* ChunkDecoder::scratch(std::size_t bytes, const std::byte* other) {
     return grown(buffer, bytes);
 }
 
-void ChunkDecoder::inflate(const InflateLibrary& library, const std::byte* in, std::size_t in_bytes, std::byte* out,
-                           std::size_t wanted) {
-    if (made_ == nullptr || library_.inflate != library.inflate) {
-        release();
-        library_ = library;
-        made_ = library_.make();
-        if (made_ == nullptr) {
-            throw std::bad_alloc();
-        }
-    }
-    std::size_t used = 0;
-    std::size_t given = 0;
-    const int status = library_.inflate(made_, in, in_bytes, out, wanted, &used, &given);
-    if (status != 0) {
-        constexpr int too_long = 3;
-        fail(status == too_long ? "its deflate stream gives more than the chunk's " + std::to_string(wanted) + " bytes"
-                                : "its deflate stream is damaged");
-    }
-    if (given != wanted) {
-        fail("its deflate stream gives " + std::to_string(given) + " bytes instead of " + std::to_string(wanted));
+void ChunkDecoder::expand(ChunkFilter filter, const Encoded& stream, std::span<const ByteRange> ranges) {
+    switch (filter) {
+        case ChunkFilter::deflate:
+            return codecs_.inflate(stream);
+        case ChunkFilter::lzf:
+            return codecs_.lzf(stream);
+        case ChunkFilter::lz4:
+            return codecs_.lz4_blocks(stream);
+        case ChunkFilter::zstd:
+            return codecs_.zstd(stream);
+        case ChunkFilter::blosc:
+            return blosc_.decode(stream, ranges);
+        case ChunkFilter::shuffle:
+        case ChunkFilter::fletcher32:
+            break;  // which compress nothing, and are not asked for
     }
 }
 
-bool ChunkDecoder::decode(const ChunkLayout& layout, const InflateLibrary& library, const StoredChunk& chunk,
+bool ChunkDecoder::decode(const ChunkLayout& layout, const CodecLibraries& libraries, const StoredChunk& chunk,
                           std::size_t column, std::span<const Piece> pieces, OutputItems out_items, std::byte* out) {
+    codecs_.use(libraries);
     const Places places(layout, column, pieces, out_items, out);
     std::vector<std::size_t> active;
     std::size_t checksums = 0;
@@ -183,11 +177,8 @@ bool ChunkDecoder::decode(const ChunkLayout& layout, const InflateLibrary& libra
         const std::size_t wanted = layout.chunk_bytes() + checksums * checksum_bytes;
         std::byte* const whole = k == 0 ? places.whole() : nullptr;
         std::byte* const to = whole != nullptr ? whole : scratch(wanted, data);
-        if (filter == ChunkFilter::deflate) {
-            inflate(library, data, bytes, to, wanted);
-        } else if (const std::size_t given = expand_lzf(data, bytes, to, wanted); given != wanted) {
-            fail("its lzf stream does not give the chunk's " + std::to_string(wanted) + " bytes");
-        }
+        const std::vector<ByteRange> ranges = k == 0 ? places.ranges() : std::vector<ByteRange>{{0, wanted}};
+        expand(filter, {data, bytes, to, wanted}, ranges);
         if (whole != nullptr) {
             return true;
         }

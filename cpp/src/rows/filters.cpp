@@ -1,6 +1,7 @@
 #include "tombola/rows/filters.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace tombola {
@@ -16,6 +17,19 @@ void unshuffle_words(const std::byte* in, std::size_t items, std::size_t first, 
         }
         std::memcpy(out + i * sizeof(T), &word, sizeof(T));  // the core is built for little-endian machines
     }
+}
+
+// The matrix of 8 x 8 bits whose rows are the bytes of `rows`, with rows and columns exchanged: bits, pairs and
+// halves of bytes swap across the diagonal (Warren, Hacker's Delight, 7-3).
+u64 transposed_bits(u64 rows) noexcept {
+    const auto swap = [&rows](unsigned distance, u64 mask) {
+        const u64 differ = (rows ^ rows >> distance) & mask;
+        rows ^= differ ^ differ << distance;
+    };
+    swap(7, 0x00aa00aa00aa00aaU);
+    swap(14, 0x0000cccc0000ccccU);
+    swap(28, 0x00000000f0f0f0f0U);
+    return rows;
 }
 
 }  // namespace
@@ -41,6 +55,31 @@ void unshuffle(const std::byte* in, std::size_t items, std::size_t item_bytes, s
     }
 }
 
+void unshuffle_bits(const std::byte* in, std::size_t items, std::size_t item_bytes, std::byte* out) {
+    constexpr std::size_t bits = 8;
+    alignas(64) std::array<std::byte, 4'096> tile;  // of items with bytes of equal weight together; stays in cache
+    const auto* const from = reinterpret_cast<const unsigned char*>(in);
+    const std::size_t all = items / bits;
+    const std::size_t at_once = tile.size() / (bits * item_bytes);
+    for (std::size_t done = 0; done < all;) {
+        const std::size_t groups = std::min(at_once, all - done);
+        for (std::size_t b = 0; b < item_bytes; ++b) {
+            const unsigned char* const rows = from + b * bits * all + done;
+            std::byte* const to = tile.data() + b * bits * groups;
+            for (std::size_t g = 0; g < groups; ++g) {
+                u64 word = 0;
+                for (std::size_t bit = 0; bit < bits; ++bit) {
+                    word |= u64{rows[bit * all + g]} << (bits * bit);
+                }
+                word = transposed_bits(word);
+                std::memcpy(to + g * sizeof(word), &word, sizeof(word));
+            }
+        }
+        unshuffle(tile.data(), bits * groups, item_bytes, 0, bits * groups, out + done * bits * item_bytes);
+        done += groups;
+    }
+}
+
 std::uint32_t fletcher32(const std::byte* data, std::size_t bytes) {
     const auto* const in = reinterpret_cast<const unsigned char*>(data);
     const auto fold = [](std::uint32_t sum) { return (sum & 0xffffU) + (sum >> 16U); };
@@ -62,50 +101,6 @@ std::uint32_t fletcher32(const std::byte* data, std::size_t bytes) {
         high = fold(high + low);
     }
     return fold(high) << 16U | fold(low);
-}
-
-std::size_t expand_lzf(const std::byte* in, std::size_t in_bytes, std::byte* out, std::size_t room) noexcept {
-    const auto* from = reinterpret_cast<const unsigned char*>(in);
-    const auto* const end = from + in_bytes;
-    std::byte* to = out;
-    std::byte* const limit = out + room;
-    constexpr std::size_t literals = 32;
-    constexpr std::size_t longest = 7;  // lengths from here on have a byte of their own
-    while (from != end) {
-        const std::size_t control = *from++;
-        if (control < literals) {
-            const std::size_t count = control + 1;
-            if (static_cast<std::size_t>(end - from) < count || static_cast<std::size_t>(limit - to) < count) {
-                return 0;
-            }
-            std::memcpy(to, from, count);
-            from += count;
-            to += count;
-            continue;
-        }
-        std::size_t count = control >> 5U;
-        if (static_cast<std::size_t>(end - from) < (count == longest ? 2U : 1U)) {
-            return 0;
-        }
-        if (count == longest) {
-            count += *from++;
-        }
-        count += 2;
-        const std::size_t back = ((control & 31U) << 8U) + *from++ + 1;
-        if (static_cast<std::size_t>(to - out) < back || static_cast<std::size_t>(limit - to) < count) {
-            return 0;
-        }
-        const std::byte* source = to - back;
-        if (back >= count) {
-            std::memcpy(to, source, count);
-            to += count;
-            continue;
-        }
-        for (; count > 0; --count) {  // the copy repeats what it has just written
-            *to++ = *source++;
-        }
-    }
-    return static_cast<std::size_t>(to - out);
 }
 
 }  // namespace tombola

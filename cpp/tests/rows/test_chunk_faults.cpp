@@ -86,31 +86,4 @@ TEST(checksums_are_compared) {
     CHECK(fault && fault->first_row == 10);
 }
 
-TEST(lzf_streams) {
-    const auto expand_all = [](const std::vector<int>& stream, std::size_t room) {
-        Bytes in;
-        for (const int byte : stream) {
-            in.push_back(static_cast<std::byte>(byte));
-        }
-        Bytes out(room);
-        out.resize(expand_lzf(in.data(), in.size(), out.data(), room));
-        std::vector<int> values;
-        for (const std::byte byte : out) {
-            values.push_back(std::to_integer<int>(byte));
-        }
-        return values;
-    };
-    const std::vector<int> none;
-    CHECK(expand_all({2, 7, 8, 9}, 10) == (std::vector<int>{7, 8, 9}));
-    CHECK(expand_all({1, 7, 8, 0x40, 1}, 10) == (std::vector<int>{7, 8, 7, 8, 7, 8}));  // 4 bytes from 2 behind
-    CHECK(expand_all({0, 7, 0x20, 0}, 4) == (std::vector<int>{7, 7, 7, 7}));
-    CHECK_EQ(expand_all({0, 7, 0xe0, 20, 0}, 100).size(), 1U + 20 + 9);
-    CHECK(expand_all({2, 7, 8}, 10) == none);        // literals that are not there
-    CHECK(expand_all({2, 7, 8, 9}, 2) == none);      // more than there is room for
-    CHECK(expand_all({0, 7, 0x20, 1}, 10) == none);  // from in front of the beginning
-    CHECK(expand_all({0, 7, 0x20}, 10) == none);     // no distance
-    CHECK(expand_all({0, 7, 0xe0, 20}, 100) == none);
-    CHECK(expand_all({0, 7, 0x20, 0}, 3) == none);
-}
-
 }  // namespace

@@ -1,5 +1,4 @@
-// Data sets as HDF5 writes them, made by the tests: chunks in a temporary file. The codec is a stand-in: runs of one
-// byte.
+// Data sets as HDF5 writes them, made by the tests: chunks in a temporary file.
 #pragma once
 
 #include <unistd.h>
@@ -16,79 +15,11 @@
 #include <vector>
 
 #include "check.hpp"
+#include "encoders.hpp"
 #include "reference.hpp"
 #include "tombola/rows/chunk_reader.hpp"
-#include "tombola/rows/filters.hpp"
 
 namespace tombola::test {
-
-using Bytes = std::vector<std::byte>;
-
-inline void* make_codec() { return new int(0); }
-inline void free_codec(void* made) { delete static_cast<int*>(made); }
-
-// Pairs of a count and a byte
-inline int expand(void*, const void* in, std::size_t in_bytes, void* out, std::size_t room, std::size_t* used,
-                  std::size_t* given) {
-    const auto* from = static_cast<const std::byte*>(in);
-    auto* to = static_cast<std::byte*>(out);
-    *given = 0;
-    if (in_bytes % 2 != 0) {
-        return 1;
-    }
-    for (std::size_t i = 0; i < in_bytes; i += 2) {
-        const std::size_t count = std::to_integer<std::size_t>(from[i]);
-        if (count > room - *given) {
-            return 3;
-        }
-        std::fill_n(to + *given, count, from[i + 1]);
-        *given += count;
-    }
-    *used = in_bytes;
-    return 0;
-}
-
-inline Bytes shorten(const Bytes& bytes) {
-    Bytes out;
-    for (std::size_t i = 0; i < bytes.size();) {
-        std::size_t stop = i;
-        while (stop < bytes.size() && stop - i < 255 && bytes[stop] == bytes[i]) {
-            ++stop;
-        }
-        out.push_back(static_cast<std::byte>(stop - i));
-        out.push_back(bytes[i]);
-        i = stop;
-    }
-    return out;
-}
-
-inline Bytes shuffle(const Bytes& bytes, std::size_t item) {
-    Bytes out = bytes;
-    const std::size_t items = bytes.size() / item;
-    for (std::size_t i = 0; i < items * item; ++i) {
-        out[i % item * items + i / item] = bytes[i];
-    }
-    return out;
-}
-
-inline Bytes with_checksum(Bytes bytes) {
-    const std::uint32_t sum = fletcher32(bytes.data(), bytes.size());
-    const auto* const from = reinterpret_cast<const std::byte*>(&sum);
-    bytes.insert(bytes.end(), from, from + sizeof(sum));
-    return bytes;
-}
-
-// An lzf stream without copies
-inline Bytes literals(const Bytes& bytes) {
-    Bytes out;
-    for (std::size_t at = 0; at < bytes.size(); at += 32) {
-        const std::size_t count = std::min<std::size_t>(32, bytes.size() - at);
-        out.push_back(static_cast<std::byte>(count - 1));
-        out.insert(out.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at),
-                   bytes.begin() + static_cast<std::ptrdiff_t>(at + count));
-    }
-    return out;
-}
 
 inline std::optional<ReadFault> read_runs(const ChunkReader& reader, const std::vector<index_t>& starts,
                                           const std::vector<index_t>& stops, std::span<std::byte> out,
@@ -172,6 +103,18 @@ struct Written {
                     break;
                 case ChunkFilter::lzf:
                     chunk = literals(chunk);
+                    break;
+                case ChunkFilter::lz4:
+                    chunk = lz4_blocks(chunk, 50);
+                    break;
+                case ChunkFilter::zstd:
+                    chunk = shorten(chunk);
+                    break;
+                case ChunkFilter::blosc:
+                    chunk = blosc_chunk(chunk, {.item = layout.item_bytes,
+                                                .block = 160 * layout.item_bytes,
+                                                .codec = static_cast<BloscCodec>(number % 5 == 2 ? 0 : number % 5),
+                                                .shuffle = static_cast<unsigned>(noise(number, 9) % 3)});
             }
         }
         content.resize(content.size() + number % 3);  // chunks need not follow each other
@@ -180,8 +123,7 @@ struct Written {
     }
 
     ChunkReader reader() const {
-        return ChunkReader(std::make_shared<DataFile>(path.data(), stamp_of(fileno(file))), layout, chunks,
-                           {make_codec, free_codec, expand});
+        return ChunkReader(std::make_shared<DataFile>(path.data(), stamp_of(fileno(file))), layout, chunks, stand_ins);
     }
 };
 
@@ -242,6 +184,13 @@ inline const std::vector<std::vector<ChunkFilter>> pipelines{
     {ChunkFilter::fletcher32, ChunkFilter::deflate, ChunkFilter::shuffle},
     {ChunkFilter::lzf},
     {ChunkFilter::fletcher32, ChunkFilter::shuffle, ChunkFilter::lzf},
+    {ChunkFilter::lz4},
+    {ChunkFilter::shuffle, ChunkFilter::lz4, ChunkFilter::fletcher32},
+    {ChunkFilter::zstd},
+    {ChunkFilter::fletcher32, ChunkFilter::shuffle, ChunkFilter::zstd},
+    {ChunkFilter::blosc},
+    {ChunkFilter::shuffle, ChunkFilter::blosc, ChunkFilter::fletcher32},
+    {ChunkFilter::fletcher32, ChunkFilter::blosc},
 };
 
 }  // namespace tombola::test

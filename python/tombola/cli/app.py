@@ -1,11 +1,11 @@
 """The application: its commands and options, and what a user sees when something is wrong.
 
-Bad input, in the arguments or in the files, gives one line on stderr, see `errors`. The commands' work is in
-modules that are imported when they are called, so that help comes at once.
+Hyphens and underscores in the names of options are alike. Bad input, in the arguments or in the files, gives
+one line on stderr, see `errors`. The commands' work is in modules that are imported when they are called, so
+that help comes at once.
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -26,8 +26,10 @@ from .arguments import (
     Strategies,
     TotalData,
     TrainOutput,
+    split_names,
 )
 from .errors import OneLineErrors
+from .studies import experiment, report
 
 __all__ = ["app", "main"]
 
@@ -35,7 +37,10 @@ app = typer.Typer(
     name="tombola",
     cls=OneLineErrors,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: name.replace("_", "-"),
+    },
     help="A sampling engine for PyTorch training: which rows form which batch, fast and reproducibly.",
 )
 
@@ -69,7 +74,7 @@ def demo(
     """Make a small multi-plate data set and compare six ways of choosing batches on it."""
     from .demo import run_demo
 
-    run_demo(output=output, strategies=_split(strategy or ["all"]), seed=seed, cache=cache)
+    run_demo(output=output, strategies=split_names(strategy or ["all"]), seed=seed, cache=cache)
 
 
 @app.command()
@@ -118,10 +123,10 @@ def run(
     from .run import RunOptions, run_files
 
     options = RunOptions(
-        labels=_split(labels),
+        labels=split_names(labels),
         holdout_files=holdout_files or [],
         holdout_fraction=holdout_fraction,
-        strategies=_split(strategy or ["all"]),
+        strategies=split_names(strategy or ["all"]),
         epochs=epochs,
         batch_size=batch_size,
         fetch_factor=fetch_factor,
@@ -133,6 +138,10 @@ def run(
         seed=seed,
     )
     run_files(paths, options, output)
+
+
+app.command()(experiment)
+app.command()(report)
 
 
 @app.command()
@@ -309,10 +318,6 @@ def repack(
         force=force,
     )
     repack_files(paths[:-1], paths[-1], options)
-
-
-def _split(names: Sequence[str]) -> list[str]:
-    return [part.strip() for name in names for part in name.split(",") if part.strip()]
 
 
 def main() -> NoReturn:

@@ -1,5 +1,6 @@
 """Arguments and options that several commands have."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ __all__ = [
     "Strategies",
     "TotalData",
     "TrainOutput",
+    "split_names",
 ]
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="h5ad files.")]
@@ -43,3 +45,8 @@ ChunkSize = Annotated[
 ]
 Epochs = Annotated[str | None, typer.Option(metavar="N", help="Full passes over all files.")]
 TrainOutput = Annotated[str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")]
+
+
+def split_names(names: Sequence[str]) -> list[str]:
+    """Return the names of all options, which commas separate."""
+    return [part.strip() for name in names for part in name.split(",") if part.strip()]

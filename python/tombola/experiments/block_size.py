@@ -10,7 +10,15 @@ from typing import Any, Literal, TypeAlias
 
 from tombola import H5adSource
 
-__all__ = ["ALLOWED", "FILE", "BlockSize", "block_inputs", "check_block_size", "describe_blocks"]
+__all__ = [
+    "ALLOWED",
+    "FILE",
+    "BlockSize",
+    "block_inputs",
+    "block_size_in_file",
+    "check_block_size",
+    "describe_blocks",
+]
 
 FILE: Literal["file"] = "file"
 BlockSize: TypeAlias = int | Literal["file"]
@@ -41,6 +49,14 @@ def check_block_size(value: object) -> BlockSize:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(msg)
     return int(text)
+
+
+def block_size_in_file(value: object) -> BlockSize:
+    """Return a block size as `check_block_size` does; other values are a ValueError, as pydantic asks."""
+    try:
+        return check_block_size(value)
+    except TypeError as error:
+        raise ValueError(error) from None
 
 
 def block_inputs(block_size: BlockSize, source: H5adSource) -> dict[str, Any]:

@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["StrictModel", "check_model", "meant_or_known", "not_bool", "option_name", "read_mapping"]
+__all__ = [
+    "StrictModel",
+    "check_model",
+    "key_lines",
+    "meant_or_known",
+    "not_bool",
+    "option_name",
+    "read_mapping",
+]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -55,6 +63,21 @@ def read_mapping(path: Path) -> dict[str, Any]:
         msg = f"{path}: expected keys with values, but found {type(content).__name__}"
         raise ValueError(msg)
     return {str(key): value for key, value in content.items()}
+
+
+def key_lines(path: Path) -> dict[tuple[str, ...], int]:
+    """Return the line, from 1, at which each key of a YAML file stands, by the keys from the outermost on."""
+    lines: dict[tuple[str, ...], int] = {}
+
+    def note(node: yaml.Node | None, outer: tuple[str, ...]) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                keys = (*outer, str(key.value))
+                lines[keys] = key.start_mark.line + 1
+                note(value, keys)
+
+    note(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader), ())
+    return lines
 
 
 class _DistinctKeys(yaml.SafeLoader):

@@ -6,7 +6,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from tombola.training.multi_task import MultiTaskLinear, MultiTaskMlp, log_normalise, sum_of_losses
+from tombola.training.multi_task import (
+    MultiTaskLinear,
+    MultiTaskMlp,
+    log_normalise,
+    losses_by_label,
+    sum_of_losses,
+)
 
 __all__ = [
     "LINEAR_THREADS",
@@ -15,6 +21,7 @@ __all__ = [
     "MultiTaskLinear",
     "MultiTaskMlp",
     "log_normalise",
+    "losses_by_label",
     "sum_of_losses",
     "torch_threads",
     "typical_row",

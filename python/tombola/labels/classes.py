@@ -83,7 +83,7 @@ class Classes:
         return np.asarray(self.codes == code)
 
 
-def factorise(labels: Any, *, missing: Missing = "error") -> Classes:
+def factorise(labels: Any, *, missing: Missing = "error", called: str = "labels") -> Classes:
     """Return the classes of labels: an array, a sequence of equally long ones, or a DataFrame.
 
     Parameters
@@ -93,6 +93,8 @@ def factorise(labels: Any, *, missing: Missing = "error") -> Classes:
     missing : {"error", "drop"}
         Whether missing labels are refused, or the rows that miss one (of any column) have a code that is no
         class. Floats are taken for integers with gaps by "drop", and refused by "error".
+    called : str
+        What they are called in messages.
 
     O(n) for integers of a range up to n, pandas categoricals, strings and objects; O(n log n) for other
     integers.
@@ -105,18 +107,18 @@ def factorise(labels: Any, *, missing: Missing = "error") -> Classes:
         If there are none, one is missing, or lengths differ; if all are missing.
     """
     given = label_columns(labels)
-    columns = [_column_classes(column, missing) for column in given]
+    columns = [_column_classes(column, missing, called) for column in given]
     lengths = [len(column) for column in columns]
     if len(set(lengths)) != 1:
         text = ", ".join(map(str, lengths)) or "none"
-        msg = f"labels must be columns of one length, but the lengths are {text}"
+        msg = f"{called} must be columns of one length, but the lengths are {text}"
         raise ValueError(msg)
     if lengths[0] == 0:
-        msg = "labels must not be empty"
+        msg = f"{called} must not be empty"
         raise ValueError(msg)
     classes = columns[0] if len(columns) == 1 else _combine(columns)
     if classes.has_missing and not classes.n_classes:
-        refuse_all_missing("labels", len(classes), column_name(given[0]) if len(given) == 1 else "")
+        refuse_all_missing(called, len(classes), column_name(given[0]) if len(given) == 1 else "")
     return classes
 
 
@@ -133,43 +135,45 @@ def _is_column(value: object) -> bool:
     return hasattr(value, "__len__") and not isinstance(value, str | bytes) and getattr(value, "ndim", 1) > 0
 
 
-def _column_classes(column: Any, missing: Missing) -> Classes:
+def _column_classes(column: Any, missing: Missing, called: str) -> Classes:
     name = column_name(column)
     if (found := categorical(column)) is not None:
-        return _categorical_classes(*found, name, missing)
-    refuse_masked("labels", column)
+        return _categorical_classes(*found, name, missing, called)
+    refuse_masked(called, column)
     try:
         values: npt.NDArray[Any] = np.asarray(column)
     except ValueError:  # tuples beside something else
         values = np.fromiter(column, dtype=object)
     if isinstance(column, list | tuple) and values.dtype.kind in "SU":
         values = np.asarray(column, dtype=object)  # else a NaN among strings would be the string "nan"
-    check_one_dimensional("labels", values)
+    check_one_dimensional(called, values)
     kind = values.dtype.kind
     if values.size == 0 or kind in "SUOT":
-        return _object_classes(values, name, missing)
+        return _object_classes(values, name, missing, called)
     if kind == "f":
         is_gap = np.isnan(values)
         if missing == "drop":
-            whole = whole_numbers("labels", values, is_gap)
+            whole = whole_numbers(called, values, is_gap)
             return (
                 _spread(is_gap, _integer_classes(whole[~is_gap])) if is_gap.any() else _integer_classes(whole)
             )
         if is_gap.any():
-            refuse_missing("labels", is_gap, "class", name)
+            refuse_missing(called, is_gap, "class", name)
     if kind not in "biu":
-        msg = f"labels must be integers, strings or categories, but the dtype is {values.dtype}"
+        msg = f"{called} must be integers, strings or categories, but the dtype is {values.dtype}"
         raise TypeError(msg)
     return _integer_classes(values)
 
 
-def _categorical_classes(codes: CodeArray, categories: Any, name: str, missing: Missing) -> Classes:
+def _categorical_classes(
+    codes: CodeArray, categories: Any, name: str, missing: Missing, called: str
+) -> Classes:
     n_codes = len(categories)
     has_missing = bool(codes.size) and int(codes.min()) < 0
     if has_missing:
         is_gap = codes < 0
         if missing == "error":
-            refuse_missing("labels", is_gap, "class", name)
+            refuse_missing(called, is_gap, "class", name)
         codes = codes.astype(code_type(n_codes + 1))
         codes[is_gap] = n_codes
         n_codes += 1
@@ -213,18 +217,18 @@ def _counted(values: npt.NDArray[Any], n_codes: int, name_of: Callable[[int], st
     return Classes(codes, _core.class_counts(codes, n_codes), name_of)
 
 
-def _object_classes(values: npt.NDArray[Any], name: str, missing: Missing) -> Classes:
-    codes, index = number_objects("labels", values)
+def _object_classes(values: npt.NDArray[Any], name: str, missing: Missing, called: str) -> Classes:
+    codes, index = number_objects(called, values)
     gaps = np.array([is_missing(label) for label in index], dtype=np.bool_)
     if gaps.any():
         is_gap = gaps[codes]
         if missing == "error":
-            refuse_missing("labels", is_gap, "class", name)
-        return _spread(is_gap, _object_classes(values[~is_gap], name, missing))
+            refuse_missing(called, is_gap, "class", name)
+        return _spread(is_gap, _object_classes(values[~is_gap], name, missing, called))
     for label, code in index.items():  # in order of first appearance
         if isinstance(label, float | complex | np.inexact):
             at = first_row(codes == code)
-            msg = f"labels must be integers, strings or categories, but labels[{at}] = {label!r}"
+            msg = f"{called} must be integers, strings or categories, but {called}[{at}] = {label!r}"
             raise TypeError(msg)
     names = list(index)
     order = sorted_order(names)

@@ -343,5 +343,6 @@ class Epochs:
     def _fingerprint_json(self) -> str:
         if self._fingerprint is None:
             options = {**self.options, "window_batches": self._window_batches}
-            self._fingerprint = json.dumps({**self.strategy.fingerprint(self.n), **options})
+            own = self.strategy.fingerprint(self.n, batch_size=self.options["batch_size"])
+            self._fingerprint = json.dumps({**own, **options})
         return self._fingerprint

@@ -118,10 +118,12 @@ class Strategy(ABC):
         options = {name: _plain(value) for name, value in self._fields() if self._counts(name, value)}
         return {"strategy": type(self).__name__, **options}
 
-    def fingerprint(self, n: int | None = None) -> dict[str, Any]:
+    def fingerprint(self, n: int | None = None, *, batch_size: int | None = None) -> dict[str, Any]:
         """Return what decides the rows besides batching, seed and epoch, in a form that JSON can hold.
 
-        Arrays come as 64-bit hashes in hexadecimal digits, taken once. ``n`` is as in `plan`.
+        Arrays come as 64-bit hashes in hexadecimal digits, taken once. ``n`` is as in `plan`. A function of
+        the batch number is told by what it gives for the batches of an epoch, where ``batch_size`` is there,
+        else by its name.
         """
         scalars = {
             name: value
@@ -134,6 +136,7 @@ class Strategy(ABC):
             "rows": self._count(None if n is None else check_integer("n", n, limit=ROWS_LIMIT)),
             **scalars,
             **self._hashes(),
+            **({} if batch_size is None else self._hashes_of_batches(batch_size)),
         }
 
     def __repr__(self) -> str:
@@ -166,6 +169,10 @@ class Strategy(ABC):
     @abstractmethod
     def _make(self, rows: int, options: Batching) -> _core.Plan:
         """Return the core's plan over ``rows`` rows, or over all ``indices``."""
+
+    def _among(self, rows: IndexArray) -> "Strategy":
+        """Return a strategy that chooses among some rows of the whole, and balances within them."""
+        return dataclasses.replace(self, indices=rows)
 
     def _key_length(self) -> int | None:
         """Return the length of the array that holds one entry a row, where there is one."""
@@ -218,6 +225,10 @@ class Strategy(ABC):
         if indices is None:
             return {}
         return {"indices": self._once("indices", lambda: f"{_core.hash_array(indices):016x}")}
+
+    def _hashes_of_batches(self, batch_size: int) -> dict[str, str | None]:
+        """Return the hashes of what is given for each batch of an epoch."""
+        return {}
 
     def _element_weights(self, start: int, stop: int) -> npt.NDArray[np.floating[Any]] | None:
         """Return weights in proportion to how often elements [start, stop) are expected; None: not known."""

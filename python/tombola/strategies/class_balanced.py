@@ -6,7 +6,7 @@ count the classes, else as `BlockWeightedSampling`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,11 @@ import numpy.typing as npt
 
 from .. import _core
 from .._base.checks import check_integer, check_number
+from .._base.types import IndexArray
+from ..labels.categorical import Categorical
 from ..labels.classes import Classes, factorise
 from ..labels.weights import class_weights
-from .base import Batching
+from .base import Batching, Strategy
 from .weighted import WeightedStrategy
 
 __all__ = ["ClassBalancedSampling"]
@@ -87,6 +89,14 @@ class ClassBalancedSampling(WeightedStrategy):
 
     def _key_length(self) -> int:
         return len(self._classes())
+
+    def _among(self, rows: IndexArray) -> Strategy:
+        classes = self._classes()
+        codes = classes.codes[rows]
+        if classes.has_missing:
+            codes[codes == len(classes.counts) - 1] = -1
+        named = Categorical(codes, np.arange(len(classes.counts)), self._key_name)
+        return replace(self, labels=named, indices=rows)
 
     def _make(self, rows: int, options: Batching) -> _core.Plan:
         return self._plan_draws(self._table(), self.block_size, options)

@@ -6,7 +6,6 @@ arithmetic, so that any batch is there at once. The rule of fractions is in `por
 `contexts`. O(n) once to group rows, O(strata) an epoch, O(strata + batch_size) a batch.
 """
 
-import dataclasses
 import hashlib
 import json
 import logging
@@ -18,19 +17,22 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import check_choice, check_integer
-from .._base.types import IndexArray
+from .._base.checks import ROWS_LIMIT, check_choice, check_integer
 from ..labels.classes import Classes
 from ..labels.numbering import MISSING, Missing
 from ..plans.plan import Plan
 from ..reports.plan_report import Sample
 from .base import Batching, Strategy
 from .contexts import Contexts, Strata, epoch_of, read_strata
+from .inner_passes import InnerPasses
 from .portions import Portions, Schedule, fixed_portions, read_shares, scheduled_portions
 
 __all__ = ["Mixture"]
 
 _logger = logging.getLogger("tombola.strategies")
+
+_MANY = 1000
+"""Batches over which the rows that a batch takes of a stratum are averaged."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,18 +45,19 @@ class Mixture(Strategy):
         The stratum of each row of the whole or of ``indices``, as in `ClassBalancedSampling`.
     shares : mapping, or callable
         What a batch takes of each stratum, by name: integers are rows, and sum to ``batch_size``; floats are
-        shares, and sum to 1. Fractions of rows are spread evenly: after any number of batches each stratum
-        has had its share to within a row. A callable gives the shares of a batch by its number in the epoch,
-        for a curriculum; it needs ``total_size``.
+        shares, and sum to 1. Fractions of rows are spread evenly: after any number of batches a stratum is
+        off its share by less than two rows, and one of up to three strata by less than one. A callable gives
+        the shares of a batch by its number in the epoch, for a curriculum; it needs ``total_size``.
     strategies : mapping, optional, keyword-only
         The strategy by which a stratum goes through its rows, such as ``{"control": BlockShuffling(16)}``;
         one for every row in a fresh random order where there is none. Keys, labels and weights of such a
-        strategy are as long as the whole.
+        strategy are as long as the whole; it balances classes among the rows that it chooses among, those of
+        a stratum and context.
     within : array-like, optional, keyword-only
         A context of each row, as long as labels: each batch is of one, all strata alike.
     per_condition : array-like, optional, keyword-only
         A condition of each row, as long as labels: each batch is of one, but for the stratum that `controls`
-        names.
+        names, whose conditions are not looked at and may be missing.
     controls : optional, keyword-only
         The stratum that is shared by all conditions of a context; with ``per_condition`` only.
     contexts : {"proportional", "even"}, keyword-only
@@ -83,9 +86,10 @@ class Mixture(Strategy):
     -----
     A batch holds its rows stratum by stratum, in the order of ``shares``. All batches are full; ``drop_last``
     changes nothing. A stratum that is short comes again within an epoch, where it is shorter than its part of
-    a batch even within the batch; the report says how often. Making the strategy reads the labels, its first
-    plan groups the rows: O(n). The same version gives the same batches on every platform. No other thread
-    must write to the arrays while the strategy or a plan of it is being made; later changes are harmless.
+    a batch even within the batch; the report says how often. Making the strategy groups the rows, O(n); after
+    that an epoch costs O(contexts * strata), and one call of a function of the batch number a batch. The same
+    version gives the same batches on every platform. No other thread must write to the arrays while the
+    strategy is being made; later changes are harmless.
 
     Examples
     --------
@@ -118,28 +122,40 @@ class Mixture(Strategy):
         self._set(others=check_choice("others", self.others, ("error", "drop")))
         self._set(missing=check_choice("missing", self.missing, MISSING))
         if self.total_size is not None:
-            self._set(total_size=check_integer("total_size", self.total_size, minimum=1))
+            self._set(total_size=check_integer("total_size", self.total_size, minimum=1, limit=ROWS_LIMIT))
+        self._check_names(self._read_names())
+        self._strata()
+        self._count(None)
+        self._check_strategies()
+
+    def _read_names(self) -> tuple[Hashable, ...]:
+        """Return the strata, and check their shares."""
         given: Any = self.shares
-        if callable(given):
+        is_schedule = callable(given)
+        if is_schedule:
             if self.total_size is None or self.within is not None or self.per_condition is not None:
-                msg = "shares that are a function of the batch need total_size, and one context alone"
+                msg = (
+                    "shares that are a function of the batch number need total_size, and neither within nor "
+                    "per_condition"
+                )
                 raise ValueError(msg)
             given = given(0)
         if not isinstance(given, Mapping):
-            msg = f"shares must be a mapping from strata to rows or shares, or a function, but are {given!r}"
+            came = f"shares(0) = {given!r}" if is_schedule else f"are {given!r}"
+            msg = f"shares must be a mapping from strata to rows or shares, or a function, but {came}"
             raise TypeError(msg)
-        names = tuple(given)
-        if not callable(self.shares):
+        if not is_schedule:
             self._set(shares=dict(given))
             read_shares(given)
-        self._set(strategies=None if self.strategies is None else dict(self.strategies))
-        self._check_names(names)
-        self._strata()
-        self._count(None)
+        return tuple(given)
 
     def _check_names(self, names: tuple[Hashable, ...]) -> None:
         known = ", ".join(map(repr, names))
-        given: Mapping[Hashable, Any] = self.strategies or {}
+        given: Any = {} if self.strategies is None else self.strategies
+        if not isinstance(given, Mapping):
+            msg = f"strategies must be a mapping from strata to strategies, but are {given!r}"
+            raise TypeError(msg)
+        self._set(strategies=dict(given) or None)
         for name, strategy in given.items():
             if name not in names:
                 msg = f"strategies must be of strata that have a share, {known}, but one is of {name!r}"
@@ -165,6 +181,24 @@ class Mixture(Strategy):
             )
             raise ValueError(msg)
 
+    def _check_strategies(self) -> None:
+        """Check that arrays of strategies are as long as the whole."""
+        indices, length = self._indices, self._key_length()
+        for name, strategy in (self.strategies or {}).items():
+            own = strategy._key_length()
+            if own is None:
+                continue
+            if indices is None or length != len(indices):
+                wrong = None if own == length else f"{length}"
+            else:
+                wrong = None if own > int(indices[-1]) else f"and indices reach {int(indices[-1])}"
+            if wrong is not None:
+                msg = (
+                    f"{strategy._key_name} of the strategy of {name!r} must be as long as the whole, "
+                    f"{wrong}, but the length is {own}"
+                )
+                raise ValueError(msg)
+
     def _strata(self) -> Strata:
         def read() -> Strata:
             return read_strata(
@@ -187,14 +221,15 @@ class Mixture(Strategy):
         return len(self._strata().classes)
 
     def _portions(self, batch_size: int) -> Portions:
-        if callable(self.shares):
-            size = cast("int", self.total_size)
-            schedule, names = self.shares, self._strata().names
-            return self._once(
-                f"portions {batch_size}",
-                lambda: scheduled_portions(schedule, names, -(-size // batch_size), batch_size),
-            )
-        return fixed_portions(read_shares(self.shares), batch_size)
+        shares, names = self.shares, self._strata().names
+
+        def make() -> Portions:
+            if callable(shares):
+                size = cast("int", self.total_size)
+                return scheduled_portions(shares, names, -(-size // batch_size), batch_size)
+            return fixed_portions(read_shares(shares), batch_size)
+
+        return self._once(f"portions {batch_size}", make)
 
     def _epoch(self, batch_size: int) -> tuple[Portions, Contexts]:
         """Return what batches take, and the contexts of an epoch."""
@@ -214,39 +249,32 @@ class Mixture(Strategy):
     def _make(self, rows: int, options: Batching) -> _core.Plan:
         portions, contexts = self._epoch(options["batch_size"])
         self._say_once()
-        passes = self._passes(portions, options) if self.strategies else None
+        passes = self._passes(portions, contexts, options) if self.strategies else None
         return _core.plan_mixture(
             self._strata().groups,
             portions=portions.kind,
-            amounts=portions.array(),
+            amounts=portions.amounts,
             context_firsts=contexts.firsts,
-            context_groups=contexts.groups.ravel(),
-            use_firsts=contexts.use_firsts.ravel(),
-            use_batches=contexts.use_batches.ravel(),
+            context_groups=self._strata().cells.ravel(),
             batches=contexts.batches,
             pass_rows=None if passes is None else passes.rows,
             make_pass=passes,
             **options,
         )
 
-    def _passes(self, portions: Portions, options: Batching) -> "_Passes":
-        sizes = [
-            max(1, round(portions.until(s, 1000) / 1000))
-            if portions.kind != "positions"
-            else options["batch_size"]
-            for s in range(len(self._strata().names))
-        ]
-        return _Passes(self, sizes, options)
+    def _passes(self, portions: Portions, contexts: Contexts, options: Batching) -> InnerPasses:
+        strata = self._strata()
+        horizon = contexts.batches if portions.kind == "positions" else _MANY
+        sizes = [max(1, round(portions.until(s, horizon) / horizon)) for s in range(len(strata.names))]
+        passes = InnerPasses(strata, sizes, self.strategies or (), self._inner, options)
+        passes.rows = self._once(f"rows a pass {options['batch_size']}", passes.count_rows)
+        return passes
 
-    def _inner(self, group: int) -> Strategy | None:
+    def _inner(self, group: int) -> Strategy:
         """Return the strategy of a group of rows, choosing among them."""
         strata = self._strata()
-        strategy = (self.strategies or {}).get(strata.names[strata.stratum_of[group]])
-        if strategy is None:
-            return None
-        return self._once(
-            f"inner {group}", lambda: dataclasses.replace(strategy, indices=strata.groups.members_of(group))
-        )
+        strategy = (self.strategies or {})[strata.names[strata.stratum_of[group]]]
+        return self._once(f"inner {group}", lambda: strategy._among(strata.groups.members_of(group)))
 
     def _say_once(self) -> None:
         """Say once a strategy what rows are left out."""
@@ -255,33 +283,36 @@ class Mixture(Strategy):
         def say() -> Literal[True]:
             if strata.n_left_out:
                 _logger.info(
-                    "%s of %s rows are left out, as their stratum has no share or a label is missing",
+                    "%s of %s rows are left out, as their label has no share or is missing, or as they are "
+                    "controls of nothing",
                     f"{strata.n_left_out:,}",
-                    f"{strata.n_left_out + strata.groups.n:,}",
+                    f"{self._count(None):,}",
                 )
             return True
 
         self._once("said", say)
 
     def _hashes(self) -> dict[str, str | None]:
-        strata = self._strata()
-        shares = self.shares
-        text = (
-            hashlib.sha256(self._portions(1000).array().tobytes()).hexdigest()[:16]
-            if callable(shares)
-            else json.dumps([float(value) for value in read_shares(shares)])
-        )
+        strata, shares = self._strata(), self.shares
         inner = {
-            str(name): one.fingerprint(self._count(None)) for name, one in (self.strategies or {}).items()
+            str(name): one.fingerprint(self._count(None) if one._key_length() is None else None)
+            for name, one in (self.strategies or {}).items()
         }
+        text = getattr(shares, "__qualname__", type(shares).__name__)
         return {
             **super()._hashes(),
             "labels": f"{strata.groups.fingerprint:016x}",
             "strata": strata.digest(),
-            "shares": text,
+            "shares": text if callable(shares) else json.dumps(read_shares(shares)),
             "strategies": json.dumps(inner) if inner else None,
             "ends_with": str(self.ends_with),
         }
+
+    def _hashes_of_batches(self, batch_size: int) -> dict[str, str | None]:
+        if not callable(self.shares):
+            return {}
+        amounts = self._portions(batch_size).amounts
+        return {"shares": hashlib.sha256(amounts.astype("<i8").tobytes()).hexdigest()[:16]}
 
     def _compared(self) -> Iterator[object]:
         arrays = ("labels", "within", "per_condition")
@@ -296,43 +327,14 @@ class Mixture(Strategy):
         strata = self._strata()
         counts = strata.counts()
         entries: dict[str, Any] = {"strata": len(strata.names), "contexts": len(contexts.firsts)}
+        lengths = np.diff(contexts.firsts, append=contexts.batches).tolist()
         for s, name in enumerate(strata.names):
-            mine = counts[strata.stratum_of == s].sum()
-            drawn = (
-                int(portions.array()[(s + 1) * (contexts.batches + 1) - 1])
-                if portions.kind == "positions"
-                else portions.until(s, contexts.batches)
+            rows = int(counts[strata.stratum_of == s].sum())
+            drawn = sum(
+                portions.until(s, (plan.epoch + 1) * length) - portions.until(s, plan.epoch * length)
+                if portions.kind != "positions"
+                else portions.until(s, length)
+                for length in lengths
             )
-            entries[f"passes_of_{name}"] = drawn / int(mine)
+            entries[f"passes_of_{name}"] = drawn / rows
         return {**entries, "rows_left_out": strata.n_left_out}
-
-
-class _Passes:
-    """The plan of any pass over a group of rows whose stratum has a strategy."""
-
-    def __init__(self, mixture: Mixture, sizes: list[int], options: Batching) -> None:
-        self._mixture, self._sizes, self._options = mixture, sizes, options
-        self._kept: dict[int, dict[int, _core.Plan]] = {}
-        n_groups = mixture._strata().groups.n_groups
-        self.rows: IndexArray = np.array([self._rows(group) for group in range(n_groups)], dtype=np.int64)
-
-    def _rows(self, group: int) -> int:
-        return 0 if self._mixture._inner(group) is None else self(group, 0).n_rows
-
-    def __call__(self, group: int, number: int) -> _core.Plan:
-        kept = self._kept.setdefault(group, {})
-        if number not in kept:
-            inner = self._mixture._inner(group)
-            assert inner is not None
-            seed = hashlib.sha256(f"{self._options['seed']} {group}".encode()).digest()
-            plan = inner.plan(
-                self._mixture._count(None) if self._mixture.indices is None else None,
-                batch_size=self._sizes[self._mixture._strata().stratum_of[group]],
-                fetch_factor=self._options["fetch_factor"],
-                seed=int.from_bytes(seed[:8], "little") >> 1,
-                epoch=number,
-            )
-            for old in list(kept)[:-1]:  # of two passes, at whose border a reader may be
-                kept.pop(old, None)
-            kept[number] = plan._core
-        return kept[number]

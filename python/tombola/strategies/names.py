@@ -2,9 +2,9 @@
 
 Rule: a row is a strategy, under the one name by which the code knows it and which means nothing else to
 anyone. A column says who has it and by which words: the name that is listed, the same in all commands that
-have it, then those that they had before. A word may mean different strategies to different callers:
-`block_weighted` draws by a column of weights in `tombola train`, and balances classes in users' own files. So
-who is to take the words of others, too, lays its own over theirs.
+have it, then others that they take: those of before, and those of configuration files that users have. A word
+may mean different strategies to different callers: `block_weighted` balances classes in an experiment, and
+draws by a column of weights in `tombola train`, where one is given.
 
 In: names, and what strategies are made from. Out: strategies. Complexity: O(1), and what the strategy costs.
 """
@@ -28,7 +28,6 @@ __all__ = [
     "EXPERIMENT",
     "STRATEGIES",
     "TRAIN",
-    "USER_FILES",
     "Keys",
     "NamedStrategy",
     "StrategyInputs",
@@ -84,12 +83,10 @@ class NamedStrategy:
     goes_by : {"weights", "classes", "series", "buckets"} or None
         What its keys are; None if it needs none.
     experiment : tuple of str or None
-        What `tombola run`, `tombola demo` and `ExperimentConfig` call it, then older words that they take;
-        None if they do not have it.
+        What `tombola experiment`, `run`, `demo` and `ExperimentConfig` call it, then other words that they
+        take; None if they do not have it.
     train : tuple of str or None
-        The same of `tombola train` and its files.
-    user_files : str or None
-        Other names in configuration files that users have; no command takes them so far.
+        The same of `tombola train`, `tombola sweep` and their files.
     """
 
     name: str
@@ -98,7 +95,6 @@ class NamedStrategy:
     goes_by: Keys | None = None
     experiment: tuple[str, ...] | None = None
     train: tuple[str, ...] | None = None
-    user_files: str | None = None
 
 
 def _block_shuffling(inputs: StrategyInputs) -> Strategy:
@@ -142,8 +138,8 @@ _ROWS = (
         name="random",
         summary="every row in random order",
         make=lambda inputs: BlockShuffling(block_size=1, indices=inputs.indices),
-        experiment=("random",),
-        user_files="random_sampling",
+        experiment=("random", "random_sampling"),
+        train=("random", "random_sampling"),
     ),
     NamedStrategy(
         name="column_weighted",
@@ -159,17 +155,16 @@ _ROWS = (
         summary="balanced draws over label combinations, in blocks",
         make=_class_balanced,
         goes_by="classes",
-        experiment=("class_balanced", "weighted_block"),
+        experiment=("class_balanced", "weighted_block", "block_weighted"),
         train=("class_balanced", "weighted_block"),
-        user_files="block_weighted",
     ),
     NamedStrategy(
         name="class_balanced_rows",
         summary="balanced draws over label combinations, row by row",
         make=lambda inputs: _class_balanced(replace(inputs, block_size=1)),
         goes_by="classes",
-        experiment=("class_balanced_rows", "weighted_true"),
-        user_files="true_weighted",
+        experiment=("class_balanced_rows", "weighted_true", "true_weighted"),
+        train=("class_balanced_rows", "weighted_true", "true_weighted"),
     ),
     NamedStrategy(
         name="series_round_robin",
@@ -223,4 +218,3 @@ class Vocabulary(Mapping[str, NamedStrategy]):
 STRATEGIES: Mapping[str, NamedStrategy] = {row.name: row for row in _ROWS}
 EXPERIMENT = Vocabulary("experiment")
 TRAIN = Vocabulary("train")
-USER_FILES: Mapping[str, NamedStrategy] = {row.user_files: row for row in _ROWS if row.user_files is not None}

@@ -153,28 +153,28 @@ class PerClass(KeyedStrategy):
             raise ValueError(msg)
         tuples = self._tuples()
         if tuples.n_classes < size // each:
+            has = "" if self.few == "repeat" else f" that have {each} rows"
             msg = (
-                f"classes_per_batch must be at most the number of classes that have {each} rows, "
-                f"{tuples.n_classes}, but is {size // each}"
+                f"classes_per_batch must be at most the number of classes{has}, {tuples.n_classes}, but is "
+                f"{size // each}"
             )
             raise ValueError(msg)
         return _core.plan_per_class(tuples, **options)
-
-    def _taken(self, batches: int) -> IndexArray:
-        """Return how many different rows each class gives to an epoch of so many batches."""
-        counts, each = self._group_counts(), self.rows_per_class
-        taken: IndexArray = np.minimum(counts // each, batches) * each
-        return np.where(counts < each, counts, taken) if self.few == "repeat" else taken
 
     def _element_weights(self, start: int, stop: int) -> npt.NDArray[np.floating[Any]] | None:
         return None
 
     def _report_entries(self, plan: Plan, sample: Sample) -> dict[str, Any]:
         counts, each = self._group_counts(), self.rows_per_class
-        taken = self._taken(len(plan))
-        return {
+        repeats = self.few == "repeat" and bool((counts < each).any())
+        entries = {
             "classes_per_batch": plan.batch_size // each,
             "rows_per_class": each,
-            "classes_left_out": int(np.count_nonzero(taken == 0)),
-            "rows_left_out": int((counts - taken).sum()),
+            "classes_left_out": 0 if self.few == "repeat" else int(np.count_nonzero(counts < each)),
+            "tuples_left_out": self._tuples().n_tuples - plan.n_rows // each,
         }
+        if not repeats:
+            entries["rows_left_out"] = int(counts.sum()) - plan.n_rows
+        elif sample.complete:
+            entries["rows_left_out"] = int(counts.sum()) - len(np.unique(sample.rows))
+        return entries

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MultiTaskLinear", "MultiTaskMlp", "log_normalise", "sum_of_losses"]
+__all__ = ["MultiTaskLinear", "MultiTaskMlp", "log_normalise", "losses_by_label", "sum_of_losses"]
 
 TARGET_SUM = 10_000.0
 
@@ -112,10 +112,14 @@ class MultiTaskMlp(_OfStandardisedRows):
         return logits
 
 
+def losses_by_label(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the mean cross-entropy of each label; `targets` are int64 codes, shape (rows,)."""
+    return {name: nn.functional.cross_entropy(values, targets[name]) for name, values in logits.items()}
+
+
 def sum_of_losses(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
     """Return the sum over labels of the mean cross-entropy; `targets` are int64 codes, shape (rows,)."""
-    losses = [nn.functional.cross_entropy(values, targets[name]) for name, values in logits.items()]
-    return torch.stack(losses).sum()
+    return torch.stack(list(losses_by_label(logits, targets).values())).sum()
 
 
 def log_normalise(batch: dict[str, Any]) -> dict[str, Any]:

@@ -1,21 +1,18 @@
 """Chunks that the core reads itself: the same values as by HDF5, damage found, and HDF5 for all others."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sources.h5ad.chunk_files import name_rows, read, sample, written
 from tombola.sources.h5ad import chunks as chunk_module
-from tombola.sources.h5ad import inflate
 from tombola.sources.h5ad import runs as run_module
 from tombola.sources.h5ad.runs import RunReader
 
@@ -36,33 +33,9 @@ every_pipeline = pytest.mark.parametrize("options", PIPELINES.values(), ids=PIPE
 KINDS = ["u1", "i2", "<i4", ">i4", "u8", "f2", "<f4", ">f8"]
 
 
-def name_rows(start: int, stop: int) -> str:
-    return f"rows {start} to {stop - 1}"
-
-
-def written(path: Path, values: npt.NDArray[Any], chunks: tuple[int, ...], **options: Any) -> None:
-    with h5py.File(path, "w", **options.pop("of_file", {})) as out:
-        out.create_dataset("x", data=values, chunks=chunks, **options)
-
-
 @pytest.fixture(autouse=True)
 def even_a_row_by_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "LEAST", 0)
-
-
-def read(path: Path, runs: list[tuple[int, int]], *, by_core: bool | None = True) -> npt.NDArray[Any]:
-    """Read runs, and make sure by whom, unless either will do."""
-    with h5py.File(path, "r") as file:
-        reader = RunReader(file, "x", str(path))
-        assert by_core is None or (reader._chunks is not None) == by_core
-        starts, stops = np.array(runs, dtype=np.int64).reshape(-1, 2).T.copy()
-        out = np.empty((int((stops - starts).sum()), *reader.shape[1:]), dtype=reader.dtype)
-        list(reader.read(starts, stops, out, name_rows))
-        return out
-
-
-def sample(shape: tuple[int, ...], kind: str) -> npt.NDArray[Any]:
-    return np.random.default_rng(0).poisson(2, size=shape).astype(kind)
 
 
 @every_pipeline
@@ -150,19 +123,6 @@ def test_hdf5_reads_where_libdeflate_is_not_found(tmp_path: Path, monkeypatch: p
     assert read(path, [(0, 100)], by_core=False).tolist() == values.tolist()
     written(path, values, (20,), shuffle=True, fletcher32=True)
     assert read(path, [(0, 100)]).tolist() == values.tolist()
-
-
-def test_libraries_that_lack_what_is_needed(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    search = inflate.inflate_functions.__wrapped__
-    assert search() is not None
-    monkeypatch.setattr(inflate, "_libraries", lambda: iter([np.random.mtrand.__file__, "/no/such/library"]))
-    with caplog.at_level("INFO"):
-        assert search() is None
-    assert [record.message for record in caplog.records] == [
-        "libdeflate was not found, so HDF5 inflates, on one thread: pip install deflate"
-    ]
 
 
 def test_another_file_of_the_same_name_is_not_read(tmp_path: Path) -> None:
@@ -313,13 +273,3 @@ def test_what_is_less_than_a_chunk_is_left_to_hdf5(tmp_path: Path, monkeypatch: 
     asked.clear()
     assert read(path, [(3, 10), (40, 49)]).tolist() == [*values[3:10], *values[40:49]]
     assert not asked
-
-
-def test_a_module_of_that_name_is_not_run(tmp_path: Path) -> None:
-    """Whatever lies beside a user's script under the name of the package is looked at, not imported."""
-    (tmp_path / "deflate.py").write_text("raise SystemExit('imported')", encoding="utf-8")
-    code = "from tombola.sources.h5ad.inflate import inflate_functions; print(inflate_functions() is None)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
-    )
-    assert done.stdout in ("True\n", "False\n")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sources.h5ad.test_chunks import KINDS, read, sample
+from tests.sources.h5ad.chunk_files import read, sample
+from tests.sources.h5ad.test_chunks import KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -22,11 +22,11 @@ class ChunkReader {
   public:
     // std::invalid_argument where the parts do not fit each other
     ChunkReader(std::shared_ptr<const DataFile> file, ChunkLayout layout, std::vector<StoredChunk> chunks,
-                InflateLibrary library);
+                CodecLibraries libraries);
 
     const DataFile& file() const noexcept { return *file_; }
     const ChunkLayout& layout() const noexcept { return layout_; }
-    const InflateLibrary& library() const noexcept { return library_; }
+    const CodecLibraries& libraries() const noexcept { return libraries_; }
     const StoredChunk& chunk(std::size_t band, std::size_t column) const noexcept {
         return chunks_[band * layout_.across() + column];
     }
@@ -35,7 +35,7 @@ class ChunkReader {
     std::shared_ptr<const DataFile> file_;
     ChunkLayout layout_;
     std::vector<StoredChunk> chunks_;
-    InflateLibrary library_;
+    CodecLibraries libraries_;
 };
 
 // Rows [starts[i], stops[i]) of a data set, by ascending starts (a run may come again), to the rows of `out` from

@@ -3,7 +3,8 @@
 // A chunk is `chunk_rows` rows of `chunk_row_bytes` bytes; several may lie side by side in a row of the data set, and
 // those at its edges are stored whole. A data set without chunks is one that holds all rows. Filters are those of
 // HDF5's specification (III.G and IV.A.2.l): deflate (RFC 1950, whose checksum is compared), shuffle (bytes of equal
-// weight together), fletcher32 (compared), and lzf, which h5py brings (compression.hpp).
+// weight together), fletcher32 (compared); lzf, which h5py brings; and of the registered ones lz4 (32004), zstd (32015)
+// and blosc (32001).
 #pragma once
 
 #include <algorithm>
@@ -14,20 +15,13 @@
 
 #include "tombola/base/buffer.hpp"
 #include "tombola/base/types.hpp"
+#include "tombola/rows/blosc.hpp"
+#include "tombola/rows/codecs.hpp"
 #include "tombola/rows/convert.hpp"
 
 namespace tombola {
 
-// libdeflate's functions, wherever they come from.
-struct InflateLibrary {
-    void* (*make)() = nullptr;
-    void (*destroy)(void*) = nullptr;
-    // 0 where the stream ended well, with what it gave
-    int (*inflate)(void* made, const void* in, std::size_t in_bytes, void* out, std::size_t room, std::size_t* in_used,
-                   std::size_t* given) = nullptr;
-};
-
-enum class ChunkFilter { deflate, shuffle, fletcher32, lzf };
+enum class ChunkFilter { deflate, shuffle, fletcher32, lzf, lz4, zstd, blosc };
 
 struct ChunkLayout {
     index_t rows;
@@ -63,11 +57,6 @@ struct StoredChunk {
 // Whether any filter was applied
 bool is_encoded(const ChunkLayout& layout, const StoredChunk& chunk) noexcept;
 
-// Why a chunk's bytes are not what they should be
-struct ChunkDamage {
-    std::string what;
-};
-
 // Rows as they are given out: in the data set's own items, or in others
 struct OutputItems {
     std::size_t bytes;
@@ -85,7 +74,6 @@ struct Piece {
 class ChunkDecoder {
   public:
     ChunkDecoder() = default;
-    ~ChunkDecoder();
     ChunkDecoder(const ChunkDecoder&) = delete;
     ChunkDecoder& operator=(const ChunkDecoder&) = delete;
 
@@ -93,17 +81,15 @@ class ChunkDecoder {
     std::byte* stored(std::size_t bytes);
     // Decodes what lies there and copies the pieces to their rows of `out`, the first of which is at its beginning;
     // false if a value does not fit. ChunkDamage; `out` may be half filled then.
-    bool decode(const ChunkLayout& layout, const InflateLibrary& library, const StoredChunk& chunk, std::size_t column,
-                std::span<const Piece> pieces, OutputItems items, std::byte* out);
+    bool decode(const ChunkLayout& layout, const CodecLibraries& libraries, const StoredChunk& chunk,
+                std::size_t column, std::span<const Piece> pieces, OutputItems items, std::byte* out);
 
   private:
     std::byte* scratch(std::size_t bytes, const std::byte* other);
-    void inflate(const InflateLibrary& library, const std::byte* in, std::size_t in_bytes, std::byte* out,
-                 std::size_t wanted);
-    void release() noexcept;
+    void expand(ChunkFilter filter, const Encoded& stream, std::span<const ByteRange> ranges);
 
-    InflateLibrary library_;  // whose decompressor was made
-    void* made_ = nullptr;
+    Codecs codecs_;
+    BloscDecoder blosc_{codecs_};
     std::unique_ptr<Buffer<std::byte>> stored_;
     std::unique_ptr<Buffer<std::byte>> scratch_[2];
 };

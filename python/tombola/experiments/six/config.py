@@ -6,7 +6,7 @@ would do.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from .data import ExperimentData
 
 __all__ = [
     "STRATEGIES",
+    "WITH_BLOCKS",
     "ExperimentConfig",
     "check_strategies",
     "enough_epochs",
@@ -29,6 +30,8 @@ __all__ = [
 
 STRATEGIES: Mapping[str, str] = {name: strategy.summary for name, strategy in EXPERIMENT.items()}
 """The six, name to what it does, in the order of tables and pictures."""
+WITH_BLOCKS = ("block_shuffling", "class_balanced")
+"""Those whose blocks may have any size; the others have rows, or no blocks."""
 
 MIN_STEPS = 200
 MAX_EPOCHS = 200
@@ -49,6 +52,11 @@ class ExperimentConfig:
         As in the strategies; a fetch window is ``batch_size * fetch_factor`` rows.
     block_size : int or "file"
         Rows of a block; "file" follows the chunks of the files where blocks of rows are shuffled.
+    block_sizes : mapping of str to int or "file"
+        Strategy to its own, where it is not `block_size`.
+    num_workers : int
+        Processes that read; 0 lets a thread of this one read ahead. Batches then come in
+        another order.
     min_count_baseline : float
         Softens the weights of rare label combinations.
     learning_rate : float
@@ -57,6 +65,11 @@ class ExperimentConfig:
         Scale each row to the sum 10,000 and take log(1 + x): for raw counts.
     seed : int
         Of the order.
+    log_interval : int, optional
+        Batches after which loss, accuracy and macro-F1 of each task on the batches since are noted; the same
+        of the test rows is noted after each epoch then. Without, nothing is noted on the way.
+    test_interval : int, optional
+        Batches after which the test rows are scored within an epoch, too; needs `log_interval`.
     """
 
     strategies: tuple[str, ...] = tuple(STRATEGIES)
@@ -64,19 +77,34 @@ class ExperimentConfig:
     batch_size: int = 64
     fetch_factor: int = 256
     block_size: BlockSize = 16
+    block_sizes: Mapping[str, BlockSize] = field(default_factory=dict)
+    num_workers: int = 0
     min_count_baseline: float = DEFAULT_BASELINE
     learning_rate: float = 3.0
     log1p: bool = False
     seed: int = 0
+    log_interval: int | None = None
+    test_interval: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strategies", check_strategies(self.strategies))
         object.__setattr__(self, "block_size", check_block_size(self.block_size))
         for name in ("epochs", "batch_size", "fetch_factor"):
             check_integer(name, getattr(self, name), minimum=1)
+        for name in ("log_interval", "test_interval"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), minimum=1)
+        check_strategies([*self.block_sizes] or ["all"])
+        sizes = {name: check_block_size(size) for name, size in self.block_sizes.items()}
+        object.__setattr__(self, "block_sizes", sizes)
+        check_integer("num_workers", self.num_workers)
         check_integer("seed", self.seed)
         check_number("min_count_baseline", self.min_count_baseline)
         check_number("learning_rate", self.learning_rate, above=True)
+
+    def block_size_of(self, strategy: str) -> BlockSize:
+        """Return the block size of a strategy."""
+        return self.block_sizes.get(strategy, self.block_size)
 
     @property
     def window(self) -> int:

@@ -14,8 +14,17 @@ from tombola import H5adSource, permutation
 from tombola._base.types import IndexArray
 
 from ..labels import Label, combination_counts, label_of
+from .mappings import LabelMapping, mapped_label
 
-__all__ = ["ExperimentData", "open_data"]
+__all__ = ["ExperimentData", "Unseen", "open_data"]
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Classes of test rows that no training row has, and how many test rows have one of them."""
+
+    classes: tuple[str, ...]
+    rows: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +75,21 @@ class ExperimentData:
         """Count the training rows of each class."""
         return np.bincount(label.codes[self.train_rows], minlength=len(label.classes))
 
+    def unseen(self) -> dict[str, Unseen]:
+        """Return what no model can have learnt, by label; those that know all test classes are left out.
+
+        O(test rows).
+        """
+        found: dict[str, Unseen] = {}
+        for label in self.labels:
+            test_counts = np.bincount(label.codes[self.test_rows], minlength=len(label.classes))
+            test_counts[self.train_counts(label) > 0] = 0
+            codes = np.flatnonzero(test_counts)
+            if len(codes):
+                names = tuple(label.classes[code] for code in codes)
+                found[label.name] = Unseen(names, int(test_counts.sum()))
+        return found
+
     def combination_counts(self) -> IndexArray:
         """Count the training rows of each combination of labels that occurs; O(rows log rows)."""
         return combination_counts([label.codes[self.train_rows] for label in self.labels])
@@ -79,6 +103,9 @@ def open_data(
     holdout_fraction: float | None = None,
     seed: int = 0,
     join: str = "exact",
+    mappings: Mapping[str, LabelMapping] | None = None,
+    max_train_cells: int | None = None,
+    max_test_cells: int | None = None,
 ) -> ExperimentData:
     """Open files as one source and split its rows.
 
@@ -93,9 +120,13 @@ def open_data(
     holdout_fraction : float, optional
         Instead of files: the share of all rows, drawn by `seed`, that tests.
     seed : int
-        Of the draw.
+        Of the draws.
     join : {"exact", "inner"}
         What to do where the files' var names differ.
+    mappings : mapping of str to LabelMapping, optional
+        Labels that are not columns of obs but follow from one; they go before columns of their name.
+    max_train_cells, max_test_cells : int, optional
+        Keep at most so many rows, drawn by `seed`; those of a smaller number are among those of a larger one.
 
     Raises
     ------
@@ -121,7 +152,7 @@ def open_data(
     held_out = {path.resolve() for path in holdout_files}
     together = list({path.resolve(): path for path in [*paths, *holdout_files]}.values())
     source = H5adSource(together, join="inner" if join == "inner" else "exact")
-    columns = tuple(label_of(source, name) for name in _distinct(labels))
+    columns = _read_labels(source, _distinct(labels), mappings or {})
     is_labelled = np.all([label.codes >= 0 for label in columns], axis=0)
     lengths = np.diff(source.file_bounds)
     if holdout_fraction is None:
@@ -133,12 +164,34 @@ def open_data(
     return ExperimentData(
         source=source,
         labels=columns,
-        train_rows=np.flatnonzero(is_labelled & ~is_test),
-        test_rows=np.flatnonzero(is_labelled & is_test),
+        train_rows=_at_most(max_train_cells, np.flatnonzero(is_labelled & ~is_test), seed),
+        test_rows=_at_most(max_test_cells, np.flatnonzero(is_labelled & is_test), seed),
         file_bounds=source.file_bounds,
         n_dropped=int(np.count_nonzero(~is_labelled)),
         left_out={label.name: int(np.count_nonzero(label.codes < 0)) for label in columns},
     )
+
+
+def _read_labels(
+    source: H5adSource, names: Sequence[str], mappings: Mapping[str, LabelMapping]
+) -> tuple[Label, ...]:
+    read: dict[str, Label] = {}
+
+    def column(name: str) -> Label:
+        if name not in read:
+            read[name] = label_of(source, name)
+        return read[name]
+
+    return tuple(
+        mapped_label(mappings[name], column(mappings[name].column)) if name in mappings else column(name)
+        for name in names
+    )
+
+
+def _at_most(limit: int | None, rows: IndexArray, seed: int) -> IndexArray:
+    if limit is None or len(rows) <= limit:
+        return rows
+    return np.sort(rows[permutation(len(rows), seed)[:limit]])
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

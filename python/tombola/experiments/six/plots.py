@@ -20,7 +20,7 @@ from .training import RunResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_comparison"]
+__all__ = ["COLOURS", "plot_comparison", "short_number"]
 
 COLOURS = dict(zip(STRATEGIES, (GREY, SKY, BLUE, GREEN, ORANGE, RED), strict=True))
 SMOOTHING = 9
@@ -82,7 +82,7 @@ def _draw_loss(axes: "Axes", results: Sequence[RunResult]) -> None:
         axes.plot(rows, _smooth(losses), color=COLOURS[result.strategy], linewidth=1.6)
     axes.set_yscale("log")
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(_short)
+    axes.xaxis.set_major_formatter(short_number)
     axes.set_xlabel("cells seen")
     axes.set_ylabel("training loss, log scale")
     axes.set_title("Training loss on the batches fed")
@@ -97,7 +97,7 @@ def _smooth(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _draw_speed(axes: "Axes", results: Sequence[RunResult]) -> None:
     _draw_bars(axes, results, [result.cells_per_second for result in results], "{:,.0f}")
-    axes.xaxis.set_major_formatter(_short)
+    axes.xaxis.set_major_formatter(short_number)
     axes.set_xlabel("cells a second, reading and training")
     axes.set_title("Throughput")
 
@@ -118,6 +118,6 @@ def _draw_bars(axes: "Axes", results: Sequence[RunResult], values: Sequence[floa
     axes.grid(visible=False, axis="y")
 
 
-def _short(value: float, _position: float = 0.0) -> str:
+def short_number(value: float, _position: float = 0.0) -> str:
     """Write 120000 as 120k, so that labels of ticks keep apart."""
     return f"{value / 1_000:,g}k" if abs(value) >= 1_000 else f"{value:g}"

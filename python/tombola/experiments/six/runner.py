@@ -4,19 +4,17 @@ Files are written as soon as they can be, each atomically; an interrupted experi
 strategies that are done.
 """
 
-import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from tombola import __version__
 from tombola._base.files import make_output, write_csv, write_json
 
 from .config import ExperimentConfig
 from .data import ExperimentData
 from .metrics import Scores, majority_scores
 from .plots import plot_comparison
+from .records import run_record
 from .summary import summary_rows
 from .training import RunResult, count_steps, run_strategy
 
@@ -124,44 +122,9 @@ def run_experiment(
         result = run_strategy(name, data, config, on_step=reporter.step)
         results.append(result)
         runs.append(output / RUNS / f"{name}.json")
-        write_json(runs[-1], _run_record(result, data, config, baseline))
+        write_json(runs[-1], run_record(result, data, config, baseline))
         reporter.end(result)
     summary, plot = output / "summary.csv", output / "comparison.png"
     write_csv(summary, summary_rows(results, baseline))
     plot_comparison(plot, results, baseline, data, title=title)
     return Outcome(tuple(results), baseline, summary, plot, tuple(runs))
-
-
-def _run_record(
-    result: RunResult, data: ExperimentData, config: ExperimentConfig, baseline: dict[str, Scores]
-) -> dict[str, Any]:
-    return {
-        "tombola": __version__,
-        "strategy": result.strategy,
-        "config": dataclasses.asdict(config),
-        "data": {
-            "files": [str(path) for path in data.source.paths],
-            "train_rows": len(data.train_rows),
-            "test_rows": len(data.test_rows),
-            "rows_without_label": data.n_dropped,
-        },
-        "seconds": result.seconds,
-        "wait_seconds": result.wait_seconds,
-        "cells": result.cells,
-        "cells_per_second": result.cells_per_second,
-        "tasks": {
-            label.name: {
-                **_named(result.scores[label.name], label.classes),
-                "baseline": _named(baseline[label.name], label.classes),
-                "diversity_bits": result.diversity_bits[label.name],
-            }
-            for label in data.labels
-        },
-        "loss_curve": [list(point) for point in result.loss_curve],
-    }
-
-
-def _named(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
-    record = dataclasses.asdict(scores)
-    record["class_f1"] = dict(zip(classes, scores.class_f1, strict=True))
-    return record

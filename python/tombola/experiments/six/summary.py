@@ -14,7 +14,7 @@ from .data import ExperimentData
 from .metrics import Scores
 from .training import RunResult
 
-__all__ = ["BASELINE_NAME", "accuracy_table", "key_label", "result_table", "summary_rows"]
+__all__ = ["BASELINE_NAME", "accuracy_table", "key_label", "means_table", "result_table", "summary_rows"]
 
 BASELINE_NAME = "majority class"
 
@@ -27,11 +27,20 @@ def key_label(data: ExperimentData) -> Label:
     return max(data.labels, key=lambda label: len(label.classes))
 
 
-def summary_rows(results: Sequence[RunResult], baseline: Mapping[str, Scores]) -> list[dict[str, object]]:
-    """Return one flat row a strategy, and a last one for the majority-class baseline with empty speeds."""
+def summary_rows(
+    results: Sequence[RunResult], baseline: Mapping[str, Scores], seeds: Sequence[int] | None = None
+) -> list[dict[str, object]]:
+    """Return one flat row a run, and a last one for the majority-class baseline with empty speeds.
+
+    A column tells seeds where they are given, one a run.
+    """
     rows: list[dict[str, object]] = []
-    for result in results:
-        row: dict[str, object] = {"strategy": result.strategy, **_score_columns(result.scores)}
+    for at, result in enumerate(results):
+        row: dict[str, object] = {"strategy": result.strategy}
+        if seeds is not None:
+            row["seed"] = seeds[at]
+        row |= _score_columns(result.scores)
+        row |= {f"loss_{label}": loss for label, loss in result.test_loss.items()}
         row |= {f"diversity_bits_{label}": bits for label, bits in result.diversity_bits.items()}
         row |= {
             "seconds": result.seconds,
@@ -106,3 +115,41 @@ def _formatted(scores: _Cells, measures: Sequence[_Measure], best: list[str] | N
     if best is None:
         return texts
     return [f"[bold]{text}[/bold]" if text == top else text for text, top in zip(texts, best, strict=True)]
+
+
+def means_table(
+    means: Sequence[Mapping[str, object]], data: ExperimentData, measure: str, *, has_speed: bool = True
+) -> Table:
+    """Return a table of means with standard deviations, a row a strategy, with speed beside the scores.
+
+    Parameters
+    ----------
+    means : sequence of mapping
+        As in ``means.csv``.
+    data : ExperimentData
+    measure : {"macro_f1", "accuracy", "rare_f1", "loss"}
+    has_speed : bool
+    """
+    columns = {f"{measure}_{label.name}": (label.name, ".3f") for label in data.labels}
+    if has_speed:
+        columns |= {"seconds": ("seconds", ".1f"), "cells_per_second": ("cells/s", ",.0f")}
+    table = Table()
+    table.add_column("strategy", no_wrap=True)
+    table.add_column("runs", justify="right")
+    for heading, _ in columns.values():
+        table.add_column(escape(heading), justify="right")
+    for row in means:
+        cells = [_mean_text(row, name, form) for name, (_, form) in columns.items()]
+        is_baseline = row["strategy"] == BASELINE_NAME.replace(" ", "_")
+        if is_baseline:
+            table.add_section()
+        name, runs = (BASELINE_NAME, "") if is_baseline else (str(row["strategy"]), str(row["runs"]))
+        table.add_row(name, runs, *cells, style="dim" if is_baseline else None)
+    return table
+
+
+def _mean_text(row: Mapping[str, object], name: str, form: str) -> str:
+    mean, deviation = row[f"{name}_mean"], row[f"{name}_sd"]
+    if mean == "":
+        return ""
+    return f"{mean:{form}}" if deviation == "" else f"{mean:{form}} ± {deviation:{form}}"

@@ -3,7 +3,8 @@
 Rule: all strategies start from the same weights and take the same number of steps of gradient descent with
 momentum. The learning rate, too, is the same for all: constant, then falling linearly to 0 over the last
 fifth of the steps, which averages out the noise of the last few batches. Only which rows come when differs.
-The loop over batches is that of `tombola.training`. Seconds count reading and training, not testing.
+The loop over batches is that of `tombola.training`. Seconds count reading and training, not testing. A test
+within an epoch, where one is asked for, lets the loader read ahead unseen, by two windows at most.
 """
 
 import math
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tombola import Loader, Streaming
+from tombola import DataLoader, Loader, Streaming
 from tombola.strategies.names import EXPERIMENT, StrategyInputs
 from tombola.training.parts import Parts
 from tombola.training.steps import Stepper
@@ -28,18 +29,19 @@ from ..model import (
     MOMENTUM,
     PROBED_ROWS,
     MultiTaskLinear,
-    log_normalise,
+    losses_by_label,
     torch_threads,
     typical_row,
 )
 from .config import ExperimentConfig, check_strategies
+from .course import Course
 from .data import ExperimentData
-from .metrics import LabelScores, Scores, entropy_bits
+from .evaluation import TEST_BATCH, batch_transform, test_model
+from .metrics import Scores, entropy_bits
 
 __all__ = ["RunResult", "count_steps", "run_strategy"]
 
 CURVE_POINTS = 200
-TEST_BATCH = 256
 DECAY = 0.2
 """Share of the steps over which the learning rate falls."""
 
@@ -55,6 +57,8 @@ class RunResult:
     strategy : str
     scores : dict of str to Scores
         By label, on the test rows.
+    test_loss : dict of str to float
+        Mean cross-entropy of the test rows, by label.
     seconds, wait_seconds : float
         Reading and training together; the part of it that training waited for rows.
     cells : int
@@ -67,6 +71,7 @@ class RunResult:
 
     strategy: str
     scores: dict[str, Scores]
+    test_loss: dict[str, float]
     seconds: float
     wait_seconds: float
     cells: int
@@ -85,7 +90,12 @@ def count_steps(config: ExperimentConfig, data: ExperimentData) -> int:
 
 
 def run_strategy(
-    name: str, data: ExperimentData, config: ExperimentConfig, *, on_step: OnStep | None = None
+    name: str,
+    data: ExperimentData,
+    config: ExperimentConfig,
+    *,
+    on_step: OnStep | None = None,
+    on_record: Callable[[dict[str, Any]], None] | None = None,
 ) -> RunResult:
     """Train with one strategy and test.
 
@@ -97,6 +107,8 @@ def run_strategy(
     config : ExperimentConfig
     on_step : callable, optional
         Called after each batch with its rows and loss.
+    on_record : callable, optional
+        Called with each record of `Course`, where the options have a `log_interval`.
 
     Returns
     -------
@@ -114,14 +126,18 @@ def run_strategy(
     model = MultiTaskLinear(data.source.n_vars, n_classes, centre=centre, spread=spread)
     with torch_threads(LINEAR_THREADS):
         _warm_up(data.source.n_vars, n_classes, config)
-        log = _train(model, _loader(name, data, config), data, config, on_step)
-        scores = _test(model, data, config)
+        course = None
+        if config.log_interval is not None and on_record is not None:
+            course = Course(data, config, count_steps(config, data) // config.epochs, on_record)
+        log = _train(model, _loader(name, data, config), config, _Log(data, on_step, course))
+        tested = (course and course.tested) or test_model(model, data, config)
     return RunResult(
         strategy=name,
-        scores=scores,
+        scores=tested.scores,
+        test_loss=tested.losses,
         seconds=log.seconds,
         wait_seconds=log.wait_seconds,
-        cells=sum(log.rows),
+        cells=log.cells,
         diversity_bits={label: float(np.mean(bits)) for label, bits in log.bits.items()},
         loss_curve=_curve(log.rows, log.losses),
     )
@@ -144,21 +160,22 @@ def _stepper(
     return Stepper(Parts(model, optimizer, decay), loss, None, device=None, schedule_batches=True)
 
 
-def _loader(name: str, data: ExperimentData, config: ExperimentConfig) -> Loader:
+def _loader(name: str, data: ExperimentData, config: ExperimentConfig) -> Loader | DataLoader:
     inputs = StrategyInputs(
         indices=data.train_rows,
         keys=[label.codes[data.train_rows] for label in data.labels],
         min_count_baseline=config.min_count_baseline,
-        **block_inputs(config.block_size, data.source),
+        **block_inputs(config.block_size_of(name), data.source),
     )
-    return Loader(
+    loader = Loader(
         data.source,
         EXPERIMENT[name].make(inputs),
         config.batch_size,
         config.fetch_factor,
         seed=config.seed,
-        batch_transform=_transform(config),
+        batch_transform=batch_transform(config),
     )
+    return DataLoader(loader, num_workers=config.num_workers) if config.num_workers else loader
 
 
 @dataclass
@@ -167,9 +184,11 @@ class _Log:
 
     data: ExperimentData
     on_step: OnStep | None
+    course: Course | None = None
     rows: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     bits: dict[str, list[float]] = field(default_factory=dict)
+    cells: int = 0
     seconds: float = 0.0
     wait_seconds: float = 0.0
 
@@ -189,12 +208,17 @@ class _Log:
         rows = batch["row"].numpy()
         codes = {label.name: label.codes[rows] for label in self.data.labels}
         self.rows.append(len(rows))
+        self.cells += len(rows)
         for label, values in codes.items():
             self.bits.setdefault(label, []).append(entropy_bits(values))
-        loss: Tensor = model.loss(
-            batch["X"], {label: torch.from_numpy(values) for label, values in codes.items()}
-        )
-        return loss
+        targets = {label: torch.from_numpy(values) for label, values in codes.items()}
+        if self.course is None:
+            loss: Tensor = model.loss(batch["X"], targets)
+            return loss
+        logits = model(batch["X"])
+        losses = losses_by_label(logits, targets)
+        self.course.add(losses, logits, codes)
+        return torch.stack(list(losses.values())).sum()
 
     def keep(self, loss: float) -> None:
         """Note the loss of a batch.
@@ -215,41 +239,23 @@ class _Log:
             self.on_step(self.rows[-1], loss)
 
 
-def _train(
-    model: MultiTaskLinear,
-    loader: Loader,
-    data: ExperimentData,
-    config: ExperimentConfig,
-    on_step: OnStep | None,
-) -> _Log:
-    log = _Log(data, on_step)
-    n_steps = count_steps(config, data)
+def _train(model: MultiTaskLinear, loader: Loader | DataLoader, config: ExperimentConfig, log: _Log) -> _Log:
+    n_steps = count_steps(config, log.data)
     stepper = _stepper(model, config, n_steps, log.loss)
-    start = time.perf_counter()
+    done = 0
     with closing(batch for _ in range(config.epochs) for batch in loader) as batches:
-        segment = stepper.run(log.fetching(batches), n_steps, log.keep)
-    log.seconds = time.perf_counter() - start
-    if segment.error is not None:
-        raise segment.error
+        fetch = log.fetching(batches)
+        while done < n_steps:
+            stop = n_steps if log.course is None else log.course.next_stop(done)
+            start = time.perf_counter()
+            segment = stepper.run(fetch, stop - done, log.keep)
+            log.seconds += time.perf_counter() - start
+            if segment.error is not None:
+                raise segment.error
+            done = stop
+            if log.course is not None:
+                log.course.note(done, log.cells, log.seconds, lambda: test_model(model, log.data, config))
     return log
-
-
-def _test(model: MultiTaskLinear, data: ExperimentData, config: ExperimentConfig) -> dict[str, Scores]:
-    scores = {label.name: LabelScores(data.train_counts(label)) for label in data.labels}
-    loader = Loader(
-        data.source,
-        Streaming(indices=data.test_rows),
-        TEST_BATCH,
-        fetch_factor=4,
-        batch_transform=_transform(config),
-    )
-    with torch.inference_mode():
-        for batch in loader:
-            rows = batch["row"].numpy()
-            logits = model(batch["X"])
-            for label in data.labels:
-                scores[label.name].add(label.codes[rows], logits[label.name].argmax(dim=1).numpy())
-    return {label: counted.result() for label, counted in scores.items()}
 
 
 def _typical_rows(data: ExperimentData, config: ExperimentConfig) -> tuple[torch.Tensor, float]:
@@ -259,17 +265,13 @@ def _typical_rows(data: ExperimentData, config: ExperimentConfig) -> tuple[torch
     """
     step = max(1, len(data.train_rows) // PROBED_ROWS)
     probe = Streaming(indices=data.train_rows[::step])
-    loader = Loader(data.source, probe, TEST_BATCH, fetch_factor=4, batch_transform=_transform(config))
+    loader = Loader(data.source, probe, TEST_BATCH, fetch_factor=4, batch_transform=batch_transform(config))
     return typical_row((batch["X"] for batch in loader), data.source.n_vars)
 
 
 def _rate(progress: float) -> float:
     """Return the learning rate at this share of the steps, relative to the first."""
     return min(1.0, (1.0 - progress) / DECAY)
-
-
-def _transform(config: ExperimentConfig) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
-    return log_normalise if config.log1p else None
 
 
 def _curve(rows: list[int], losses: list[float]) -> tuple[tuple[int, float], ...]:

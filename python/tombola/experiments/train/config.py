@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
 
 from ..block_size import ALLOWED as BLOCK_SIZES
-from ..block_size import BlockSize, check_block_size
+from ..block_size import BlockSize, block_size_in_file
 from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
 from .chunk_budget import ALLOWED as CHUNK_SIZES
 from .chunk_budget import ChunkBudget, checked_chunk_size, parse_chunk_size
@@ -22,13 +22,6 @@ from .chunk_budget import ChunkBudget, checked_chunk_size, parse_chunk_size
 __all__ = ["TrainConfig", "check_train_config", "read_train_config"]
 
 _PATH_KEYS = ("files", "validation_files", "output")
-
-
-def _checked_block_size(value: object) -> object:
-    try:
-        return check_block_size(value)
-    except TypeError as error:
-        raise ValueError(error) from None
 
 
 def _amount(value: object) -> float | int:
@@ -101,9 +94,7 @@ class TrainConfig(StrictModel):
     strategy: Annotated[
         str, AfterValidator(_checked_strategy), Field(description=f"one of {', '.join(TRAIN)}")
     ] = "block_shuffling"
-    block_size: Annotated[BlockSize, BeforeValidator(_checked_block_size), Field(description=BLOCK_SIZES)] = (
-        16
-    )
+    block_size: Annotated[BlockSize, BeforeValidator(block_size_in_file), Field(description=BLOCK_SIZES)] = 16
     batch_size: Annotated[_Whole, Field(description=_COUNT)] = 64
     fetch_factor: Annotated[_Whole, Field(description=_COUNT)] = 64
     drop_last: Annotated[bool, Field(description="true or false")] = False
@@ -156,6 +147,13 @@ class TrainConfig(StrictModel):
         bool | Literal["auto"], BeforeValidator(_checked_switch), Field(description="true, false or auto")
     ] = "auto"
     output: Annotated[Path, Field(description="a folder")] = Path("tombola-train")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word_of_experiments(cls, values: Any) -> Any:
+        """Take `block_weighted` without a column of weights as files of experiments mean it: over classes."""
+        is_word = isinstance(values, Mapping) and values.get("strategy") == "block_weighted"
+        return {**values, "strategy": "class_balanced"} if is_word and not values.get("weights") else values
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TrainConfig":

@@ -1,23 +1,22 @@
-"""Find h5ad files by name, folder or pattern, in the order of their paths; the files of one training.
+"""The files of one training.
 
 Rule: a training's files are looked for when it begins and whenever a full epoch begins, and are what its
 checkpoints say where it goes on, so that files that come or go between a kill and going on change nothing.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tombola.sources.h5ad.arguments import check_is_file, is_zarr
 from tombola.training import ShardError
 
+from ..file_names import find_files
 from .config import TrainConfig
 
-__all__ = ["FileList", "find_files", "find_training_files"]
+__all__ = ["FileList", "find_training_files"]
 
-_SIGNS = "*?["
 _logger = logging.getLogger(__name__)
 
 
@@ -87,51 +86,3 @@ def find_training_files(config: TrainConfig) -> FileList:
         msg = "validation_files leave no files to train on"
         raise ValueError(msg)
     return FileList(tuple(files), tuple(held_out))
-
-
-def find_files(key: str, names: Sequence[str], *, skip_missing: bool = False) -> list[Path]:
-    """Return the files that names, folders and patterns stand for, each once, sorted.
-
-    Parameters
-    ----------
-    key : str
-        The configuration's key, for errors.
-    names : sequence of str
-        Files; folders, whose ``*.h5ad`` count; or patterns with ``*``, ``?``, ``[...]`` and ``**``.
-    skip_missing : bool
-        Whether names that stand for no file are left out with a warning, if others are left.
-
-    Raises
-    ------
-    ValueError
-        If a folder or a pattern holds no file.
-    FileNotFoundError
-        If a file is not there.
-    """
-    found: set[Path] = set()
-    problems: list[ValueError | FileNotFoundError] = []
-    for name in names:
-        path = Path(name).expanduser().absolute()
-        if path.is_dir():
-            if is_zarr(path):
-                check_is_file(path)
-            some = sorted(path.glob("*.h5ad"))
-            problem = "holds no *.h5ad files"
-        elif any(sign in name for sign in _SIGNS) and not path.exists():
-            base = Path(path.anchor or ".")
-            pattern = str(path.relative_to(path.anchor or "."))
-            some = [match for match in base.glob(pattern) if match.is_file()]
-            problem = "matches no files"
-        else:
-            some = [path] if path.is_file() else []
-            problem = ""
-        if not some and not problem:
-            problems.append(FileNotFoundError(f"{name}: no such file (named by {key})"))
-        elif not some:
-            problems.append(ValueError(f"{key}: {name!r} {problem}"))
-        found.update(some)
-    if problems and not (skip_missing and found):
-        raise problems[0]
-    for problem_left_out in problems:
-        _logger.warning("left out: %s", problem_left_out)
-    return sorted({path.resolve(): path for path in sorted(found)}.values())

@@ -24,7 +24,7 @@ TRAIN_KEYS: Mapping[str, str] = {
     "batch_size": "rows of a batch",
     "fetch_factor": "batches that are read at once: the fetch window",
     "drop_last": "leave out a last batch that is not full",
-    "weights": "of `block_weighted`: a column of numbers",
+    "weights": "of `block_weighted`: a column of numbers; without it that is `class_balanced`",
     "classes": "of `class_balanced`: what to balance; the labels, where not given",
     "series": "of `series_round_robin`: what tells series apart",
     "buckets": "of `bucketed`: what tells buckets apart",

@@ -19,8 +19,8 @@ from tombola._base.checks import check_integer
 from tombola._base.files import replacing
 from tombola.training import Classifier, load_classifier
 
+from ..file_names import find_files
 from ..model import LINEAR_THREADS, torch_threads
-from .files import find_files
 
 __all__ = ["Prediction", "predict_files"]
 

@@ -3,9 +3,10 @@
 HDF5 reads and inflates on one thread, under one lock. So the table of a dataset's chunks (where each lies,
 how long it is, which filters it skipped) is read once, and the core reads the file by it; a dataset without
 chunks is one of a single chunk. What is not known to be read alike goes through HDF5: other filters than
-deflate, lzf, shuffle and fletcher32, other numbers than integers and floats, other drivers. The first chunk
-is compared with what HDF5 reads, as addresses may be counted from elsewhere than the beginning of the file.
-Of text of variable length the references to it are read alike, see `heap`.
+deflate, lzf, lz4, zstd, blosc, shuffle and fletcher32, streams whose library is not at hand, other numbers
+than integers and floats, other drivers. The first chunk is compared with what HDF5 reads, as addresses may be
+counted from elsewhere than the beginning of the file. Of text of variable length the references to it are
+read alike, see `heap`.
 
 Complexity: O(chunks) once a process, about a microsecond each; 20 bytes a chunk.
 """
@@ -19,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import _core
-from .inflate import inflate_functions
+from .blosc import asked_codec, stream_codec
+from .libraries import inflate_functions, zstd_functions
 
-__all__ = ["REFERENCE_BYTES", "chunk_reader", "reference_reader"]
+__all__ = ["REFERENCE_BYTES", "chunk_reader", "hides_damage", "reference_reader"]
 
 REFERENCE_BYTES = 16
 """What stands for a text of variable length, where addresses have 8 bytes."""
@@ -31,7 +33,16 @@ _FILTERS = {
     h5py.h5z.FILTER_SHUFFLE: "shuffle",
     h5py.h5z.FILTER_FLETCHER32: "fletcher32",
     h5py.h5z.FILTER_LZF: "lzf",
+    32001: "blosc",
+    32004: "lz4",
+    32015: "zstd",
 }
+_OWN = {"shuffle", "fletcher32", "lzf", "lz4", "blosc", "blosclz"}
+"""What the core decodes without a library."""
+
+_SILENT = {32000, 32015}
+"""lzf and zstd: their HDF5 filters give arbitrary bytes where a stream is damaged."""
+
 _NOWHERE = 2**64 - 1
 _LARGEST_CHUNK = 2**32
 _MOST_CHUNKS = 2**26
@@ -75,12 +86,15 @@ def _reader(dataset: h5py.Dataset, item: int) -> tuple[_core.DataFile, _core.Chu
     filters = _filters(dataset, item)
     if filters is None or not _is_plain(dataset, item):
         return None
-    functions = inflate_functions()
-    if functions is None and "deflate" in filters:
+    inflate = inflate_functions()
+    zstd = None if {"zstd", "blosc"}.isdisjoint(filters) else zstd_functions()
+    at_hand = _OWN | {name for name, found in (("deflate", inflate), ("zstd", zstd)) if found is not None}
+    if not at_hand.issuperset(_codecs(filters)):
         return None
     own = _same_file(dataset.file)  # a link may lead to another file than the one that was opened
     table = _one_chunk(dataset) if dataset.chunks is None else _table(dataset, item)
-    if table is None or not _is_alike(dataset, own, table):
+    first = None if table is None else _first_chunk(dataset, own, table)
+    if table is None or first is None or not at_hand.issuperset(_codecs_of_chunk(filters, *first)):
         return None
     addresses, sizes, skipped = table
     is_text = dataset.dtype.kind == "O"
@@ -94,14 +108,21 @@ def _reader(dataset: h5py.Dataset, item: int) -> tuple[_core.DataFile, _core.Chu
         chunk_rows=chunk_rows,
         chunk_row_bytes=item * (chunk_width[0] if chunk_width else 1),
         item_bytes=item,
-        filters=filters,
+        filters=[*filters],
         fill=fill,
         addresses=addresses,
         sizes=sizes,
         skipped=skipped,
-        library=functions,
+        inflate=inflate,
+        zstd=zstd,
     )
     return own, reader
+
+
+def hides_damage(dataset: h5py.Dataset) -> bool:
+    """Tell whether HDF5 may give wrong values for a damaged chunk that the core refuses."""
+    properties = dataset.id.get_create_plist()
+    return any(properties.get_filter(i)[0] in _SILENT for i in range(properties.get_nfilters()))
 
 
 def _is_plain(dataset: h5py.Dataset, item: int) -> bool:
@@ -129,20 +150,33 @@ def _is_plain(dataset: h5py.Dataset, item: int) -> bool:
     return chunk_bytes <= _LARGEST_CHUNK and hasattr(dataset.id, "chunk_iter")
 
 
-def _filters(dataset: h5py.Dataset, item: int) -> list[str] | None:
-    """Return the filters in the order of writing; None if one is not known, or shuffles other items.
+def _filters(dataset: h5py.Dataset, item: int) -> dict[str, tuple[int, ...]] | None:
+    """Return the filters in the order of writing, with their options.
 
-    One that does not know its items, as that of references, is one that HDF5 skips in every chunk.
+    None if one is not known, or shuffles other items. One that does not know its items, as that of
+    references, is one that HDF5 skips in every chunk.
     """
     properties = dataset.id.get_create_plist()
-    names = []
+    known: dict[str, tuple[int, ...]] = {}
     for i in range(properties.get_nfilters()):
         code, _, values, _ = properties.get_filter(i)
         name = _FILTERS.get(code)
-        if name is None or name in names or (name == "shuffle" and values[:1] not in ((item,), ())):
+        if name is None or name in known or (name == "shuffle" and values[:1] not in ((item,), ())):
             return None
-        names.append(name)
-    return names
+        known[name] = values
+    return known
+
+
+def _codecs(filters: dict[str, tuple[int, ...]]) -> set[str]:
+    """Return what a dataset asks for: its filters, and the codec of blosc's streams."""
+    return {*filters, *(asked_codec(options) for name, options in filters.items() if name == "blosc")}
+
+
+def _codecs_of_chunk(filters: dict[str, tuple[int, ...]], mask: int, chunk: bytes) -> set[str]:
+    """Return what a chunk says itself: the codec of blosc's streams, if blosc was applied."""
+    if not chunk or "blosc" not in filters or mask >> [*filters].index("blosc") & 1:
+        return set()
+    return {stream_codec(chunk)}
 
 
 _open: dict[tuple[int, ...], "weakref.ref[_core.DataFile]"] = {}
@@ -212,15 +246,16 @@ def _one_chunk(dataset: h5py.Dataset) -> Table:
     )
 
 
-def _is_alike(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> bool:
-    """Tell whether the first chunk that is stored lies where the table says.
+def _first_chunk(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> tuple[int, bytes] | None:
+    """Return filter mask and bytes of the first chunk that is stored; nothing if none is.
 
-    References without chunks are not compared: where they lie elsewhere, they lead to no heap.
+    Of a dataset without chunks its first row. None if it does not lie where the table says. References
+    without chunks are not compared: where they lie elsewhere, they lead to no heap.
     """
-    addresses, sizes, _ = table
+    addresses, sizes, skipped = table
     stored = np.flatnonzero(addresses != _NOWHERE)
     if not len(stored) or (dataset.chunks is None and dataset.dtype.kind == "O"):
-        return True
+        return 0, b""
     first = int(stored[0])
     size, address = int(sizes[first]), int(addresses[first])
     if dataset.chunks is None:
@@ -231,6 +266,7 @@ def _is_alike(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> bool:
         offset = tuple(size * int(place) for size, place in zip(dataset.chunks, places, strict=True))
         _, content = dataset.id.read_direct_chunk(offset)
     try:
-        return bool(own.read(address, size) == content)
+        is_alike = own.read(address, size) == content
     except (OSError, ValueError):
-        return False
+        return None
+    return (int(skipped[first]), content) if is_alike else None

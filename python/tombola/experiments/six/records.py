@@ -1,0 +1,82 @@
+"""A run as a JSON object, and back."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tombola import __version__
+
+from .config import ExperimentConfig
+from .data import ExperimentData
+from .metrics import Scores
+from .training import RunResult
+
+__all__ = ["data_record", "result_of", "run_record"]
+
+
+def run_record(
+    result: RunResult, data: ExperimentData, config: ExperimentConfig, baseline: Mapping[str, Scores]
+) -> dict[str, Any]:
+    """Return what is kept of a run: how it was made, and all that came of it."""
+    return {
+        "tombola": __version__,
+        "strategy": result.strategy,
+        "config": dataclasses.asdict(config),
+        "data": data_record(data),
+        "seconds": result.seconds,
+        "wait_seconds": result.wait_seconds,
+        "cells": result.cells,
+        "cells_per_second": result.cells_per_second,
+        "tasks": {
+            label.name: {
+                **_named(result.scores[label.name], label.classes),
+                "loss": result.test_loss[label.name],
+                "baseline": _named(baseline[label.name], label.classes),
+                "diversity_bits": result.diversity_bits[label.name],
+            }
+            for label in data.labels
+        },
+        "loss_curve": [list(point) for point in result.loss_curve],
+    }
+
+
+def data_record(data: ExperimentData) -> dict[str, Any]:
+    """Return which rows an experiment trains and tests on."""
+    return {
+        "files": [str(path) for path in data.source.paths],
+        "train_rows": len(data.train_rows),
+        "test_rows": len(data.test_rows),
+        "rows_without_label": data.n_dropped,
+        "unseen": {name: dataclasses.asdict(unseen) for name, unseen in data.unseen().items()},
+    }
+
+
+def result_of(record: Mapping[str, Any]) -> RunResult:
+    """Return the result that `run_record` described.
+
+    Raises
+    ------
+    KeyError, TypeError
+        If it is no such record.
+    """
+    tasks: Mapping[str, Mapping[str, Any]] = record["tasks"]
+    return RunResult(
+        strategy=record["strategy"],
+        scores={name: _scores(task) for name, task in tasks.items()},
+        test_loss={name: task["loss"] for name, task in tasks.items()},
+        seconds=record["seconds"],
+        wait_seconds=record["wait_seconds"],
+        cells=record["cells"],
+        diversity_bits={name: task["diversity_bits"] for name, task in tasks.items()},
+        loss_curve=tuple((int(cells), float(loss)) for cells, loss in record["loss_curve"]),
+    )
+
+
+def _scores(task: Mapping[str, Any]) -> Scores:
+    return Scores(task["macro_f1"], task["accuracy"], task["rare_f1"], tuple(task["class_f1"].values()))
+
+
+def _named(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
+    record = dataclasses.asdict(scores)
+    record["class_f1"] = dict(zip(classes, scores.class_f1, strict=True))
+    return record

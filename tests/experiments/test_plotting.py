@@ -1,0 +1,154 @@
+"""Pictures of an experiment: drawn from a table alone, wherever it is read from, they show what it holds."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from tombola.experiments.plotting import (
+    plot_comparison,
+    plot_f1_over_seconds,
+    plot_time_comparison,
+    plot_training_curves,
+    read_results,
+    read_summary,
+    save_figure,
+    tasks_of,
+)
+
+STRATEGIES = ("streaming", "random", "own_way")
+TASKS = ("drug", "line")
+
+
+def table(seeds: tuple[int, ...]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for at, strategy in enumerate(STRATEGIES):
+        for seed in seeds:
+            row: dict[str, object] = {"strategy": strategy, "seed": seed}
+            for task in TASKS:
+                row |= {f"macro_f1_{task}": 0.2 + 0.1 * at + 0.02 * seed, f"accuracy_{task}": 0.5}
+                row |= {f"diversity_bits_{task}": 1.0 + at + (task == "line")}
+            row |= {"seconds": 2.0 + seed, "wait_seconds": 0.5, "cells_per_second": 1_000.0 * (at + 1) + seed}
+            rows.append(row)
+    scores = {f"{measure}_{task}": 0.1 for measure in ("macro_f1", "accuracy") for task in TASKS}
+    rows.append({**dict.fromkeys(rows[0], ""), "strategy": "majority_class", **scores})
+    return rows
+
+
+def write_table(folder: Path, rows: list[dict[str, object]]) -> Path:
+    path = folder / "summary.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def write_records(folder: Path, runs: tuple[str, ...]) -> None:
+    (folder / "runs").mkdir()
+    for run in runs:
+        lines = []
+        for step in (5, 10):
+            figures = {task: {"loss": 1.0 / step, "accuracy": 0.5, "macro_f1": step / 20} for task in TASKS}
+            place = {"epoch": 1, "step": step, "cells": step * 8, "seconds": step / 10}
+            lines.append({"kind": "interval", **place, "train": figures})
+            lines.append({"kind": "test", **place, "test": figures})
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / "runs" / f"{run}.jsonl").write_text(text + '{"kind": "inter', encoding="utf-8")
+
+
+def test_a_table_is_read_from_wherever_it_is(tmp_path: Path) -> None:
+    rows = table((0, 1))
+    path = write_table(tmp_path, rows)
+    read = read_summary(path)
+    assert tasks_of(read) == list(TASKS)
+    assert len(read) == 7
+    assert read[0]["macro_f1_drug"] == 0.2
+    assert "seconds" not in read[-1]
+    assert (
+        read
+        == read_summary(str(tmp_path))
+        == read_summary(pd.read_csv(path, float_precision="round_trip"))
+        == read_summary(rows)
+    )
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [{"a": 1}], [{"strategy": "random"}], [{"strategy": "majority_class", "macro_f1_a": 1}]]
+)
+def test_what_is_no_table_is_refused(rows: list[dict[str, object]]) -> None:
+    with pytest.raises(ValueError, match="a table with columns strategy and macro_f1_TASK is expected"):
+        plot_comparison(rows)
+
+
+def widths(axes: Any) -> list[float]:
+    return [float(bar.get_width()) for container in axes.containers for bar in container]
+
+
+def test_the_comparison_shows_means_deviations_and_each_run() -> None:
+    figure, axes = plot_comparison(pd.DataFrame(table((0, 1))))
+    assert isinstance(figure, Figure)
+    assert axes.shape == (2, 2)
+    assert widths(axes[1, 0]) == [1_000.5, 2_000.5, 3_000.5]
+    dots = [line.get_xdata().tolist() for line in axes[1, 0].lines]
+    assert dots == [[1_000.0, 1_001.0], [2_000.0, 2_001.0], [3_000.0, 3_001.0]]
+    assert axes[1, 0].get_title(loc="left") == "Throughput (2 runs each)"
+    assert widths(axes[1, 1]) == [2.0, 3.0, 4.0]
+    assert "line" in axes[1, 1].get_xlabel()
+    heights = [[bar.get_height() for bar in bars] for bars in axes[0, 0].containers if len(bars) == 2]
+    assert np.allclose(heights[0], [0.21, 0.21], rtol=1e-12)
+    assert [text.get_text() for text in axes[0, 0].get_xticklabels()] == list(TASKS)
+
+
+def test_one_run_has_no_deviation_and_no_dots() -> None:
+    figure, axes = plot_comparison(table((0,)))
+    assert "means of" not in figure.get_suptitle()
+    assert len(axes[1, 0].lines) == 0
+    assert axes[1, 0].get_title(loc="left") == "Throughput (1 run each)"
+
+
+def test_time_tells_waiting_apart() -> None:
+    _, axes = plot_time_comparison(table((0, 2)))
+    assert axes.shape == (2,)
+    assert widths(axes[0]) == [3.0, 3.0, 3.0, 0.5, 0.5, 0.5]
+
+
+def test_curves_show_every_run(tmp_path: Path) -> None:
+    write_records(tmp_path, ("random-seed0", "random-seed1", "streaming-seed0"))
+    results = read_results(tmp_path)
+    assert list(results) == ["streaming-seed0", "random-seed0", "random-seed1"]
+    _, axes = plot_training_curves(results, "drug")
+    assert axes.shape == (3,)
+    assert len(axes[0].lines) == 6
+    assert axes[0].lines[0].get_xydata().tolist() == [[40.0, 0.2], [80.0, 0.1]]
+    figure, again = plot_training_curves(tmp_path, "drug")
+    assert again[2].lines[0].get_xydata().tolist() == axes[2].lines[0].get_xydata().tolist()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["streaming", "random"]
+    with pytest.raises(ValueError, match="task must be one of drug, line, but is 'dose'"):
+        plot_training_curves(results, "dose")
+    with pytest.raises(FileNotFoundError, match=r"no records, which are runs/\*.jsonl"):
+        plot_training_curves(tmp_path / "runs", "drug")
+
+
+def test_score_over_seconds_ends_where_runs_end(tmp_path: Path) -> None:
+    write_records(tmp_path, ("random-seed0",))
+    axes: Any = plot_f1_over_seconds(table((0, 2)), results=tmp_path)[1]
+    assert axes.lines[0].get_xydata().tolist() == [[0.5, 0.25], [1.0, 0.5]]
+    ends = [bar.lines[0].get_xydata().tolist() for bar in axes.containers]
+    assert np.allclose(ends, [[[3.0, 0.22]], [[3.0, 0.32]], [[3.0, 0.42]]], rtol=1e-12)
+    with pytest.raises(ValueError, match="task must be one of drug, line, but is 'dose'"):
+        plot_f1_over_seconds(table((0,)), "dose")
+
+
+@pytest.mark.parametrize("name", ["picture", "picture.png", "picture.pdf"])
+def test_both_formats_are_written(name: str, tmp_path: Path) -> None:
+    figure: Any = plot_f1_over_seconds(table((0,)))[0]
+    png, pdf = save_figure(figure, tmp_path / "new" / name, dpi=40)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert sorted(path.name for path in png.parent.iterdir()) == ["picture.pdf", "picture.png"]
