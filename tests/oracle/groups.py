@@ -123,8 +123,13 @@ def ordered_members(groups: Groups, seed: int, epoch: int, *, shuffle: bool) -> 
     """Return the members, those of each group in the epoch's order."""
     if not shuffle:
         return groups.members
-    permuted = np.empty(len(groups.members), dtype=np.int64)
     own_key, shared_key = derive(seed, epoch, Purpose.GROUP_ROWS), derive(seed, epoch, Purpose.GROUP_KEYS)
+    return permuted_members(groups, own_key, shared_key)
+
+
+def permuted_members(groups: Groups, own_key: U64, shared_key: U64) -> I64:
+    """Return the members, those of each group in the order that two keys give it."""
+    permuted = np.empty(len(groups.members), dtype=np.int64)
     for count in np.unique(groups.counts).tolist():
         firsts = groups.offsets[:-1][groups.counts == count]
         if count <= SHUFFLED_UP_TO:

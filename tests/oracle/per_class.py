@@ -7,7 +7,7 @@ again, each as often as the others or once more.
 
 import numpy as np
 
-from tests.oracle.groups import Groups, RaggedPlan, group_order
+from tests.oracle.groups import Groups, RaggedPlan, permuted_members
 from tests.oracle.permutations import I64
 from tests.oracle.philox import Purpose, derive
 from tests.oracle.plans import Batching
@@ -18,9 +18,10 @@ def tuples_of(classes: Groups, how: Batching, rows_per_class: int) -> list[list[
     """Return the tuples of each class in an epoch; of a class with fewer rows one that repeats them."""
     own_key = derive(how.seed, how.epoch, Purpose.TUPLE_ROWS)
     shared_key = derive(how.seed, how.epoch, Purpose.TUPLE_KEYS)
+    members = permuted_members(classes, own_key, shared_key)
     tuples = []
     for start, stop in zip(classes.offsets[:-1].tolist(), classes.offsets[1:].tolist(), strict=True):
-        rows = classes.members[start + group_order(stop - start, start, own_key, shared_key)]
+        rows = members[start:stop]
         whole = len(rows) // rows_per_class * rows_per_class
         tuples.append(
             list(rows[:whole].reshape(-1, rows_per_class)) if whole else [np.resize(rows, rows_per_class)]

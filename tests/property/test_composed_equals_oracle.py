@@ -155,7 +155,7 @@ LARGE: dict[str, PerClassCase | MixtureCase] = {
         counts=(70001, *irregular(500, 40)), batching=Batching(batch_size=16), rows_per_class=2
     ),
     "tuples-in-blocks-of-batches": PerClassCase(
-        counts=(16,) * 8193, batching=Batching(batch_size=2, seed=2), rows_per_class=1
+        counts=(16,) * 8192, batching=Batching(batch_size=2, seed=2), rows_per_class=1
     ),
     "two-strata": MixtureCase(
         counts=((701, 70001),), batching=Batching(batch_size=64, seed=5, epoch=2), takes=(16, 48)
@@ -173,7 +173,7 @@ LARGE: dict[str, PerClassCase | MixtureCase] = {
         total_size=20000,
     ),
     "many-passes-of-few-rows": MixtureCase(
-        counts=((1, 3, 5000),), batching=Batching(batch_size=20), takes=(5, 5, 10)
+        counts=((1, 3, 2000),), batching=Batching(batch_size=20), takes=(5, 5, 10)
     ),
     "a-schedule": MixtureCase(
         counts=((900, 64, 3000),),

@@ -126,10 +126,10 @@ STRATEGIES: dict[str, tuple[Callable[[Any], Strategy], str]] = {
         GROUPED,
     ),
     "per-class": (lambda rows: PerClass(SERIES, rows_per_class=2, few="drop", indices=rows), TUPLES),
-    "mixture-by-strategies": (
+    "mixture-by-schedule": (
         lambda rows: Mixture(
             STRATA,
-            {0: 0.1, 1: 0.3, 2: 0.6},
+            growing_shares,
             strategies={1: Streaming(shuffle=True), 2: BlockShuffling(3)},
             total_size=21,
             indices=rows,
@@ -146,10 +146,6 @@ STRATEGIES: dict[str, tuple[Callable[[Any], Strategy], str]] = {
             total_size=25,
             indices=rows,
         ),
-        MIXED,
-    ),
-    "mixture-by-schedule": (
-        lambda rows: Mixture(STRATA, growing_shares, total_size=21, indices=rows),
         MIXED,
     ),
 }

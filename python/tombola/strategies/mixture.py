@@ -86,10 +86,11 @@ class Mixture(Strategy):
     -----
     A batch holds its rows stratum by stratum, in the order of ``shares``. All batches are full; ``drop_last``
     changes nothing. A stratum that is short comes again within an epoch, where it is shorter than its part of
-    a batch even within the batch; the report says how often. Making the strategy groups the rows, O(n); after
-    that an epoch costs O(contexts * strata), and one call of a function of the batch number a batch. The same
-    version gives the same batches on every platform. No other thread must write to the arrays while the
-    strategy is being made; later changes are harmless.
+    a batch even within the batch; the report says how often. With ``strategies``, ``fetch_factor`` is part of
+    the order of their rows. Making the strategy groups the rows, O(n); after that an epoch costs
+    O(contexts * strata), and a function of the batch number is called once a batch. The same version gives
+    the same batches on every platform. No other thread must write to the arrays while the strategy is being
+    made; later changes are harmless.
 
     Examples
     --------
