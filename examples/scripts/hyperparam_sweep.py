@@ -5,7 +5,8 @@
 
 Without --files, a few plates of synthetic cells are made. Learning rate, batch size, strategy, block size and
 fetch factor are searched by Optuna, whose study is kept in SQLite in the output folder: the same command goes
-on where one was killed. Bad trials end early, at a mini epoch's end.
+on where one was killed, at the last mini epoch of the trial or, with --checkpoint_every, at most so many
+batches before. Bad trials end early, at a mini epoch's end.
 """
 
 import argparse
@@ -36,9 +37,12 @@ def make_parser() -> OneLineParser:
         "--total_data", default="0.25", help="share of the rows (at most 1), or how many, to train on"
     )
     parser.add_argument(
-        "--mini_epoch_size", default="2", help='files, or a budget such as "50000 rows" or "2 GB"'
+        "--mini_epoch_size", default="2", help='files, a budget such as "50000 rows" or "2 GB", or auto'
     )
     parser.add_argument("--epochs", type=check_whole(1), default=1, help="full epochs of a trial")
+    parser.add_argument(
+        "--checkpoint_every", type=check_whole(1), help="save after so many batches of a mini epoch, too"
+    )
     parser.add_argument("--trials", type=check_whole(1), default=12, help="trials in all")
     parser.add_argument("--seed", type=check_whole(0), default=0, help="of the choice")
     parser.add_argument("--output", "-o", type=Path, default=Path("sweep-output"), help="folder for results")
@@ -50,6 +54,7 @@ def run(options: argparse.Namespace) -> None:
     from tombola.experiments import PlateDesign, make_plates
     from tombola.experiments.sweep import make_plan, run_sweep
     from tombola.experiments.sweep.report import sweep_table, write_sweep
+    from tombola.training import INTERRUPTED_EXIT_CODE
 
     if options.files is None:
         design = PlateDesign(n_plates=8, cells_per_plate=2_000, n_genes=300, n_drugs=20)
@@ -63,6 +68,7 @@ def run(options: argparse.Namespace) -> None:
             "epochs": options.epochs,
             "total_data": options.total_data,
             "chunk_size": options.mini_epoch_size,
+            "checkpoint_every": options.checkpoint_every,
             "monitor": f"validation_macro_f1_{options.labels[0]}",
         },
         SEARCH,
@@ -73,8 +79,13 @@ def run(options: argparse.Namespace) -> None:
     outcome = run_sweep(
         plan, on_trial=lambda trial, n: print(f"trial {trial.index + 1} of {n}: {trial.state}")
     )
+    if outcome.retried:
+        print(f"{outcome.retried} trial(s) of a run that was killed went on")
     result_console().print(sweep_table(outcome, plan))
     print("wrote", *write_sweep(outcome, plan))
+    if outcome.interrupted:
+        print("stopped by a signal; the same command goes on")
+        raise SystemExit(INTERRUPTED_EXIT_CODE)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -331,14 +331,9 @@ def heap_texts(descriptor: int, offset: int, count: int) -> bytes | None:
 def overlong_text(descriptor: int, offset: int, count: int) -> tuple[int, int] | None:
     """Return the first text that the file has no room for, and the length that it claims."""
 
-def texts_at(file: DataFile, references: npt.NDArray[np.uint8]) -> tuple[IndexArray, bytes] | None:
-    """Return where each text begins and ends, and all of them; None where they are not as expected."""
-
-def text_keys(texts: bytes, bounds: IndexArray, keys: npt.NDArray[np.uint64]) -> None:
-    """Write 128 bits of each text, shape (n, 2)."""
-
-def count_repeats(keys: npt.NDArray[np.uint64]) -> int:
-    """Sort the keys, and return how many came before."""
+def texts_at(file: DataFile, references: npt.NDArray[np.uint8]) -> tuple[IndexArray, bytes] | None: ...
+def text_keys(texts: bytes, bounds: IndexArray, keys: npt.NDArray[np.uint64]) -> None: ...
+def count_repeats(keys: npt.NDArray[np.uint64]) -> int: ...
 
 class BufferPool:
     def __init__(self, *, keep: int, limit: int) -> None: ...

@@ -187,6 +187,8 @@ def test_what_run_says_of_its_data(file: Path, tmp_path: Path) -> None:
     assert "72 rows to train on, 18 to test on, 6 features" in result.stdout
     assert "labels:   drug (3 classes)" in result.stdout
     assert "training: 1 epoch, 18 steps" in result.stdout
+    assert "macro-F1 of its rarest third of classes alone (1 of " in result.stdout
+    assert "the mean entropy of its classes in a batch; 0 where all" in result.stdout
     assert "majority class" in result.stdout
     assert "warning: X looks like raw counts" in result.stderr
     names = sorted(path.stem for path in (tmp_path / "out" / "runs").iterdir())

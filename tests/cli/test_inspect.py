@@ -87,6 +87,22 @@ def inspect(*arguments: object) -> str:
     return result.stdout
 
 
+def test_layers_raw_and_obsm_are_listed(tmp_path: Path, plate: Path) -> None:
+    assert "  matrix:       X\n  shape:" in inspect(plate)
+    cells = anndata.read_h5ad(plate)
+    cells.layers["counts"], cells.layers["scaled"] = cells.X.copy(), cells.X.copy()
+    cells.raw = cells
+    cells.obsm["X_pca"] = np.ones((200, 2))
+    cells.write_h5ad(tmp_path / "all.h5ad")
+    lines = inspect(tmp_path / "all.h5ad").splitlines()
+    assert lines[1:5] == [
+        "  matrix:       X",
+        "  raw:          raw/X",
+        "  layers:       layers/counts, layers/scaled",
+        "  obsm:         obsm/X_pca",
+    ]
+
+
 def test_a_matrix_by_columns(tmp_path: Path) -> None:
     x = sp.random(20, 5, density=0.3, format="csc", dtype=np.float32, random_state=1)
     anndata.AnnData(x).write_h5ad(tmp_path / "csc.h5ad", compression="gzip")
@@ -125,7 +141,13 @@ def test_a_file_without_x(tmp_path: Path) -> None:
     data.obsm["pca"] = np.ones((2, 3))
     data.write_h5ad(tmp_path / "layers.h5ad")
     text = inspect(tmp_path / "layers.h5ad")
-    for part in ("layers/counts; others: obsm/pca", "2 rows x 1 columns", "1 to 2", "block size"):
+    for part in (
+        "matrix:       layers/counts\n",
+        "obsm:         obsm/pca\n",
+        "2 rows x 1 columns",
+        "1 to 2",
+        "block size",
+    ):
         assert part in text
     anndata.AnnData(obs=obs).write_h5ad(tmp_path / "none.h5ad")
     text = inspect(tmp_path / "none.h5ad")

@@ -129,7 +129,7 @@ def test_three_failures_in_a_row_end_it(config: Path, tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"search": {}}, "search must be a mapping of keys of train.yaml to values or to {low, high, log}"),
-        ({"search": {"lr": [1]}}, "'lr' cannot be searched; what can is x, join"),
+        ({"search": {"lr": [1]}}, "'lr' cannot be searched; known are x, join"),
         ({"search": {"files": ["a"]}}, "'files' cannot be searched"),
         ({"search": {"batch_size": [0]}}, "batch_size must be an integer >= 1, but is 0"),
         ({"search": {"batch_size": []}}, "batch_size must be a value, a list of values or {low, high, log}"),

@@ -202,21 +202,23 @@ def test_a_bad_file_is_an_error_or_is_said(plates: Path, tmp_path: Path) -> None
         (
             {"bach_size": 3},
             "",
-            "unknown key 'bach_size'; 'batch_size' is meant, perhaps; known are files, la",
+            "unknown key 'bach_size'; 'batch_size' is meant, perhaps\n",
         ),
+        ({"Batch-Size": 3}, "", "unknown key 'Batch-Size'; 'batch_size' is meant, perhaps\n"),
+        ({"quux": 3}, "", "unknown key 'quux'; known are files, labels, x, "),
         ({"batch_size": 0}, "", "train.yaml: batch_size must be an integer >= 1, but is 0"),
         ({}, "--batch-size x", "option --batch-size: batch_size must be an integer >= 1, but is 'x'"),
         (
             {"strategy": "best"},
             "",
-            "strategy must be one of streaming, streaming_shuffle, block_shuffling, b",
+            "strategy must be one of streaming, streaming_shuffle, block_shuffling, r",
         ),
         (
             {"strategy": "bucketed"},
             "",
             "strategy bucketed goes by an obs column: the key 'buckets' must name",
         ),
-        ({"chunk_size": "5 apples"}, "", 'a whole number of files >= 1, or a budget such as "50000 rows"'),
+        ({"chunk_size": "5 apples"}, "", 'a whole number of files >= 1, a budget such as "50000 rows"'),
         (
             {"total_data": 1.5},
             "",

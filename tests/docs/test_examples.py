@@ -150,7 +150,15 @@ def test_configurations_are_understood(page: str, text: str, tmp_path: Path) -> 
 
 
 def test_kinds_of_blocks() -> None:
-    assert {block.language for _, block in BLOCKS} <= {"python", "python notest", "sh", "text", "yaml", "cpp"}
+    assert {block.language for _, block in BLOCKS} <= {
+        "python",
+        "python notest",
+        "sh",
+        "text",
+        "yaml",
+        "cpp",
+        "mermaid",
+    }
     assert len(YAML) == 2
 
 

@@ -102,7 +102,8 @@ def test_bad_options_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_the_sweep_in_code(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
-    options = ("--trials", 3, "--total_data", 0.05, "--mini_epoch_size", "300 rows", "-o", tmp_path)
+    usual = ("--trials", 3, "--total_data", 0.05, "--mini_epoch_size", "300 rows", "-o", tmp_path)
+    options = (*usual, "--checkpoint_every", 2)
     text = run_script("scripts/hyperparam_sweep.py", *options)
     assert "trial 3 of 3" in text
     with (tmp_path / "trials.csv").open(newline="", encoding="utf-8") as file:
@@ -110,5 +111,6 @@ def test_the_sweep_in_code(tmp_path: Path) -> None:
     assert len(trials) == 3
     # 0.05 of 14,400 rows are 90 a plate: three plates fit 300 rows, so eight make three mini epochs.
     assert {trial["mini_epochs"] for trial in trials} == {"3"}
+    assert list((tmp_path / "trials").glob("*/checkpoints/checkpoint_*_batch*.pt"))
     assert (tmp_path / "sweep.png").read_bytes().startswith(PNG)
     assert "trial 3 of 3" not in run_script("scripts/hyperparam_sweep.py", *options)  # there is nothing left

@@ -58,7 +58,7 @@ def tuple_cases(draw: st.DrawFn) -> PerClassCase:
         batching=batching,
         rows_per_class=each,
         repeat=repeat,
-        rows=draw(row_kinds),
+        rows=draw(row_kinds),  # type: ignore[arg-type]
         wide=draw(st.booleans()),
     )
 
@@ -96,7 +96,7 @@ def mixture_cases(draw: st.DrawFn) -> MixtureCase:
         else (),
         conditions=conditions if has_controls else 1,
         controls=draw(st.integers(0, n_strata - 1)) if has_controls else None,
-        ends_with=draw(st.sampled_from(["longest", "longest", 0, n_strata - 1])),
+        ends_with=draw(st.sampled_from(["longest", "longest", 0, n_strata - 1])),  # type: ignore[arg-type]
         total_size=batch_size * cells + draw(st.integers(0, 300)) if total else None,
         even=draw(st.booleans()),
         blocks=tuple(draw(st.lists(st.sampled_from([0, 1, 3]), min_size=n_strata, max_size=n_strata))),

@@ -10,13 +10,15 @@ import csv
 import errno
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 __all__ = [
     "is_full_disk",
+    "make_output",
     "remove_leftovers",
     "replacing",
     "sync_folder",
@@ -38,8 +40,15 @@ def replacing(path: Path) -> Iterator[Path]:
     ------
     OSError
         If the folder cannot be made, or the file cannot be written out or renamed; `path` is then as it was.
+        The error names `path`, not the temporary file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
+    except OSError as error:
+        error.filename = str(path)
+        raise
     with _replacing(path) as temporary:
         yield temporary
 
@@ -51,10 +60,33 @@ def _replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # of a folder that is none, say: the error at hand says so
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (temporary, str(temporary)):
+            error.filename, error.filename2 = str(path), None
         raise
     sync_folder(path.parent)
+
+
+def make_output(folder: Path, *inside: str) -> Path:
+    """Make a folder for results and one inside of it, which is returned.
+
+    Raises
+    ------
+    OSError
+        If they cannot be made, or nothing can be written there; it names the folder for results.
+    """
+    path = folder.joinpath(*inside)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        why = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
+        said = f"nothing can be written to this output: {why}"
+        raise OSError(error.errno, said, str(folder)) from error
+    return path
 
 
 def write_whole(path: Path, write: Callable[[Any], object]) -> None:

@@ -217,6 +217,27 @@ def train(
 
 
 @app.command()
+def predict(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="h5ad files, folders of them or patterns.")
+    ],
+    checkpoint: Annotated[
+        Path,
+        typer.Option("--checkpoint", "-c", metavar="RUN", help="Output of train, or a checkpoint in it."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="CSV file to write.")] = Path(
+        "labels.csv"
+    ),
+    batch_size: Annotated[int, typer.Option(help="Rows that the model sees at once.")] = 256,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="Of torch, such as cpu or cuda.")] = None,
+) -> None:
+    """Tell the labels of the rows of h5ad files by a classifier that train trained."""
+    from .predict import predict_and_print
+
+    predict_and_print(checkpoint, paths, output, batch_size=batch_size, device=device)
+
+
+@app.command()
 def sweep(
     config: Config,
     trials: Annotated[str | None, typer.Option(metavar="N", help="Trials in all, earlier ones too.")] = None,

@@ -35,13 +35,13 @@ Strategies = Annotated[
     ),
 ]
 BLOCK_SIZE = "Consecutive rows that stay together; file: blocks that follow the chunks of the files."
-Config = Annotated[Path, typer.Option("--config", "-c", help="YAML file; its keys are in the README.")]
+Config = Annotated[Path, typer.Option("--config", "-c", help="YAML file; its keys are in docs/training.md.")]
 TotalData = Annotated[
     str | None, typer.Option(metavar="AMOUNT", help="Share of the rows (at most 1), or number of rows.")
 ]
 ChunkSize = Annotated[
     str | None,
-    typer.Option(metavar="SIZE", help='Of a mini epoch: files, or a budget: "50000 rows", "2 GB".'),
+    typer.Option(metavar="SIZE", help='Of a mini epoch: files, or a budget: "50000 rows", "2 GB"; or auto.'),
 ]
 Epochs = Annotated[str | None, typer.Option(metavar="N", help="Full passes over all files.")]
 TrainOutput = Annotated[str | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")]

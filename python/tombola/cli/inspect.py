@@ -99,12 +99,22 @@ def _print_file(
 ) -> None:
     (file,) = description["files"]
     facts = _facts(file)
-    if list(matrices) != ["X"]:
-        others = ", ".join(name for name in matrices if name != description["x"]) or "none"
-        facts = [("matrix", f"{description['x']}; others: {others}"), *facts]
-    _print_heading(console, path, facts)
+    _print_heading(console, path, [*_matrices(description["x"], matrices), *facts])
     console.print(_obs_table(description["obs"], runs))
     console.print()
+
+
+def _matrices(shown: str, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return which matrix the rest is about, and the others by where they are: layers, raw, obsm."""
+    if any(name.startswith("mod/") for name in names):
+        others = ", ".join(name for name in names if name != shown) or "none"
+        return [("matrix", f"{shown}; others: {others}")]
+    found = [("matrix", shown)]
+    for head in ("raw", "layers", "obsm"):
+        listed = [name for name in names if name.startswith(f"{head}/")]
+        if listed:
+            found.append((head, ", ".join(listed)))
+    return found
 
 
 def _facts(file: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from tombola.experiments import ExperimentConfig, ExperimentData, Outcome, run_e
 from tombola.experiments.block_size import describe_blocks
 from tombola.experiments.labels import left_out_text
 from tombola.experiments.six.config import WITH_BLOCKS
-from tombola.experiments.six.summary import accuracy_table, result_table
+from tombola.experiments.six.summary import accuracy_table, key_label, result_table
 from tombola.experiments.six.training import count_steps
 
 from .console import StrategyProgress
@@ -36,6 +36,7 @@ def run_and_print(
         outcome = run_experiment(data, config, output, title=title, reporter=StrategyProgress(bars))
     console.print("\nmacro-F1 on the test rows", style="bold")
     console.print(result_table(outcome.results, outcome.baseline, data))
+    say(console, legend(data))
     console.print("\naccuracy on the test rows", style="bold")
     console.print(accuracy_table(outcome.results, outcome.baseline))
     say(
@@ -47,6 +48,16 @@ def run_and_print(
         ],
     )
     return outcome
+
+
+def legend(data: ExperimentData) -> list[str]:
+    """Explain the columns of the table whose headings do not say it."""
+    key = key_label(data)
+    n_rare = max(1, len(key.classes) // 3)
+    return [
+        f"rare {key.name}: macro-F1 of its rarest third of classes alone ({n_rare} of {len(key.classes)})",
+        f"bits ({key.name}): the mean entropy of its classes in a batch; 0 where all rows are of one",
+    ]
 
 
 def setup_lines(

@@ -15,6 +15,7 @@ from tombola.experiments.block_size import FILE, describe_blocks
 from tombola.experiments.labels import left_out_text
 from tombola.experiments.train import TrainConfig, TrainingData, TrainingRun, read_train_config, run_training
 from tombola.experiments.train.loaders import ranks
+from tombola.experiments.train.misfits import find_train_misfits
 from tombola.training import StopReason
 
 from .console import warn
@@ -48,11 +49,11 @@ def _train(config: TrainConfig, *, resume: bool, resume_from: Path | None) -> in
     is_first = ranks()[0] == 0
     console = stdout_console()
 
-    def announce(data: TrainingData) -> None:
+    def announce(data: TrainingData, chunk: str) -> None:
         if not is_first:
             return
-        warn([*data.skipped.values()])
-        say(console, _setup(config, data))
+        warn([*data.skipped.values(), *find_train_misfits(config, data)])
+        say(console, _setup(config, data, chunk))
 
     run = run_training(
         config,
@@ -65,10 +66,9 @@ def _train(config: TrainConfig, *, resume: bool, resume_from: Path | None) -> in
     return run.result.exit_code
 
 
-def _setup(config: TrainConfig, data: TrainingData) -> list[str]:
+def _setup(config: TrainConfig, data: TrainingData, chunk: str) -> list[str]:
     labels = ", ".join(f"{name} ({n} classes)" for name, n in data.n_classes.items())
     dropped = f"; {left_out_text(data.left_out, data.n_dropped)}" if data.n_dropped else ""
-    amount, unit = config.chunk
     n_files = len(data.train_paths)
     return [
         f"files:      {n_files:,} to train on, "
@@ -77,7 +77,7 @@ def _setup(config: TrainConfig, data: TrainingData) -> list[str]:
         f"labels:     {labels}",
         f"batches:    {config.strategy}, {config.batch_size} rows, {_blocks(config)}"
         f"windows of {config.batch_size * config.fetch_factor:,} rows",
-        f"mini epoch: {amount:,} {unit}; {config.epochs} full epoch{'' if config.epochs == 1 else 's'}",
+        f"mini epoch: {chunk}; {config.epochs} full epoch{'' if config.epochs == 1 else 's'}",
         f"training:   {config.model} model, {config.optimizer}, learning rate {config.learning_rate:g}, "
         f"seed {config.seed}",
         f"output:     {config.output}",

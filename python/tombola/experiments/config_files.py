@@ -5,14 +5,22 @@ place (file or option), the key, what is allowed and what came.
 """
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["StrictModel", "check_model", "key_lines", "not_bool", "option_name", "read_mapping"]
+__all__ = [
+    "StrictModel",
+    "check_model",
+    "key_lines",
+    "meant_or_known",
+    "not_bool",
+    "option_name",
+    "read_mapping",
+]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -121,7 +129,7 @@ def _first_problem(
     key = str(problem["loc"][0])
     named = f"{inside}.{key}" if inside else key
     if problem["type"] == "extra_forbidden":
-        return f"{place(key)}: unknown key {named!r}; {_known_keys(model, key)}"
+        return f"{place(key)}: unknown key {named!r}; {meant_or_known(key, model.model_fields)}"
     allowed = model.model_fields[key].description
     if problem["type"] == "missing":
         return f"{place(key)}: the key {named!r} is missing; it must be {allowed}"
@@ -137,7 +145,8 @@ def _own_words(message: str) -> str:
     return message.removeprefix("Value error, ")
 
 
-def _known_keys(model: type[BaseModel], key: str) -> str:
-    close = difflib.get_close_matches(key, model.model_fields, n=1)
-    known = f"known are {', '.join(model.model_fields)}"
-    return f"{close[0]!r} is meant, perhaps; {known}" if close else known
+def meant_or_known(key: str, known: Iterable[str]) -> str:
+    """Return which of the known words is meant by a key; all of them where none is like it."""
+    words = list(known)
+    close = difflib.get_close_matches(key.lower().replace("-", "_"), words, n=1)
+    return f"{close[0]!r} is meant, perhaps" if close else f"known are {', '.join(words)}"

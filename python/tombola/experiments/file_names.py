@@ -4,6 +4,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from tombola.sources.h5ad.arguments import check_is_file, is_zarr
+
 __all__ = ["find_files"]
 
 _SIGNS = "*?["
@@ -34,6 +36,8 @@ def find_files(key: str, names: Sequence[str], *, skip_missing: bool = False) ->
     for name in names:
         path = Path(name).expanduser().absolute()
         if path.is_dir():
+            if is_zarr(path):
+                check_is_file(path)
             some = sorted(path.glob("*.h5ad"))
             problem = "holds no *.h5ad files"
         elif any(sign in name for sign in _SIGNS) and not path.exists():

@@ -10,6 +10,7 @@ May import: `_base`, `draws`, `passes` and `sources.base`; what gives batches co
 
 from .checkpoints import load_checkpoint, saved_shards
 from .chunks import Bytes, Chunk, Rows
+from .classifier import Classifier, load_classifier
 from .errors import CheckpointError, NonFiniteLossError, ShardError, TrainingError
 from .result import INTERRUPTED_EXIT_CODE, StopReason, TrainingResult
 from .trainer import MiniEpochTrainer
@@ -19,6 +20,7 @@ __all__ = [
     "Bytes",
     "CheckpointError",
     "Chunk",
+    "Classifier",
     "MiniEpochTrainer",
     "NonFiniteLossError",
     "Rows",
@@ -27,5 +29,6 @@ __all__ = [
     "TrainingError",
     "TrainingResult",
     "load_checkpoint",
+    "load_classifier",
     "saved_shards",
 ]

@@ -3,6 +3,7 @@
 Rule: the shards that are there when a full epoch begins, sorted by name, are permuted by the engine, keyed by
 a hash of (seed, epoch), and cut in that order: every so many shards, or greedily, as many as fit a budget of
 rows or bytes, one at least. Which shards are listed first does not matter, and nothing is added to seeds.
+By option they are not permuted, but come as they are listed.
 
 Complexity: O(shards) an epoch; a budget asks for each shard's size once an epoch.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
+from torch.utils.data import get_worker_info
 
 from .. import _core
 from .._base.checks import check_integer
@@ -127,6 +129,14 @@ class Chunk:
     seed: int
     rank: int = 0
     world_size: int = 1
+
+    def of_worker(self) -> tuple[Any, ...]:
+        """Return the shards that a worker process of a DataLoader reads: every so many, all without workers.
+
+        An IterableDataset that goes by it reads each shard in one worker only. A worker may get none.
+        """
+        worker = get_worker_info()
+        return self.shards if worker is None else self.shards[worker.id :: worker.num_workers]
 
 
 @dataclass(frozen=True)
@@ -255,6 +265,7 @@ def order_shards(
     seed: int,
     epoch: int,
     least: int = 1,
+    shuffle: bool = True,
 ) -> ShardOrder:
     """Return the order of a full epoch.
 
@@ -269,9 +280,13 @@ def order_shards(
         Together they pick the permutation.
     least : int
         Shards that a chunk has at least; a last chunk of fewer joins the one before.
+    shuffle : bool
+        Whether they are permuted; else they stay in the order in which they are listed.
     """
-    names = sorted(shards)
-    order = [names[i] for i in permutation(len(names), derived_seed(seed, epoch))]
+    order = list(shards)
+    if shuffle:
+        names = sorted(shards)
+        order = [names[i] for i in permutation(len(names), derived_seed(seed, epoch))]
     if isinstance(chunk_size, int):
         starts = list(range(0, len(order), max(chunk_size, least)))
     else:

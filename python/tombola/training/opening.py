@@ -151,7 +151,13 @@ class Opener:
             msg = "no shard is left to train on"
             raise ShardError(msg)
         course.order = order_shards(
-            kept, options.chunk_size, sizes, seed=options.seed, epoch=course.epoch, least=self._least
+            kept,
+            options.chunk_size,
+            sizes,
+            seed=options.seed,
+            epoch=course.epoch,
+            least=self._least,
+            shuffle=options.shuffle_shards,
         )
         course.begin_chunk(0)
 

@@ -48,6 +48,7 @@ class TrainerOptions:
     """See `MiniEpochTrainer`, whose keyword arguments these are."""
 
     chunk_size: ChunkSize
+    shuffle_shards: bool
     num_epochs: int
     seed: int
     validation: Validation | None
@@ -90,6 +91,7 @@ class TrainerOptions:
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), minimum=1)
         check_bool("keep_best", self.keep_best)
+        check_bool("shuffle_shards", self.shuffle_shards)
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), get_args(choices))
         if self.tensorboard != "auto":
@@ -138,7 +140,8 @@ class TrainerOptions:
             "monitor": self.monitor,
             "mode": self.mode,
             "config": self.config_as_json(),
-            # One by default, which files of before accumulation mean, too.
+            # Files of before these options mean what they are by default.
+            **({} if self.shuffle_shards else {"shuffle_shards": False}),
             **({} if self.learning.accumulate == 1 else {"accumulate": self.learning.accumulate}),
         }
 

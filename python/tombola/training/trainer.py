@@ -76,6 +76,8 @@ class MiniEpochTrainer:
         clipped yet. If it has ``state_dict`` and ``load_state_dict``, checkpoints hold its state.
     chunk_size : int, Rows or Bytes
         Shards of a chunk, or a budget.
+    shuffle_shards : bool
+        Whether each full epoch has its shards in an order of its own, else they come as they are listed.
     num_epochs : int
         Full epochs.
     seed : int
@@ -119,7 +121,8 @@ class MiniEpochTrainer:
         Whether learning rate, weight decay and the like are those of the checkpoint when training goes on, or
         those that are given now. Where they differ, it is said.
     distribute : {"rows", "shards"}
-        What ranks share: the rows of each chunk, dealt out by its loader, or its shards.
+        What ranks share: the rows of each chunk, dealt out by its loader, or its shards. Worker processes
+        of a DataLoader share a chunk's shards by `Chunk.of_worker`.
     schedule : {"mini_epoch", "batch"}
     device : optional
         Where model and batches are moved to; by default they stay where they are.
@@ -209,6 +212,7 @@ class MiniEpochTrainer:
         clip_grad_norm: float | None = None,
         before_step: BeforeStep | None = None,
         chunk_size: ChunkSize = 20,
+        shuffle_shards: bool = True,
         num_epochs: int = 1,
         seed: int = 0,
         validation: Validation | None = None,
@@ -249,6 +253,7 @@ class MiniEpochTrainer:
         self.model, self.optimizer = model, optimizer
         self.options = TrainerOptions(
             chunk_size=chunk_size,
+            shuffle_shards=shuffle_shards,
             num_epochs=num_epochs,
             seed=seed,
             validation=validation,

@@ -43,20 +43,22 @@ def test_open_files(tmp_path: Path) -> None:
 
 
 def test_folders_and_zarr_stores(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no such file, but a folder with no h5ad files in it$"):
+    with pytest.raises(FileNotFoundError, match=r"a folder, not an h5ad file, with no h5ad files in it$"):
         H5adSource(tmp_path)
     for name in "dacb":
         (tmp_path / f"{name}.h5ad").touch()
-    expected = "but a folder with h5ad files, 4 in number (a.h5ad, b.h5ad, c.h5ad, ...) in it; sorted(Path("
+    expected = (
+        "not an h5ad file, with h5ad files, 4 in number (a.h5ad, b.h5ad, c.h5ad, ...) in it; sorted(Path("
+    )
     with pytest.raises(OSError, match=re.escape(expected)):
         H5adSource(tmp_path)
     store = tmp_path / "plate.zarr"
     store.mkdir()
-    with pytest.raises(OSError, match=r"plate\.zarr: no such file, but a Zarr store; anndata\.read_zarr\("):
+    with pytest.raises(OSError, match=r"plate\.zarr: a Zarr store, not an h5ad file; anndata\.read_zarr\("):
         H5adSource([store])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "zarr.json").touch()
-    with pytest.raises(OSError, match="other: no such file, but a Zarr store"):
+    with pytest.raises(OSError, match="other: a Zarr store, not an h5ad file"):
         H5adSource(str(tmp_path / "other"))
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tombola._base.checks import check_integer, check_number
-from tombola.sources import CsrRows
 from tombola.strategies.names import DEFAULT_BASELINE, EXPERIMENT
 
 from ..block_size import BlockSize, check_block_size
 from ..labels import flat_weights
+from ..misfits import like_names, raw_counts
 from .data import ExperimentData
 
 __all__ = [
@@ -36,8 +36,6 @@ WITH_BLOCKS = ("block_shuffling", "class_balanced")
 MIN_STEPS = 200
 MAX_EPOCHS = 200
 PROBED_ROWS = 64
-MANY = 10
-"""A whole number below this may be anything; from here on, with nothing else, they are counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +145,8 @@ def window_factor(n_rows: int, batch_size: int) -> int:
 
 def find_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:
     """Say where options make no sense for these data, one sentence each, with a value that does."""
-    return [*_window_misfits(config, data), *_weight_misfits(config, data), *_scale_misfits(config, data)]
+    of_options = [*_window_misfits(config, data), *_weight_misfits(config, data)]
+    return [*of_options, *_scale_misfits(config, data), *_label_misfits(data)]
 
 
 def _window_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:
@@ -191,17 +190,13 @@ def _weight_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]
 
 
 def _scale_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:
-    x = data.source.read(data.train_rows[:PROBED_ROWS])["X"]
-    values = x.data if isinstance(x, CsrRows) else x
-    if (
-        config.log1p
-        or values.size == 0
-        or values.max() < MANY
-        or (values < 0).any()
-        or (values % 1 != 0).any()
-    ):
-        return []
-    return [
-        f"X looks like raw counts (whole numbers up to {values.max():,.0f} in the first rows): "
-        "a linear model learns better from their logarithms (--log1p)"
-    ]
+    found = None if config.log1p else raw_counts(data.source.read(data.train_rows[:PROBED_ROWS])["X"])
+    return [] if found is None else [f"{found} (--log1p)"]
+
+
+def _label_misfits(data: ExperimentData) -> list[str]:
+    found = []
+    for label in data.labels:
+        codes = label.codes[data.train_rows]
+        found.append(like_names(label.name, len(np.unique(codes)), len(codes)))
+    return [text for text in found if text is not None]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tombola._base.files import write_csv, write_json
+from tombola._base.files import make_output, write_csv, write_json
 
 from .config import ExperimentConfig
 from .data import ExperimentData
@@ -77,7 +77,7 @@ def prepare_output(output: Path) -> None:
     OSError
         If it cannot be made.
     """
-    (output / RUNS).mkdir(parents=True, exist_ok=True)
+    make_output(output, RUNS)
 
 
 def run_experiment(

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
+from ..config_files import StrictModel, check_model, meant_or_known, not_bool, option_name, read_mapping
 from ..train.config import TrainConfig, check_train_config, resolve_paths
 
-__all__ = ["FIXED", "Range", "Search", "SweepPlan", "make_plan", "read_sweep_config"]
+__all__ = ["FIXED", "Range", "Search", "SweepFile", "SweepPlan", "make_plan", "read_sweep_config"]
 
 Value: TypeAlias = str | int | float | bool
 
@@ -48,7 +48,9 @@ Search: TypeAlias = Mapping[str, tuple[Value, ...] | Range]
 _Pruner = Literal["median", "none"]
 
 
-class _SweepFile(StrictModel):
+class SweepFile(StrictModel):
+    """All keys of sweep.yaml; what each means is in `train.keys.SWEEP_KEYS`."""
+
     train: Annotated[str | dict[str, Any], Field(description="a path of a train.yaml, or its keys")]
     search: Annotated[
         dict[str, Any],
@@ -134,7 +136,7 @@ def read_sweep_config(
     given = dict(overrides or {})
     values = resolve_paths(read_mapping(path), path.parent)
     file = check_model(
-        _SweepFile,
+        SweepFile,
         {**values, **given},
         lambda key: f"option {option_name(key)}" if key in given else str(path),
     )
@@ -193,7 +195,7 @@ def make_plan(
     for key, given in search.items():
         if key not in TrainConfig.model_fields or key in FIXED:
             searchable = [name for name in TrainConfig.model_fields if name not in FIXED]
-            msg = f"{origin}: {key!r} cannot be searched; what can is {', '.join(searchable)}"
+            msg = f"{origin}: {key!r} cannot be searched; {meant_or_known(key, searchable)}"
             raise ValueError(msg)
         checked[key] = _checked(key, given, base, origin)
     return dataclasses.replace(SweepPlan(base, checked), **options)

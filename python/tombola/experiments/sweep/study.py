@@ -23,14 +23,14 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from tombola._base.files import is_full_disk
+from tombola._base.files import is_full_disk, make_output
 from tombola.sources import H5adError
 from tombola.training import TrainingError
 from tombola.training.folders import locked
 from tombola.training.signals import SignalNote
 
 from ..train.config import TrainConfig
-from ..train.run import CHECKPOINTS, run_training
+from ..train.run import CHECKPOINTS, LATER, run_training
 from .config import Range, SweepPlan, Value
 
 __all__ = ["SweepOutcome", "TrialResult", "run_sweep"]
@@ -128,7 +128,7 @@ def run_sweep(plan: SweepPlan, *, on_trial: Callable[[TrialResult, int], None] |
         If the folder cannot be written, or the disk is full: the trial is tried again by the next call.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    plan.output.mkdir(parents=True, exist_ok=True)
+    make_output(plan.output)
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(plan.output))
@@ -170,6 +170,9 @@ def _open_study(plan: SweepPlan) -> optuna.Study:
     )
     described = _describe(plan)
     stored = study.user_attrs.get("plan")
+    if stored is not None:  # of before these keys there were, which mean what they are by default
+        defaults = {key: TrainConfig.model_fields[key].default for key in LATER if key in described}
+        stored = {**defaults, **stored}
     if stored is None:
         study.set_user_attr("plan", described)
     elif stored != described:

@@ -5,69 +5,23 @@ options to the working directory.
 """
 
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
 
-from ..block_size import ALLOWED, BlockSize, block_size_in_file
+from ..block_size import ALLOWED as BLOCK_SIZES
+from ..block_size import BlockSize, block_size_in_file
 from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
+from .chunk_budget import ALLOWED as CHUNK_SIZES
+from .chunk_budget import ChunkBudget, checked_chunk_size, parse_chunk_size
 
-__all__ = [
-    "ChunkBudget",
-    "TrainConfig",
-    "check_train_config",
-    "parse_chunk_size",
-    "read_train_config",
-]
+__all__ = ["TrainConfig", "check_train_config", "read_train_config"]
 
-_UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "bytes": 1}
-_CHUNK = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([a-z]+)\s*", re.IGNORECASE)
 _PATH_KEYS = ("files", "validation_files", "output")
-
-
-class ChunkBudget(NamedTuple):
-    """How much a mini epoch holds: so many files, or as many as fit a budget of rows or bytes."""
-
-    amount: int
-    unit: Literal["files", "rows", "bytes"]
-
-
-def parse_chunk_size(value: object) -> ChunkBudget:
-    """Return what a chunk size says: 20, "50000 rows" or "2 GB" (units kB, MB, GB, TB and bytes, decimal).
-
-    Raises
-    ------
-    ValueError
-        If it is none of these, or not above 0.
-
-    Examples
-    --------
-    >>> parse_chunk_size(20), parse_chunk_size("1.5 GB")
-    (ChunkBudget(amount=20, unit='files'), ChunkBudget(amount=1500000000, unit='bytes'))
-    """
-    text = str(value).strip()
-    if isinstance(value, int | str) and not isinstance(value, bool):
-        if text.isdecimal() and int(text) >= 1:
-            return ChunkBudget(int(text), "files")
-        found = _CHUNK.fullmatch(text)
-        if found is not None:
-            number, unit = float(re.sub("[_,]", "", found[1])), found[2].lower()
-            if unit in ("rows", "files") and number >= 1 and number.is_integer():
-                return ChunkBudget(int(number), "rows" if unit == "rows" else "files")
-            if unit in _UNITS and number * _UNITS[unit] >= 1:
-                return ChunkBudget(round(number * _UNITS[unit]), "bytes")
-    msg = "no chunk size"
-    raise ValueError(msg)
-
-
-def _checked_chunk_size(value: object) -> object:
-    parse_chunk_size(value)
-    return int(str(value)) if str(value).strip().isdecimal() else value
 
 
 def _amount(value: object) -> float | int:
@@ -116,6 +70,7 @@ _COUNT = "an integer >= 1"
 _Model = Literal["linear", "mlp"]
 _Optimizer = Literal["sgd", "adam", "adamw"]
 _Schedule = Literal["constant", "cosine"]
+_Distribute = Literal["rows", "shards"]
 _Join = Literal["exact", "inner"]
 _StopOrContinue = Literal["stop", "continue"]
 _Autocast = Literal["bfloat16"]  # float16 needs a scaler
@@ -123,42 +78,7 @@ _ERROR_OR_SKIP = _one_of(_ErrorOrSkip)
 
 
 class TrainConfig(StrictModel):
-    """All keys of train.yaml; `files` and `labels` are required.
-
-    Parameters
-    ----------
-    files, validation_files : list of str
-        h5ad files, folders of them, or patterns with ``*``.
-    labels : list of str
-        obs columns to learn: categories, text, or integers of few values.
-    x, join, log1p
-        The matrix, what to do where var names differ, and whether to log-normalise raw counts.
-    total_data : float or int
-        Train on this share of the rows (at most 1) or on so many (above 1). Rows of a smaller amount are
-        among those of a larger one.
-    validation_fraction, validation_rows
-        Instead of files, a share of the rows of every file; validate on at most so many rows.
-    strategy, block_size, fetch_factor, batch_size, drop_last, min_count_baseline, n_buckets
-        As in the engine, and ``block_size: file`` follows the chunks of the files; `weights`, `classes`,
-        `series` and `buckets` name the obs columns that a strategy goes by (`classes` are the labels, where
-        not given). ``block_weighted`` without `weights` is ``class_balanced``, as in `tombola experiment`.
-    chunk_size : int or str
-        Of a mini epoch: files, or a budget such as "50000 rows" or "2 GB".
-    epochs, seed
-        Full passes over all files, and the seed of everything.
-    model, hidden, dropout, optimizer, learning_rate, weight_decay, schedule
-        The classifier and how it learns.
-    accumulate, clip_grad_norm, autocast, on_nonfinite_loss
-        Batches a step, the gradients' largest norm, the type to compute in, what to do where a loss is NaN
-        or infinite: as in the trainer.
-    monitor, patience
-        What is best, and after how many mini epochs without a better one to stop.
-    checkpoint_every, validate_every, keep_last
-        Batches between checkpoints and between validations within a mini epoch; checkpoints to keep.
-    on_missing_shard, on_bad_shard, on_full_disk, device, tensorboard, output
-        What to do in trouble, where to compute, whether to write for TensorBoard ("auto": if it is
-        installed), and where to write. Under torchrun, ``cuda`` is each process's own device.
-    """
+    """All keys of train.yaml; `files` and `labels` are required. What each means is in `keys.TRAIN_KEYS`."""
 
     files: Annotated[_Names, Field(min_length=1, description="a list of h5ad files, folders or patterns")]
     labels: Annotated[_Names, Field(min_length=1, description=_NAMES)]
@@ -174,7 +94,7 @@ class TrainConfig(StrictModel):
     strategy: Annotated[
         str, AfterValidator(_checked_strategy), Field(description=f"one of {', '.join(TRAIN)}")
     ] = "block_shuffling"
-    block_size: Annotated[BlockSize, BeforeValidator(block_size_in_file), Field(description=ALLOWED)] = 16
+    block_size: Annotated[BlockSize, BeforeValidator(block_size_in_file), Field(description=BLOCK_SIZES)] = 16
     batch_size: Annotated[_Whole, Field(description=_COUNT)] = 64
     fetch_factor: Annotated[_Whole, Field(description=_COUNT)] = 64
     drop_last: Annotated[bool, Field(description="true or false")] = False
@@ -186,9 +106,11 @@ class TrainConfig(StrictModel):
     min_count_baseline: Annotated[_Float, Field(description="a finite number >= 0")] = DEFAULT_BASELINE
     chunk_size: Annotated[
         int | str,
-        BeforeValidator(_checked_chunk_size),
-        Field(description='a whole number of files >= 1, or a budget such as "50000 rows" or "2 GB"'),
+        BeforeValidator(checked_chunk_size),
+        Field(description=CHUNK_SIZES),
     ] = 20
+    shuffle_files: Annotated[bool, Field(description="true or false")] = True
+    distribute: Annotated[_Distribute, Field(description=_one_of(_Distribute))] = "rows"
     epochs: Annotated[_Whole, Field(description=_COUNT)] = 1
     seed: Annotated[
         int, BeforeValidator(not_bool), Field(ge=0, lt=2**63, description="an integer in [0, 2**63)")

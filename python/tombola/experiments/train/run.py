@@ -1,6 +1,7 @@
 """Train as a configuration says: the place where files, strategy, classifier and trainer are wired together.
 
-Written to the output folder: ``config.yaml`` (what was trained, which `tombola train` reads), and by the
+Written to the output folder: ``config.yaml`` (what was trained, which `tombola train` reads),
+``classifier.json`` (labels, classes and features, which `load_classifier` reads), and by the
 trainer ``checkpoints/`` with ``history.jsonl``; at the end ``curve.png``.
 """
 
@@ -13,8 +14,10 @@ from typing import Any, Literal
 
 import yaml
 
-from tombola._base.files import replacing
+from tombola._base.files import make_output, replacing
 from tombola.training import Bytes, MiniEpochTrainer, Rows, TrainingResult, saved_shards
+from tombola.training.classifier import NAME as CLASSIFIER
+from tombola.training.classifier import write_classifier
 
 from ..model import LINEAR_THREADS, torch_threads
 from .config import TrainConfig
@@ -49,7 +52,7 @@ FREE_ON_RESUME = {
 }
 """Keys that may change when training goes on; with the others the batches or the steps would."""
 
-LATER = ("accumulate", "clip_grad_norm", "autocast")
+LATER = ("accumulate", "clip_grad_norm", "autocast", "distribute", "shuffle_files")
 """Keys that checkpoints of before them lack: what they are by default is not saved."""
 
 
@@ -91,7 +94,7 @@ def run_training(
     *,
     resume: Resume = "no",
     progress: Literal["auto", "rich", "plain", "none"] = "none",
-    on_data: Callable[[TrainingData], object] | None = None,
+    on_data: Callable[[TrainingData, str], object] | None = None,
     on_mini_epoch: OnMiniEpoch | None = None,
 ) -> TrainingRun:
     """Train, or go on training; where torch.distributed is initialised, with all its ranks.
@@ -106,7 +109,7 @@ def run_training(
         there is one, or from this one.
     progress : {"auto", "rich", "plain", "none"}
     on_data : callable, optional
-        Called with the data before training begins.
+        Called with the data and what a mini epoch holds, in words, before training begins.
     on_mini_epoch : callable, optional
         Called with each record of the history after a mini epoch; may raise to stop.
 
@@ -121,8 +124,7 @@ def run_training(
     """
     rank, n_ranks = ranks()
     is_first = rank == 0
-    checkpoints = config.output / CHECKPOINTS
-    checkpoints.mkdir(parents=True, exist_ok=True)
+    checkpoints = make_output(config.output, CHECKPOINTS)
     there = any(checkpoints.glob("checkpoint_*.pt"))
     if resume == "no" and there:
         cure = "--resume goes on with it, another --output begins anew"
@@ -135,13 +137,15 @@ def run_training(
     shards = FileShards(config, saved)
     data = shards.data
     if on_data is not None:
-        on_data(data)
+        on_data(data, _chunk_text(config, shards))
     loaders = LoaderMaker(config, shards)
     with torch_threads(LINEAR_THREADS) if config.model == "linear" else nullcontext():
         model = make_model(config, loaders)
         optimizer = make_optimizer(config, model)
-        if not there and is_first:
+        if is_first and not there:
             _write_config(config)
+        if is_first and not (there and (config.output / CLASSIFIER).exists()):
+            _write_classifier(config, data)
         trainer = MiniEpochTrainer(
             model,
             shards,
@@ -151,6 +155,8 @@ def run_training(
             scheduler=make_scheduler(config, optimizer, _steps(config, shards, n_ranks)),
             schedule="batch",
             chunk_size=_chunk_size(config, shards),
+            shuffle_shards=config.shuffle_files,
+            distribute=config.distribute,
             num_epochs=config.epochs,
             seed=config.seed,
             validation=loaders.validation if config.validates else None,
@@ -181,6 +187,7 @@ def run_training(
     curve = config.output / "curve.png"
     if is_first:
         _write_config(config)
+        _write_classifier(config, shards.data)
     if not result.history or not is_first:
         return TrainingRun(result=result, data=shards.data, curve=None)
     plot_curve(curve, result.history, list(data.n_classes), title=f"{config.strategy}, {config.model} model")
@@ -204,6 +211,9 @@ def _where(resume: Resume) -> str | Path | None:
 
 def _chunk_size(config: TrainConfig, shards: FileShards) -> int | Rows | Bytes:
     amount, unit = config.chunk
+    if unit == "auto":
+        assert shards.chunk_rows is not None
+        amount = shards.chunk_rows
     if unit == "files":
         return amount
     if unit == "bytes":
@@ -211,7 +221,25 @@ def _chunk_size(config: TrainConfig, shards: FileShards) -> int | Rows | Bytes:
     return Rows(amount, lambda shard: shards.data.train_rows(Path(shard)))
 
 
+def _chunk_text(config: TrainConfig, shards: FileShards) -> str:
+    amount, unit = config.chunk
+    if unit != "auto":
+        return f"{amount:,} {unit}"
+    return f"{shards.chunk_rows:,} rows at most ({shards.chunk_reason})"
+
+
 def _write_config(config: TrainConfig) -> None:
     with replacing(config.output / "config.yaml") as temporary:
         text = yaml.safe_dump(config_values(config), sort_keys=False, allow_unicode=True)
         temporary.write_text(text, encoding="utf-8")
+
+
+def _write_classifier(config: TrainConfig, data: TrainingData) -> None:
+    write_classifier(
+        config.output,
+        classes={task.name: task.classes for task in data.tasks},
+        var_names=data.var_names,
+        x=config.x,
+        log1p=config.log1p,
+        options={"model": config.model, "hidden": list(config.hidden), "dropout": config.dropout},
+    )

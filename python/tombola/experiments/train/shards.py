@@ -1,14 +1,20 @@
 """The files of a training as its shards: listed at each full epoch, saved in checkpoints, opened as saved."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tombola.training.ranks import Ranks
+
+from .auto_chunk import auto_chunk
 from .config import TrainConfig
 from .data import Classes, TrainingData, open_training_data
 from .files import FileList, find_training_files
 
 __all__ = ["FileShards"]
+
+_logger = logging.getLogger(__name__)
 
 
 class FileShards:
@@ -32,6 +38,10 @@ class FileShards:
     Attributes
     ----------
     data : TrainingData
+    chunk_rows : int or None
+        Rows of a mini epoch, where `chunk_size` is auto; the same on all ranks.
+    chunk_reason : str
+        Why so many.
     epoch_batches : int
         About how many batches a full epoch had when training began: what chunks' last batches are short of
         is not known.
@@ -43,12 +53,25 @@ class FileShards:
         self._loaded: Mapping[str, Any] | None = None
         self._classes: Classes | None = None
         self._listed: set[Path] = set()
+        self.chunk_rows: int | None = None
+        self.chunk_reason = ""
         self._unreadable: dict[str, list[int]] = {}
         if saved is None:
             self._open(find_training_files(config))
             self.epoch_batches = -(-self.data.n_train // config.batch_size)
         else:
             self.load_state_dict(saved)
+        if self.chunk_rows is None:
+            self._choose_chunk()
+
+    def _choose_chunk(self) -> None:
+        if self._config.chunk.unit == "auto":
+            ranks = Ranks()
+            try:
+                self.chunk_rows, self.chunk_reason = ranks.first(lambda: auto_chunk(self._config, self.data))
+            finally:
+                ranks.close()
+            _logger.info("a mini epoch has at most %d rows: %s", self.chunk_rows, self.chunk_reason)
 
     def __call__(self) -> Sequence[Path]:
         """Return the files with rows to train on, and those that had some and cannot be read now, sorted."""
@@ -83,6 +106,7 @@ class FileShards:
             "unreadable": self._unreadable,
             "classes": {name: list(classes) for name, classes in self._classes.items()},
             "epoch_batches": self.epoch_batches,
+            **({} if self.chunk_rows is None else {"chunk_rows": self.chunk_rows}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -98,6 +122,8 @@ class FileShards:
         self._listed |= {path for path in map(Path, state["files"]) if path not in files.files}
         self._unreadable = {**state["unreadable"], **self._unreadable}
         self.epoch_batches = int(state["epoch_batches"])
+        if self.chunk_rows is None:
+            self.chunk_rows, self.chunk_reason = state.get("chunk_rows"), "as when training began"
 
 
 def _stamp(path: Path) -> list[int]:

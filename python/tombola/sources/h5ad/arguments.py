@@ -51,6 +51,11 @@ def as_paths(paths: PathLike | Iterable[PathLike]) -> tuple[Path, ...]:
     return tuple(Path(path) for path in given)  # type: ignore[arg-type]
 
 
+def is_zarr(path: Path) -> bool:
+    """Tell whether a path is a Zarr store, or has the name of one."""
+    return path.suffix == ".zarr" or (path / ".zgroup").exists() or (path / "zarr.json").exists()
+
+
 def check_is_file(path: Path) -> None:
     """Refuse folders and Zarr stores, saying what to do.
 
@@ -59,9 +64,9 @@ def check_is_file(path: Path) -> None:
     FileNotFoundError
         If the path is one of them.
     """
-    if path.suffix == ".zarr" or (path / ".zgroup").exists() or (path / "zarr.json").exists():
+    if is_zarr(path):
         msg = (
-            f"{path}: no such file, but a Zarr store; anndata.read_zarr({str(path)!r}).write_h5ad(...) "
+            f"{path}: a Zarr store, not an h5ad file; anndata.read_zarr({str(path)!r}).write_h5ad(...) "
             "makes a file that can be read"
         )
         raise NotAFileError(msg)
@@ -72,7 +77,7 @@ def check_is_file(path: Path) -> None:
         if names:
             held = f"h5ad files, {len(names):,} in number ({listed})"
             cure = f"; sorted(Path({str(path)!r}).glob('*.h5ad')) names them"
-        msg = f"{path}: no such file, but a folder with {held} in it{cure}"
+        msg = f"{path}: a folder, not an h5ad file, with {held} in it{cure}"
         raise NotAFileError(msg)
 
 

@@ -1,0 +1,61 @@
+"""`chunk_size: auto`: as many rows a mini epoch as half of the memory that is free holds, within bounds.
+
+Rule: what a row takes is measured on some training rows, as they are stored, values and column indices; files
+that were just read then stay in the system's memory while their rows come in turn. At least one fetch window,
+and at most a tenth of the training rows, so that a full epoch is saved and validated about ten times or more.
+The number of rows is part of the state of the files, so that training goes on with it.
+
+Complexity: a few hundred rows are read.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tombola import H5adSource
+from tombola._base.memory import free_memory
+from tombola.sources import CsrRows
+
+from .config import TrainConfig
+from .data import TrainingData
+
+__all__ = ["AutoChunk", "auto_chunk", "row_bytes"]
+
+SHARE = 0.5
+"""Of the free memory."""
+SMALLEST_SHARE = 10
+"""Mini epochs that a full epoch has at least, as far as files and windows allow."""
+MEASURED_ROWS = 256
+UNKNOWN_MEMORY = 1 << 30
+"""What is taken to be free where the system does not say."""
+
+
+class AutoChunk(NamedTuple):
+    """How many rows a mini epoch has at most, and why, in words."""
+
+    rows: int
+    why: str
+
+
+def row_bytes(config: TrainConfig, data: TrainingData) -> int:
+    """Return the mean bytes of a stored training row, of the first file that has some; 1 or more."""
+    path = data.train_paths[0]
+    rows, _ = data.rows_of([path], data.is_train)
+    rows = rows[:: -(-len(rows) // MEASURED_ROWS)]
+    x = H5adSource(path, x=config.x).read(rows)["X"]
+    size = x.data.nbytes + x.indices.nbytes if isinstance(x, CsrRows) else np.asarray(x).nbytes
+    return max(1, -(-size // len(rows)))
+
+
+def auto_chunk(config: TrainConfig, data: TrainingData) -> AutoChunk:
+    """Return the rows of a mini epoch; errors as `H5adSource` raises them."""
+    free = free_memory()
+    each = row_bytes(config, data)
+    known = UNKNOWN_MEMORY if free is None else free
+    fitting = int(known * SHARE) // each
+    window = config.batch_size * config.fetch_factor
+    most = max(window, -(-data.n_train // SMALLEST_SHARE))
+    rows = min(max(fitting, window, 1), most)
+    memory = f"{known / 1e9:,.1f} GB are {'free' if free is not None else 'taken to be free'}"
+    bound = "half of that" if rows == fitting else "one fetch window" if rows == window else "a tenth of all"
+    return AutoChunk(rows, f"{memory}, a row takes {each:,} bytes: {bound}")
