@@ -6,8 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.sources.h5ad import damage
-from tests.sources.h5ad.damage import ERROR, OTHER, SAME, Case, WrongError, run_seeds, whole_files
+from tests.sources.h5ad import damage, damage_cases
+from tests.sources.h5ad.damage import run_seeds
+from tests.sources.h5ad.damage_cases import (
+    ERROR,
+    OTHER,
+    SAME,
+    Case,
+    WrongError,
+    damage_of_seed,
+    whole_files,
+)
 from tests.sources.h5ad.damage_files import (
     KINDS,
     Damage,
@@ -47,12 +56,12 @@ def test_a_seed_makes_one_damage(tmp_path: Path) -> None:
     assert made[0].content == made[1].content
     drawn = [damage_of(made[0].content, made[0].places, np.random.default_rng(8)) for _ in range(2)]
     assert drawn[0] == drawn[1]
-    assert len({damage.damage_of_seed(seed, made[0]).what[:4] for seed in range(100)}) > 4
+    assert len({damage_of_seed(seed, made[0]).what[:4] for seed in range(100)}) > 4
 
 
 def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     """Give a case whose file is sound."""
-    monkeypatch.setattr(damage, "damage_of_seed", lambda *_: Damage("none", None, ()))
+    monkeypatch.setattr(damage_cases, "damage_of_seed", lambda *_: Damage("none", None, ()))
     return Case(5, whole_files(list(KINDS)[5], tmp_path), tmp_path)
 
 
@@ -131,7 +140,7 @@ def test_what_is_spared(tmp_path: Path, kind: str) -> None:
     spared = [*heap_headers(whole.content), *types_of_text(whole.content)]
     assert len(spared) > 5
     for seed in range(200):
-        drawn = damage.damage_of_seed(seed, whole)
+        drawn = damage_of_seed(seed, whole)
         damaged = drawn.apply(whole.content)
         assert drawn.size is not None or all(
             damaged[start:stop] == whole.content[start:stop] for start, stop in spared
