@@ -99,8 +99,8 @@ def _reader(dataset: h5py.Dataset, item: int) -> tuple[_core.DataFile, _core.Chu
         return None
     own = _same_file(dataset.file)  # a link may lead to another file than the one that was opened
     table = _one_chunk(dataset) if dataset.chunks is None else _table(dataset, item)
-    first = None if table is None else _first_chunk(dataset, own, table)
-    if table is None or first is None or not at_hand.issuperset(_codecs_of_chunk(filters, *first)):
+    asked = None if table is None else _codecs_of_first(dataset, own, table, filters)
+    if table is None or asked is None or not at_hand.issuperset(asked):
         return None
     addresses, sizes, skipped = table
     is_text = dataset.dtype.kind == "O"
@@ -261,16 +261,20 @@ def _one_chunk(dataset: h5py.Dataset) -> Table:
     )
 
 
-def _first_chunk(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> tuple[int, bytes] | None:
-    """Return filter mask and bytes of a chunk that HDF5 can read, the shortest of the first ones.
+def _codecs_of_first(
+    dataset: h5py.Dataset, own: _core.DataFile, table: Table, filters: dict[str, tuple[int, ...]]
+) -> set[str] | None:
+    """Return what the shortest of the first chunks that HDF5 can read says itself, see `_codecs_of_chunk`.
 
-    Nothing if none is stored. Of a dataset without chunks its first row. None if it does not lie where the
-    table says. References without chunks are not compared: where they lie elsewhere, they lead to no heap.
+    Of one whose header is damaged another is asked. Nothing if none is stored. Of a dataset without chunks
+    its first row is read. None if it does not lie where the table says. References without chunks are not
+    compared: where they lie elsewhere, they lead to no heap.
     """
     addresses, sizes, skipped = table
     stored = np.flatnonzero(addresses != _NOWHERE)
     if not len(stored) or (dataset.chunks is None and dataset.dtype.kind == "O"):
-        return 0, b""
+        return set()
+    found = None
     for number in sorted(stored[:_TRIED].tolist(), key=lambda number: int(sizes[number])):
         size, address = int(sizes[number]), int(addresses[number])
         if size == 0 or address + size > own.stamp[2]:
@@ -288,5 +292,9 @@ def _first_chunk(dataset: h5py.Dataset, own: _core.DataFile, table: Table) -> tu
             is_alike = own.read(address, len(content)) == content
         except (OSError, ValueError):
             return None
-        return (int(skipped[number]), content) if is_alike else None
-    return None
+        if not is_alike:
+            return None
+        found = _codecs_of_chunk(filters, int(skipped[number]), content)
+        if "unknown" not in found:
+            return found
+    return found
