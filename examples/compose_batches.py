@@ -14,6 +14,7 @@ from example_tools import (
     add_result_options,
     check_whole,
     log_to,
+    print_table,
     result_console,
     run_example,
     spread,
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
         forms = (".1%", ".1%") if of is results["plates"] else (".1%", ".1f")
         for way, values in of.items():
             table.add_row(way, *(spread([run[i] for run in values], forms[i]) for i in range(2)))
-        console.print(table)
+        print_table(console, table)
     picture, record = options.output / "composed.png", options.output / "composed.json"
     write_json(record, {"seeds": list(seeds), **results})
     plot(picture, results)

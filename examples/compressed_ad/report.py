@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.table import Table
 
-from example_tools import INK, result_console, save_figure, spread
+from example_tools import INK, print_table, result_console, save_figure, spread
 from tombola import Bucketed, padding_report
 
 from .batches import WAYS
@@ -58,7 +58,7 @@ def print_comparison(comparison: Comparison) -> None:
         texts = (_of_those(column, seeds, form) for column in values)
         table.add_row(name, *texts, _ratio(values) if all(len(column) == seeds for column in values) else "")
     console = result_console()
-    console.print(table)
+    print_table(console, table)
     targets = ", ".join(f"{comparison.target(seed):.3f}" for seed in range(seeds))
     nearly = f"{PROGRESS:.0%} of the way from the untrained loss to the lowest that both ways reach"
     kind = "given" if comparison.given_target is not None else nearly

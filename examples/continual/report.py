@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
-from example_tools import INK, result_console, save_figure, show_percent
+from example_tools import INK, print_table, result_console, save_figure, show_percent
 
 from .comparison import (
     BALANCED,
@@ -45,7 +45,7 @@ def print_run(record: RunRecord) -> None:
         blank = [""] * (len(record.tasks) - len(row))
         table.add_row(str(number), *(f"{a:.1%}" for a in row), *blank, f"{np.mean(row):.1%}")
     console = result_console()
-    console.print(table)
+    print_table(console, table)
     for measure in MEASURES:
         console.print(f"{measure.name}: {measure.value(record):.1%}")
 
@@ -65,7 +65,7 @@ def print_comparison(comparison: Comparison) -> None:
         for measure in MEASURES:
             texts = [_percent(comparison.values(dataset, way, measure)) for way in COLOURS]
             table.add_row(measure.name, *texts, *_difference(comparison.difference(dataset, measure)))
-        console.print(table)
+        print_table(console, table)
         variants = [way for way in ways if way not in COLOURS]
         if variants:
             table = Table(title=f"{dataset}, variants: difference from uniform", title_justify="left")
@@ -75,7 +75,7 @@ def print_comparison(comparison: Comparison) -> None:
             for way in variants:
                 found = [comparison.difference(dataset, measure, way) for measure in MEASURES]
                 table.add_row(way, *(_difference(one)[0] for one in found))
-            console.print(table)
+            print_table(console, table)
     console.print("p: two-sided paired t-test over seeds, not corrected for the number of measures.")
 
 

@@ -3,7 +3,7 @@
 from .cli import OneLineParser, add_result_options, check_fraction, check_number, check_whole, run_example
 from .figures import INK, STYLE, save_figure, show_percent
 from .records import log_to, write_json
-from .tables import result_console, spread
+from .tables import print_table, result_console, spread
 
 __all__ = [
     "INK",
@@ -14,6 +14,7 @@ __all__ = [
     "check_number",
     "check_whole",
     "log_to",
+    "print_table",
     "result_console",
     "run_example",
     "save_figure",

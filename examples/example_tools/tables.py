@@ -5,17 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from rich.console import Console
 
-__all__ = ["result_console", "spread"]
+from tombola._base.console import stdout_console
+from tombola._base.tables import print_table
 
-PLAIN_WIDTH = 120
+__all__ = ["print_table", "result_console", "spread"]
 
 
 def result_console() -> Console:
-    """Return a console for results; where stdout is no terminal, tables are as wide as they need to be."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PLAIN_WIDTH
-    return console
+    """Return a console for results, by tombola's rules."""
+    return stdout_console()
 
 
 def spread(values: Sequence[float], form: str) -> str:

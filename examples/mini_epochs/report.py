@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from example_tools import INK, result_console, save_figure, show_percent
+from example_tools import INK, print_table, result_console, save_figure, show_percent
 
 __all__ = ["plot_training", "print_training"]
 
@@ -36,7 +36,7 @@ def print_training(records: Records) -> None:
             *losses,
             f"{record['validation_policy_accuracy']:.1%}",
         )
-    result_console().print(table)
+    print_table(result_console(), table, keys=2)
 
 
 def plot_training(path: Path, undisturbed: Records, resumed: Records, killed_at: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
-from example_tools import INK, result_console, save_figure, show_percent, spread
+from example_tools import INK, print_table, result_console, save_figure, show_percent, spread
 
 from .ablation import LAST_GAP, MEASURES, Ablation
 from .data import PairData, PairSplit
@@ -49,7 +49,7 @@ def print_run(run: RunRecord) -> None:
     ]
     for row in rows:
         table.add_row(*row)
-    result_console().print(table)
+    print_table(result_console(), table)
 
 
 def _shared(run: RunRecord) -> list[tuple[str, str, str]]:
@@ -82,7 +82,7 @@ def print_ablation(ablation: Ablation) -> None:
         difference = format(float(np.mean(columns[2])), "+z" + measure.form)
         table.add_row(measure.name, *texts, difference, ablation.verdict(measure))
     console = result_console()
-    console.print(table)
+    print_table(console, table)
     shared = ablation.without[0].shared_taste_accuracy
     console.print("p: chance of so one-sided a count if nothing differed (exact sign test over seeds).")
     if shared is not None:

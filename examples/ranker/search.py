@@ -14,7 +14,7 @@ import optuna
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
-from example_tools import INK, result_console, save_figure, show_percent
+from example_tools import INK, print_table, result_console, save_figure, show_percent
 
 from .data import PairData, PairSplit
 from .report import COLOURS, NAMES
@@ -124,7 +124,7 @@ def print_search(search: Search) -> None:
         remark += " (usual values)" if trial.number == 0 else ""
         table.add_row(str(trial.number), *texts, f"{trial.validation_accuracy:.1%}", remark.strip())
     console = result_console()
-    console.print(table)
+    print_table(console, table)
     run = search.best.run
     assert run is not None
     figures = f"test accuracy {run.test_accuracy:.1%}, gap {run.best.gap:.1%} at its epoch {run.best.epoch}"

@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from example_tools import OneLineParser, check_whole, result_console, run_example
+from example_tools import OneLineParser, check_whole, print_table, result_console, run_example
 
 SEARCH: dict[str, Any] = {
     "learning_rate": {"low": 0.1, "high": 30.0, "log": True},
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
     )
     if outcome.retried:
         print(f"{outcome.retried} trial(s) of a run that was killed went on")
-    result_console().print(sweep_table(outcome, plan))
+    print_table(result_console(), sweep_table(outcome, plan))
     print("wrote", *write_sweep(outcome, plan))
     if outcome.interrupted:
         print("stopped by a signal; the same command goes on")

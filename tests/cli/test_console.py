@@ -1,7 +1,5 @@
 """The one front end: plain lines stay whole, bars keep off what is no terminal."""
 
-import sys
-
 import pytest
 
 from tombola._base.console import make_bars, say, stderr_console, stdout_console
@@ -15,11 +13,6 @@ def test_lines_come_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out == f"{LINE}\nx\n"
     assert err == f"{LINE}\n"
-
-
-def test_tables_have_room_where_stdout_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    assert not sys.stdout.isatty()
-    assert stdout_console().width >= 160
 
 
 def test_bars_need_a_terminal_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:

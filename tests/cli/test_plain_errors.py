@@ -60,6 +60,15 @@ def test_the_error_of_a_file_is_not_about_its_temporary_name(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_mistyped_column_or_required_key_names_the_one_that_is_meant(plates: Path, tmp_path: Path) -> None:
+    plate = next(plates.glob("*.h5ad"))
+    assert fails("run", plate, "-l", "durg").endswith("obs has no column 'durg'; 'drug' is meant, perhaps\n")
+    config = write_yaml(tmp_path / "train.yaml", files=str(plates), lables="drug")
+    assert fails("train", "-c", config).endswith("unknown key 'lables'; 'labels' is meant, perhaps\n")
+    said = fails("run", plate, "-l", "drug", "-s", "block_shufling")
+    assert said == "error: unknown strategy 'block_shufling'; 'block_shuffling' is meant, perhaps\n"
+
+
 def test_typos_name_the_key_that_is_meant(plates: Path, tmp_path: Path) -> None:
     train_yaml(tmp_path, plates)
     for search, message in (

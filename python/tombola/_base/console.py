@@ -1,7 +1,7 @@
 """The one front end on a terminal: consoles, plain lines, progress bars. rich is imported when it is used.
 
 Rule: results go to stdout, progress and warnings to stderr, so that results can be piped. Where stdout is no
-terminal, tables are as wide as they need to be.
+terminal, tables are as wide as COLUMNS says, else 80 characters.
 """
 
 import shutil
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["make_bars", "say", "stderr_console", "stdout_console"]
 
-PLAIN_WIDTH = 160
+PLAIN_SIZE = (80, 24)
 REFRESHES_PER_SECOND = 5
 
 
@@ -24,7 +24,7 @@ def stdout_console() -> "Console":
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = max(PLAIN_WIDTH, shutil.get_terminal_size().columns)
+        console.width = shutil.get_terminal_size(PLAIN_SIZE).columns
     return console
 
 

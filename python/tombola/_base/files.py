@@ -22,6 +22,7 @@ __all__ = [
     "remove_leftovers",
     "replacing",
     "sync_folder",
+    "unwritable",
     "write_csv",
     "write_json",
     "write_whole",
@@ -83,10 +84,14 @@ def make_output(folder: Path, *inside: str) -> Path:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        why = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
-        said = f"nothing can be written to this output: {why}"
-        raise OSError(error.errno, said, str(folder)) from error
+        raise unwritable(folder, error) from error
     return path
+
+
+def unwritable(output: Path, error: OSError) -> OSError:
+    """Return the error that says that nothing can be written to an output, by its name, and why."""
+    why = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
+    return OSError(error.errno, f"nothing can be written to this output: {why}", str(output))
 
 
 def write_whole(path: Path, write: Callable[[Any], object]) -> None:

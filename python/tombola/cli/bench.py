@@ -11,6 +11,7 @@ from tombola import H5adSource, __version__, get_num_threads
 from tombola._base.checks import check_integer, check_number
 from tombola._base.console import make_bars, say, stdout_console
 from tombola._base.files import write_json
+from tombola._base.tables import print_table
 from tombola.experiments.bench import Figure, measure
 from tombola.sources.h5ad.chunks import chunk_reader
 
@@ -71,7 +72,7 @@ def bench_files(
             f"checked: {_checked(checked)}",
         ],
     )
-    console.print(_table(figures))
+    print_table(console, _table(figures), keys=2)
     if json is not None:
         write_json(
             json,

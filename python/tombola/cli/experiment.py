@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tombola._base.console import make_bars, say, stdout_console
+from tombola._base.tables import print_table
 from tombola.experiments import ExperimentData, open_data
 from tombola.experiments.file_names import find_files
 from tombola.experiments.plotting import plot_comparison, save_figure
@@ -17,7 +18,7 @@ from tombola.experiments.six.study import Study, mean_rows, run_study
 from tombola.experiments.six.summary import accuracy_table, means_table, result_table, summary_rows
 
 from .console import StrategyProgress, warn
-from .results import setup_lines
+from .results import legend, setup_lines
 
 __all__ = ["run_study_files"]
 
@@ -104,12 +105,11 @@ def _print_tables(study: Study, data: ExperimentData, seeds: Sequence[int]) -> N
     several = len(seeds) > 1
     of_seeds = f", means of {len(seeds)} seeds ± standard deviation" if several else ""
     console.print(f"\nmacro-F1 on the test rows{of_seeds}", style="bold")
-    console.print(
-        means_table(means, data, "macro_f1") if several else result_table(results, study.baseline, data)
-    )
+    if several:
+        print_table(console, means_table(means, data, "macro_f1"))
+    else:
+        print_table(console, result_table(results, study.baseline, data))
+        say(console, legend(data))
     console.print(f"\naccuracy on the test rows{of_seeds}", style="bold")
-    console.print(
-        means_table(means, data, "accuracy", has_speed=False)
-        if several
-        else accuracy_table(results, study.baseline)
-    )
+    of_accuracy = means_table(means, data, "accuracy", has_speed=False)
+    print_table(console, of_accuracy if several else accuracy_table(results, study.baseline))

@@ -11,6 +11,7 @@ from rich.table import Table
 from tombola import H5adSource
 from tombola._base.checks import check_integer
 from tombola._base.console import say, stdout_console
+from tombola._base.tables import print_table
 from tombola.experiments.block_size import FILE
 from tombola.experiments.suggestion import mean_run, suggest
 from tombola.labels.categorical import Categorical
@@ -86,7 +87,7 @@ def _print_contents(console: Console, path: Path, contents: Contents) -> None:
     assert contents.obs is not None
     rows = f"{contents.obs.n_obs:,} rows; no matrix that can be read"
     _print_heading(console, path, [("shape", rows), ("format", contents.obs.written_by)])
-    console.print(_obs_table(describe_contents(contents), {}))
+    print_table(console, _obs_table(describe_contents(contents), {}))
     console.print()
 
 
@@ -100,7 +101,7 @@ def _print_file(
     (file,) = description["files"]
     facts = _facts(file)
     _print_heading(console, path, [*_matrices(description["x"], matrices), *facts])
-    console.print(_obs_table(description["obs"], runs))
+    print_table(console, _obs_table(description["obs"], runs))
     console.print()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tombola._base.console import make_bars, say, stdout_console
+from tombola._base.tables import print_table
 from tombola.experiments import ExperimentConfig, ExperimentData, Outcome, run_experiment
 from tombola.experiments.block_size import describe_blocks
 from tombola.experiments.labels import left_out_text
@@ -35,10 +36,10 @@ def run_and_print(
     with make_bars() as bars:
         outcome = run_experiment(data, config, output, title=title, reporter=StrategyProgress(bars))
     console.print("\nmacro-F1 on the test rows", style="bold")
-    console.print(result_table(outcome.results, outcome.baseline, data))
+    print_table(console, result_table(outcome.results, outcome.baseline, data))
     say(console, legend(data))
     console.print("\naccuracy on the test rows", style="bold")
-    console.print(accuracy_table(outcome.results, outcome.baseline))
+    print_table(console, accuracy_table(outcome.results, outcome.baseline))
     say(
         console,
         [

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tombola._base.console import make_bars, say, stdout_console
+from tombola._base.tables import print_table
 
 from .console import warn
 
@@ -47,7 +48,7 @@ def sweep_files(path: Path, overrides: Mapping[str, Any], train_overrides: Mappi
     if outcome.retried:
         warn([f"{outcome.retried} trial(s) of a process that was killed were tried again"])
     written = write_sweep(outcome, plan)
-    console.print(sweep_table(outcome, plan))
+    print_table(console, sweep_table(outcome, plan))
     states = [trial.state for trial in outcome.trials]
     counts = ", ".join(f"{states.count(state)} {state}" for state in ("complete", "pruned", "failed"))
     lines = [f"trials:  {len(states)} of {plan.trials}: {counts}", *(f"wrote    {file}" for file in written)]

@@ -11,6 +11,7 @@ from rich.table import Table
 from torch import distributed
 
 from tombola._base.console import say, stdout_console
+from tombola._base.tables import print_table
 from tombola.experiments.block_size import FILE, describe_blocks
 from tombola.experiments.labels import left_out_text
 from tombola.experiments.train import TrainConfig, TrainingData, TrainingRun, read_train_config, run_training
@@ -94,7 +95,7 @@ def _print_result(config: TrainConfig, run: TrainingRun) -> None:
     warn([f"left out {entry['shard']}: {entry['why']}" for entry in result.skipped])
     shown = [record for record in result.history if record["kind"] == "mini_epoch"]
     if shown:
-        console.print(_table(config, shown, list(run.data.n_classes)))
+        print_table(console, _table(config, shown, list(run.data.n_classes)), keys=2)
     reasons = {
         StopReason.FINISHED: "all mini epochs are done",
         StopReason.EARLY_STOPPING: f"{config.monitor} has not improved for {config.patience} validations",

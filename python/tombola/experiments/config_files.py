@@ -4,13 +4,14 @@ Every key of a model says in its description what is allowed; what is wrong is s
 place (file or option), the key, what is allowed and what came.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tombola._base.words import meant_or
 
 __all__ = [
     "StrictModel",
@@ -123,7 +124,9 @@ def check_model(
 def _first_problem(
     model: type[BaseModel], error: ValidationError, place: Callable[[str], str], inside: str
 ) -> str:
-    problem = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    # A key that is mistyped is missing, too; which one is meant says more.
+    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
     if not problem["loc"]:
         return f"{place('')}: {_own_words(problem['msg'])}"
     key = str(problem["loc"][0])
@@ -148,5 +151,4 @@ def _own_words(message: str) -> str:
 def meant_or_known(key: str, known: Iterable[str]) -> str:
     """Return which of the known words is meant by a key; all of them where none is like it."""
     words = list(known)
-    close = difflib.get_close_matches(key.lower().replace("-", "_"), words, n=1)
-    return f"{close[0]!r} is meant, perhaps" if close else f"known are {', '.join(words)}"
+    return meant_or(key, words, f"known are {', '.join(words)}")

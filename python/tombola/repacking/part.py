@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._base.files import sync_folder, write_json
+from .._base.files import sync_folder, unwritable, write_json
 
 __all__ = ["Part", "fingerprint"]
 
@@ -67,9 +67,12 @@ class Part:
     def __init__(self, output: Path, of: Mapping[str, Any]) -> None:
         self.folder = output.with_name(output.name + ".part")
         self._of = dict(of)
-        self.folder.mkdir(exist_ok=True)
-        _check_own(self.folder)
-        self._lock: IO[bytes] = (self.folder / "lock").open("ab")
+        try:
+            self.folder.mkdir(exist_ok=True)
+            _check_own(self.folder)
+            self._lock: IO[bytes] = (self.folder / "lock").open("ab")
+        except OSError as error:
+            raise unwritable(output, error) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -167,7 +167,7 @@ def test_values_outside_the_vocabulary(paths: list[Path]) -> None:
             "categories of 'drug' must be a list of text or of numbers, but are 'dmso'",
         ),
         ({"drug": ["a", 1, None]}, TypeError, "must be a list of text or of numbers"),
-        ({"drog": ["a"]}, KeyError, "obs has no column 'drog'; it has drug, text, level, dose"),
+        ({"drog": ["a"]}, KeyError, "obs has no column 'drog'; 'drug' is meant, perhaps"),
     ],
 )
 def test_wrong_categories(paths: list[Path], categories: Any, error: type[Exception], text: str) -> None:

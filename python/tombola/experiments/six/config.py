@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tombola._base.checks import check_integer, check_number
+from tombola._base.words import meant_or
 from tombola.strategies.names import DEFAULT_BASELINE, EXPERIMENT
 
 from ..block_size import BlockSize, check_block_size
@@ -123,7 +124,8 @@ def check_strategies(names: Sequence[str]) -> tuple[str, ...]:
     given = [name for word in names for name in (STRATEGIES if word == "all" else [word])]
     for name in given:
         if name not in EXPERIMENT:
-            msg = f"unknown strategy {name!r}; choose from {', '.join(STRATEGIES)}, or all"
+            known = f"choose from {', '.join(STRATEGIES)}, or all"
+            msg = f"unknown strategy {name!r}; {meant_or(name, EXPERIMENT.words, known)}"
             raise ValueError(msg)
     chosen = dict.fromkeys(EXPERIMENT.words[name] for name in given)
     if not chosen:

@@ -6,7 +6,6 @@ are relative to its folder, paths in options to the working directory. Strategie
 (`tombola.strategies.names`).
 """
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from tombola.strategies.names import EXPERIMENT
 
 from ..block_size import BlockSize
-from ..config_files import check_model, key_lines, option_name, read_mapping
+from ..config_files import check_model, key_lines, meant_or_known, option_name, read_mapping
 from .config import STRATEGIES, WITH_BLOCKS, ExperimentConfig, check_strategies
 from .sections import (
     SECTIONS,
@@ -129,7 +128,7 @@ def read_settings(
     known = [*SECTIONS, "strategies"]
     for name in values:
         if name not in known:
-            msg = f"{place.of(name)}: unknown section {name!r}; {_meant(name, known)}"
+            msg = f"{place.of(name)}: unknown section {name!r}; {meant_or_known(name, known)}"
             raise ValueError(msg)
     given = {name: _mapping(name, values.get(name), place) for name in known}
     sections: dict[str, Any] = {}
@@ -194,11 +193,6 @@ def _refuse_strays(name: str, section: Mapping[str, Any], place: _Place) -> None
             raise ValueError(msg)
 
 
-def _meant(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"{close[0]!r} is meant, perhaps" if close else f"known are {', '.join(known)}"
-
-
 def _resolved(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     resolved = dict(section)
     for key in ("h5ad_dir", "label_dir", "save_dir"):
@@ -218,7 +212,7 @@ def _read_strategies(given: Mapping[str, Any], place: _Place) -> tuple[tuple[str
     for word, value in given.items():
         where = place.of("strategies", word)
         if word not in EXPERIMENT.words:
-            msg = f"{where}: unknown strategy {word!r}; {_meant(word, [*EXPERIMENT.words])}"
+            msg = f"{where}: unknown strategy {word!r}; {meant_or_known(word, [*EXPERIMENT.words])}"
             if "perhaps" in msg:
                 msg += f"; there are {', '.join(STRATEGIES)}"
             raise ValueError(msg)

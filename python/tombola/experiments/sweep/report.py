@@ -67,9 +67,9 @@ def sweep_table(outcome: SweepOutcome, plan: SweepPlan) -> Table:
     table.add_column("trial", justify="right")
     keys = searched_keys(plan)
     for key in keys:
-        table.add_column(escape(key), justify="right", overflow="fold")
+        table.add_column(escape(key), justify="right")
     for name in (escape(plan.base.figure), "mini epochs", "batches", "seconds"):
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(name, justify="right")
     table.add_column("state")
     for trial in ranked(outcome, plan)[:SHOWN]:
         value = "" if trial.value is None else f"{trial.value:.4f}"

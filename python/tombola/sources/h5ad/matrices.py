@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 
+from ..._base.words import meant_or
 from .dense import DenseMatrix
 from .elements import attribute, child, encoding, listed, member, names_in
 from .errors import BadFileError, MissingElementError
@@ -107,7 +108,8 @@ def find_matrix(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[
                     kind = encoding(element)
                     var = key.replace("X", "var") if head == "raw" else None if head == "obsm" else "var"
                     return _open_matrix(element, kind, path, f"{prefix}{key}", files), var
-    msg = f"{path}: no {x!r}; the file has {listed(list_matrices(file))}"
+    names = list_matrices(file)
+    msg = f"{path}: no {x!r}; {meant_or(x, names, f'the file has {listed(names)}')}"
     raise MissingElementError(msg)
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..._base.fork import ForkLock
 from ..._base.types import IndexArray
+from ..._base.words import meant_or
 from ...labels.categorical import Categorical
 from .elements import listed
 from .errors import H5adError, MissingElementError
@@ -176,8 +177,10 @@ class ObsTable:
             return
         lacking = next(layout for layout in self._layouts if name not in layout.obs_columns)
         elsewhere = any(name in layout.obs_columns for layout in self._layouts)
-        cure = "; obs_join='outer' takes it as missing there" if elsewhere else ""
-        msg = f"{lacking.path}: obs has no column {name!r}; it has {listed(lacking.obs_columns)}{cure}"
+        has = f"it has {listed(lacking.obs_columns)}"
+        cure = f"{has}; obs_join='outer' takes it as missing there"
+        said = cure if elsewhere else meant_or(name, lacking.obs_columns, has)
+        msg = f"{lacking.path}: obs has no column {name!r}; {said}"
         raise MissingElementError(msg)
 
 
