@@ -43,8 +43,15 @@ def make_parser() -> OneLineParser:
         default=None,
         help="batches of pairs of different series, or random batches; left out: both, one after the other",
     )
-    parser.add_argument("--n_trials", type=check_whole(1), help="trials, if not as many as the mode says")
-    parser.add_argument("--max_epochs", type=check_whole(1), help="epochs, if not as many as the mode says")
+    parser.add_argument(
+        "--trials", "--n_trials", type=check_whole(1), help="trials, if not as many as the mode says"
+    )
+    parser.add_argument(
+        "--epochs", "--max_epochs", type=check_whole(1), help="epochs, if not as many as the mode says"
+    )
+    parser.add_argument(
+        "--batch_size", type=check_whole(1), help="pairs of a batch; left out: 32, 64 or 128, searched"
+    )
     add_data_options(parser, "search-output")
     return parser
 
@@ -62,14 +69,19 @@ def run(options: argparse.Namespace) -> None:
     split = split_by_series(data, fraction=mode.fraction, seed=options.data_seed)
     described = describe_split(data, split)
     print(described)
-    base = TrainOptions(max_epochs=options.max_epochs or mode.epochs, seed=options.seed)
+    size = {} if options.batch_size is None else {"batch_size": options.batch_size}
+    base = TrainOptions(max_epochs=options.epochs or mode.epochs, seed=options.seed, **size)
     facts = {"mode": options.mode, "data": of_data, "split": described}
     written = []
     with log_to(options.output / "search.log", verbose=options.verbose):
         asked = options.use_series_sampler
         for use in (True, False) if asked is None else (asked,):
             found = search(
-                data, split, replace(base, use_series_sampler=use), options.n_trials or mode.trials
+                data,
+                split,
+                replace(base, use_series_sampler=use),
+                options.trials or mode.trials,
+                fixed=set(size),
             )
             print_search(found)
             name = "search" if asked is not None else f"search-{'with' if use else 'without'}-sampler"

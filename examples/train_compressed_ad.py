@@ -34,7 +34,12 @@ def make_parser() -> OneLineParser:
     parser.add_argument(
         "--repeats", type=check_whole(1), default=1, help="seeds to train with, from --seed on"
     )
-    add_result_options(parser, "ad-output", seed_of="data, weights and batches")
+    add_result_options(
+        parser,
+        "ad-output",
+        seed_of="data, weights and batches",
+        log="log the compression depth of every batch, and the shapes of its stage 0,",
+    )
     return parser
 
 

@@ -49,9 +49,21 @@ def make_parser() -> OneLineParser:
     )
     parser.add_argument("--batch_size", type=check_whole(1), default=64, help="pairs of a batch")
     parser.add_argument(
-        "--max_epochs", type=check_whole(1), default=20, help="passes over the training pairs"
+        "--epochs",
+        "--max_epochs",
+        dest="max_epochs",
+        type=check_whole(1),
+        default=20,
+        help="passes over the training pairs",
     )
-    parser.add_argument("--lr", type=check_number(0, above=True), default=1e-3, help="learning rate of AdamW")
+    parser.add_argument(
+        "--learning_rate",
+        "--lr",
+        dest="lr",
+        type=check_number(0, above=True),
+        default=1e-3,
+        help="learning rate of AdamW",
+    )
     parser.add_argument("--weight_decay", type=check_number(0), default=1e-2, help="weight decay of AdamW")
     parser.add_argument("--dropout", type=check_share, default=0.0, help="after each hidden layer")
     parser.add_argument("--num_workers", type=check_whole(0), default=0, help="processes that read batches")

@@ -16,7 +16,7 @@ from tombola import BucketSampler, collate_compressed_batch
 
 from .histories import HistoryDataset, Item
 
-__all__ = ["WAYS", "EncoderTokens", "collate_mixed_batch", "count_tokens", "make_loader"]
+__all__ = ["WAYS", "EncoderTokens", "collate_mixed_batch", "count_tokens", "describe_batch", "make_loader"]
 
 WAYS = ("bucketed", "mixed")
 
@@ -68,6 +68,13 @@ class EncoderTokens:
         """Add those of another batch."""
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+
+def describe_batch(batch: Batch) -> str:
+    """Return the compression depth of a batch, and the shapes of its first stage, as one line."""
+    stages = batch["compression_stages"]
+    shapes = (f"{name} {tuple(values.shape)}" for name, values in (stages[0] if stages else {}).items())
+    return f"Batch compression depth: {len(stages)}; stage 0: {', '.join(shapes) or 'none'}"
 
 
 def count_tokens(batch: Batch, memory_tokens: int) -> EncoderTokens:

@@ -21,7 +21,14 @@ from torch.utils.data import DataLoader
 from example_tools import log_to
 from tombola import BucketSampler, collate_compressed_batch
 
-from .batches import Batch, EncoderTokens, collate_mixed_batch, count_tokens, make_loader
+from .batches import (
+    Batch,
+    EncoderTokens,
+    collate_mixed_batch,
+    count_tokens,
+    describe_batch,
+    make_loader,
+)
 from .config import Config
 from .histories import IGNORED, HistoryDataset
 from .model import CompressedHistoryModel
@@ -118,6 +125,8 @@ def _train(job: Job) -> WayRecord:
     for epoch in range(config.epochs):
         started, cpu_started, first = clock.seconds(), clock.cpu_seconds(), len(losses)
         for batch in loader:
+            with clock.stopped():
+                _logger.debug("%s, step %d: %s", job.way, len(losses) + 1, describe_batch(batch))
             loss = model.loss(batch)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -133,7 +142,7 @@ def _train(job: Job) -> WayRecord:
         epoch_cpu_seconds.append(clock.cpu_seconds() - cpu_started)
         epoch_steps.append(len(losses) - first)
         text = "%s, seed %d, epoch %d: %d steps in %.1f s, validation loss %.3f"
-        _logger.info(text, job.way, job.seed, epoch, epoch_steps[-1], epoch_seconds[-1], curve[-1][3])
+        _logger.info(text, job.way, job.seed, epoch + 1, epoch_steps[-1], epoch_seconds[-1], curve[-1][3])
     peak = _peak_memory()
     kept = _kept_for_backward(model, make_loader(job.way, training, config.train_batch_size, job.seed))
     steps, seconds, cpu_seconds, validation_loss = zip(*curve, strict=True)

@@ -1,15 +1,19 @@
 """Command lines whose errors are one line on stderr, with exit code 2; Ctrl-C gives exit code 130.
 
-With TOMBOLA_DEBUG=1 errors keep their traceback.
+Hyphens and underscores in options are alike. With TOMBOLA_DEBUG=1 errors keep their traceback.
 """
 
 import argparse
+import io
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+
+from tombola._base.option_names import option_word
+from tombola._base.words import meant_or
 
 __all__ = [
     "OneLineParser",
@@ -35,6 +39,18 @@ class OneLineParser(argparse.ArgumentParser):
             **options,
         )
 
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+        """Parse, with hyphens and underscores alike, and words that mean the same (`option_names`)."""
+        known = {option_word(name[2:]): name for name in self._option_string_actions if name[:2] == "--"}
+        given = sys.argv[1:] if args is None else args
+        words = [_spelled(word, known) for word in given]
+        values, unknown = super().parse_known_args(words, namespace)
+        for word in unknown:
+            if word.startswith("--"):
+                meant = meant_or(word.partition("=")[0], known.values(), "")
+                self.error(f"unrecognized arguments: {word}{meant and '; ' + meant}")
+        return values, unknown
+
     def error(self, message: str) -> NoReturn:
         """Leave with exit code 2."""
         self.exit(BAD_INPUT, f"error: {message} (see --help)\n")
@@ -55,6 +71,8 @@ def run_example(work: Callable[[], None]) -> NoReturn:
     ValueError, missing packages and unreadable files count as bad input; everything else is a fault of the
     example and keeps its traceback.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # so that lines come in order beside those on stderr
     try:
         work()
     except KeyboardInterrupt:
@@ -104,6 +122,14 @@ def check_fraction(text: str) -> float:
         msg = f"expected a share in (0, 1], such as 0.1, but got {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return value
+
+
+def _spelled(word: str, known: Mapping[str, str]) -> str:
+    """Return an option as it is known here, whatever else as it is."""
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word.partition("=")
+    return known.get(option_word(name[2:]), name) + equals + value
 
 
 def _number(text: str) -> float:

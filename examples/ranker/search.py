@@ -5,6 +5,7 @@ validation accuracy. Source: Akiba et al., "Optuna: a next-generation hyperparam
 (2019).
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,17 +67,24 @@ class Search:
         }
 
 
-def search(data: PairData, split: PairSplit, base: TrainOptions, n_trials: int) -> Search:
-    """Train `n_trials` rankers; `base` says whatever is not searched: epochs, seed, sampler."""
+def search(
+    data: PairData,
+    split: PairSplit,
+    base: TrainOptions,
+    n_trials: int,
+    *,
+    fixed: Collection[str] = (),
+) -> Search:
+    """Train `n_trials` rankers; `base` says whatever is not searched: epochs, seed, sampler, `fixed` names."""
     runs: dict[int, RunRecord] = {}
 
     def objective(trial: optuna.Trial) -> float:
         def report(epoch: EpochRecord) -> None:
-            trial.report(epoch.validation_accuracy, epoch.epoch)
+            trial.report(epoch.validation_accuracy, epoch.epoch - 1)
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-        run = runs[trial.number] = train(data, split, _draw(trial, base), on_epoch=report)
+        run = runs[trial.number] = train(data, split, _draw(trial, base, fixed), on_epoch=report)
         return run.best.validation_accuracy
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -85,7 +93,7 @@ def search(data: PairData, split: PairSplit, base: TrainOptions, n_trials: int) 
         sampler=optuna.samplers.TPESampler(seed=base.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
     )
-    study.enqueue_trial(USUAL)
+    study.enqueue_trial({name: value for name, value in USUAL.items() if name not in fixed})
     study.optimize(objective, n_trials=n_trials)
     trials = tuple(
         Trial(
@@ -99,21 +107,23 @@ def search(data: PairData, split: PairSplit, base: TrainOptions, n_trials: int) 
     return Search(use_series_sampler=base.use_series_sampler, trials=trials)
 
 
-def _draw(trial: optuna.Trial, base: TrainOptions) -> TrainOptions:
-    return replace(
+def _draw(trial: optuna.Trial, base: TrainOptions, fixed: Collection[str]) -> TrainOptions:
+    drawn = replace(
         base,
         lr=trial.suggest_float("lr", 1e-4, 1e-2, log=True),
         mlp_hidden_dims=HIDDEN_DIMS[trial.suggest_categorical("hidden_dims", tuple(HIDDEN_DIMS))],
         dropout=trial.suggest_float("dropout", 0.0, 0.6, step=0.1),
         weight_decay=trial.suggest_float("weight_decay", 1e-4, 1.0, log=True),
-        batch_size=trial.suggest_categorical("batch_size", (32, 64, 128)),
     )
+    if "batch_size" in fixed:
+        return drawn
+    return replace(drawn, batch_size=trial.suggest_categorical("batch_size", (32, 64, 128)))
 
 
 def print_search(search: Search) -> None:
     """Print the trials, best first, and the test accuracy of the best."""
     table = Table(title=f"Trials, {NAMES[search.use_series_sampler]}", title_justify="left")
-    names = list(USUAL)
+    names = list(search.trials[0].parameters)
     for name in ("trial", *names, "validation"):
         table.add_column(name.replace("_", " "), justify="right")
     table.add_column("")

@@ -37,7 +37,11 @@ def make_parser() -> OneLineParser:
         "--total_data", default="0.25", help="share of the rows (at most 1), or how many, to train on"
     )
     parser.add_argument(
-        "--mini_epoch_size", default="2", help='files, a budget such as "50000 rows" or "2 GB", or auto'
+        "--chunk_size",
+        "--mini_epoch_size",
+        dest="mini_epoch_size",
+        default="2",
+        help='files, a budget such as "50000 rows" or "2 GB", or auto',
     )
     parser.add_argument("--epochs", type=check_whole(1), default=1, help="full epochs of a trial")
     parser.add_argument(

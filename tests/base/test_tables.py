@@ -55,7 +55,9 @@ def test_text_breaks_between_words_and_markup_takes_no_room() -> None:
     table.add_column("name", no_wrap=True)
     table.add_column("n", justify="right")
     table.add_column("values")
-    table.add_row("louvain", "[bold]1,000[/bold]", "CD14+ Monocyte 129, CD19+ B 95, and many other classes of cells")
+    table.add_row(
+        "louvain", "[bold]1,000[/bold]", "CD14+ Monocyte 129, CD19+ B 95, and many other classes of cells"
+    )
     lines = printed(table, 60)
     assert max(map(len, lines)) <= 60
     assert sum("┏" in line for line in lines) == 1

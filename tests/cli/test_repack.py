@@ -69,7 +69,10 @@ def test_bad_input_is_one_line(tmp_path: Path, plate: Path) -> None:
         ([plate, taken], "it exists; force (--force) replaces it"),
         ([tmp_path / "missing.h5ad", out], "missing.h5ad: no such file"),
         ([taken, out], "taken.h5ad: not an HDF5 file"),
-        ([plate, tmp_path / "nowhere" / "out.h5ad"], "nowhere/out.h5ad: nothing can be written to this output: No such file"),
+        (
+            [plate, tmp_path / "nowhere" / "out.h5ad"],
+            "nowhere/out.h5ad: nothing can be written to this output: No such file",
+        ),
         ([plate, out, "--memory", "much"], 'memory must be like "512 MB" or "2 GB", but is \'much\''),
         ([plate, out, "--compression", "zip"], 'compression must be "none" or "gzip"'),
         ([plate, out, "--chunk-values", "0"], "chunk_values must be an integer >= 1, but is 0"),

@@ -1,6 +1,7 @@
 """The compressed-history example in its quick form, and bad input in one line."""
 
 import math
+import re
 from pathlib import Path
 
 import h5py
@@ -45,6 +46,14 @@ def test_the_quick_form_measures_both_ways(tmp_path: Path) -> None:
     assert f"{share:.1%}" in text
     assert results["ways"]["mixed"]["steps_to_target"]
     assert (tmp_path / "comparison.png").read_bytes().startswith(PNG)
+    logged = (tmp_path / "train-bucketed-0.log").read_text(encoding="utf-8")
+    found = re.findall(r"Batch compression depth: (\d+); stage 0: (.*)", logged)
+    assert len(found) == sum(one["epoch_steps"])
+    assert np.bincount([int(depth) for depth, _ in found]).tolist() == [
+        config.epochs * -(-count // config.train_batch_size) for count in counts
+    ]
+    for depth, shapes in found:
+        assert ("cells (" in shapes and "mask (" in shapes) if int(depth) else shapes == "none"
     with h5py.File(results["data"]) as file:
         assert set(file["samples/train"].dtype.names) == {"task", "end", "compression_depth"}
 

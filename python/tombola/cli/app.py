@@ -1,8 +1,8 @@
 """The application: its commands and options, and what a user sees when something is wrong.
 
-Hyphens and underscores in the names of options are alike. Bad input, in the arguments or in the files, gives
-one line on stderr, see `errors`. The commands' work is in modules that are imported when they are called, so
-that help comes at once.
+Hyphens and underscores in the names of options are alike, and some words are (`option_names`). Bad input, in
+the arguments or in the files, gives one line on stderr, see `errors`. The commands' work is in modules that
+are imported when they are called, so that help comes at once.
 """
 
 import sys
@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tombola import __version__
+from tombola._base.option_names import option_word
 from tombola.repacking.options import CODECS, DEFAULT_CHUNK_VALUES, INDEX_DTYPES
 from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
 
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={
         "help_option_names": ["-h", "--help"],
-        "token_normalize_func": lambda name: name.replace("_", "-"),
+        "token_normalize_func": option_word,
     },
     help="A sampling engine for PyTorch training: which rows form which batch, fast and reproducibly.",
 )
