@@ -8,7 +8,7 @@ import io
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -39,7 +39,7 @@ class OneLineParser(argparse.ArgumentParser):
             **options,
         )
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         """Parse, with hyphens and underscores alike, and words that mean the same (`option_names`)."""
         known = {option_word(name[2:]): name for name in self._option_string_actions if name[:2] == "--"}
         given = sys.argv[1:] if args is None else args

@@ -75,7 +75,7 @@ def search(
     *,
     fixed: Collection[str] = (),
 ) -> Search:
-    """Train `n_trials` rankers; `base` says whatever is not searched: epochs, seed, sampler, `fixed` names."""
+    """Train `n_trials` rankers; `base` says what is not searched: epochs, seed, sampler, what is `fixed`."""
     runs: dict[int, RunRecord] = {}
 
     def objective(trial: optuna.Trial) -> float:

@@ -1,4 +1,4 @@
-"""Tables fit: columns that have no room go on below, beside the first ones, and no figure is cut or broken."""
+"""Tables fit: columns without room go on below, beside the first ones, and no figure is cut or broken."""
 
 import io
 

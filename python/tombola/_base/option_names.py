@@ -1,4 +1,4 @@
-"""One spelling of the options of commands and examples: hyphens and underscores alike, one word for one thing.
+"""One spelling of options in commands and examples: hyphens and underscores alike, one word for one thing.
 
 Rule: words that users of earlier scripts have for an option mean the same as the one used here, wherever
 there is such an option.

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from torch.utils.data import get_worker_info
@@ -23,6 +23,7 @@ from ..draws.permutations import permutation
 from .errors import is_no_shards
 
 __all__ = [
+    "Budget",
     "Bytes",
     "Chunk",
     "ChunkSize",
@@ -30,6 +31,7 @@ __all__ = [
     "ShardOrder",
     "Stateful",
     "derived_seed",
+    "file_size",
     "list_shards",
     "order_shards",
     "shard_name",
@@ -97,7 +99,8 @@ class Bytes:
         check_integer("Bytes.most", self.most, minimum=1)
 
 
-ChunkSize: TypeAlias = int | Rows | Bytes
+Budget: TypeAlias = int | Rows | Bytes
+ChunkSize: TypeAlias = Budget | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -259,7 +262,7 @@ def shard_sizes(shards: Mapping[str, Any], budget: Rows | Bytes) -> tuple[dict[s
 
 def order_shards(
     shards: Mapping[str, Any],
-    chunk_size: ChunkSize,
+    chunk_size: Budget,
     sizes: Mapping[str, int] | None = None,
     *,
     seed: int,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..passes.position import Position
+from .auto_size import AutoSize
 from .chunks import ShardOrder
 
 __all__ = ["Course", "Sums"]
@@ -65,6 +66,8 @@ class Course:
     """The best value that has a file."""
     best_name: str | None = None
     since_best: int = 0
+    auto_size: AutoSize | None = None
+    """Of a mini epoch, where `chunk_size` is "auto"."""
 
     @property
     def batch(self) -> int:
@@ -84,6 +87,7 @@ class Course:
             "order": self.order.to_dict(),
             "position": self.position.to_dict(),
             "sums": [[part.totals, part.counts] for part in sums],
+            **({} if self.auto_size is None else {"auto_size": list(self.auto_size)}),
         }
 
     @classmethod
@@ -98,6 +102,7 @@ class Course:
             **{name: state[name] for name in _PLAIN},
             order=ShardOrder.from_dict(state["order"]),
             position=Position.from_dict(state["position"]),
+            auto_size=AutoSize(*state["auto_size"]) if "auto_size" in state else None,
             sums=sums if len(saved) == world_size or rank == 0 else Sums(),
         )
 

@@ -12,11 +12,20 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .chunks import shard_name
 
-__all__ = ["bad_alone", "let_go", "named_by", "shortened"]
+__all__ = ["Verdict", "bad_alone", "let_go", "named_by", "shortened"]
+
+
+class Verdict(NamedTuple):
+    """What a rank's error is about: its text, the shards by name, and where there are none, why."""
+
+    text: str
+    names: list[str] = []  # noqa: RUF012 - never changed
+    is_no_shards: bool = False
+    why: str = ""
 
 
 def named_by(error: BaseException | None, shards: Mapping[str, Any]) -> list[str]:

@@ -10,15 +10,26 @@ import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..passes.position import Position
 from . import random_state
-from .chunks import Chunk, Shards, Stateful, derived_seed, list_shards, order_shards, shard_name, shard_sizes
+from .auto_size import find_size
+from .chunks import (
+    Budget,
+    Chunk,
+    Shards,
+    Stateful,
+    derived_seed,
+    list_shards,
+    order_shards,
+    shard_name,
+    shard_sizes,
+)
 from .course import Course
-from .culprits import bad_alone, let_go, named_by, shortened
+from .culprits import Verdict, bad_alone, let_go, named_by, shortened
 from .errors import ShardError, TrainingError, is_no_shards
 from .options import TrainerOptions
 from .ranks import Ranks
@@ -28,15 +39,6 @@ from .stream import MakeLoader, Stream, open_stream
 __all__ = ["Opener"]
 
 _logger = logging.getLogger("tombola.training")
-
-
-class _Verdict(NamedTuple):
-    """What a rank's error is about: its text, the shards by name, and where there are none, why."""
-
-    text: str
-    names: list[str] = []  # noqa: RUF012 - never changed
-    is_no_shards: bool = False
-    why: str = ""
 
 
 class Opener:
@@ -62,6 +64,8 @@ class Opener:
         self._shards: dict[str, Any] = {}
         self._least = ranks.world_size if options.distribute == "shards" else 1
         self.chunk: Chunk | None = None
+        self.say: Callable[[str], object] = _logger.info
+        """Takes what is to be told of the size of mini epochs."""
 
     def begin(self, course: Course) -> None:
         """List the shards, where training goes on as they were listed there.
@@ -75,6 +79,8 @@ class Opener:
         if state is not None and self._stateful is not None:
             self._stateful.load_state_dict(state)
         self._list()
+        if course.auto_size is not None:
+            self.say(f"{course.auto_size}, as when training began")
         if course.order is not None:
             has_begun = course.trained or course.batch > 0
             course.order = course.order.with_least(self._least, course.chunk_start, has_begun=has_begun)
@@ -141,8 +147,8 @@ class Opener:
                 self._leave_out(name, "is missing", options.on_missing_shard, course, None)
         kept = {name: shard for name, shard in present.items() if name not in gone}
         sizes: dict[str, int] | None = None
-        if not isinstance(options.chunk_size, int):
-            budget = options.chunk_size
+        budget = self._chunk_size(course, kept)
+        if not isinstance(budget, int):
             sizes, problems = self._ranks.first(lambda: shard_sizes(kept, budget), ShardError)
             for name, problem in problems.items():
                 self._leave_out(name, problem, options.on_bad_shard, course, None)
@@ -152,7 +158,7 @@ class Opener:
             raise ShardError(msg)
         course.order = order_shards(
             kept,
-            options.chunk_size,
+            budget,
             sizes,
             seed=options.seed,
             epoch=course.epoch,
@@ -160,6 +166,20 @@ class Opener:
             shuffle=options.shuffle_shards,
         )
         course.begin_chunk(0)
+
+    def _chunk_size(self, course: Course, shards: dict[str, Any]) -> Budget:
+        """Return what a mini epoch holds; by "auto" the first rank finds it out, once, and it is said."""
+        if not isinstance(self._options.chunk_size, str):
+            return self._options.chunk_size
+        if course.auto_size is None:
+            seed, make_loader = derived_seed(self._options.seed), self._make_loader
+            chosen, bad = self._ranks.first(lambda: find_size(shards, make_loader, seed), ShardError)
+            for name, problem in bad.items():
+                self._leave_out(name, problem, self._options.on_bad_shard, course, None)
+                del shards[name]
+            course.auto_size = chosen
+            self.say(str(chosen))
+        return course.auto_size.budget()
 
     def open(self, course: Course, *, is_new: bool) -> Stream | None:
         """Open the chunk where the course is; None if none of its shards is left.
@@ -244,26 +264,26 @@ class Opener:
             self._leave_out(name, f"cannot be read: {text}", self._options.on_bad_shard, course, error)
         let_go(error)
 
-    def _verdict(self, error: Exception, names: list[str]) -> "_Verdict":
+    def _verdict(self, error: Exception, names: list[str]) -> Verdict:
         """Find out which of the chunk's shards an error of this rank is about."""
         if is_no_shards(error):
-            return _Verdict(f"{type(error).__name__}: {error}", is_no_shards=True)
+            return Verdict(f"{type(error).__name__}: {error}", is_no_shards=True)
         text = str(error) or repr(error)
         shards = {name: self._shards[name] for name in names}
         found, is_wanted = named_by(error, shards), self._options.on_bad_shard == "skip"
         if not found and len(names) == 1 and (self._ranks.is_alone or not is_wanted):
             found = names
         if found:
-            return _Verdict(text, found)
+            return Verdict(text, found)
         if not is_wanted:
             why = 'the error carries none of the chunk\'s shards, and on_bad_shard="skip" tries each alone'
-            return _Verdict(text, why=why)
+            return Verdict(text, why=why)
         assert self.chunk is not None
         own = {name: shard for name, shard in shards.items() if any(shard is s for s in self.chunk.shards)}
         found = self._try_alone(error, own)
         if len(found) == len(own) > 1:
-            return _Verdict(text, why="it is none of one shard's, as each of the chunk's fails alone")
-        return _Verdict(text, found, why="it is none of one shard's, as each of the chunk's does well alone")
+            return Verdict(text, why="it is none of one shard's, as each of the chunk's fails alone")
+        return Verdict(text, found, why="it is none of one shard's, as each of the chunk's does well alone")
 
     def _try_alone(self, error: Exception, shards: Mapping[str, Any]) -> list[str]:
         """Return the names of the shards that fail alone; random numbers go on as if none was tried."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from .._base.checks import check_bool, check_choice, check_integer
+from .auto_size import AUTO
 from .chunks import Bytes, ChunkSize, Rows
 from .learning import Learning
 from .stream import ResumeBy
@@ -81,7 +82,7 @@ class TrainerOptions:
     on_mini_epoch: OnMiniEpoch | None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.chunk_size, Rows | Bytes):
+        if self.chunk_size != AUTO and not isinstance(self.chunk_size, Rows | Bytes):
             check_integer("chunk_size", self.chunk_size, minimum=1)
         check_integer("seed", self.seed)
         for name in ("num_epochs", "log_every"):
@@ -133,7 +134,7 @@ class TrainerOptions:
         """Return what must be the same when training goes on: what decides about batches and files."""
         budget = self.chunk_size
         return {
-            "chunk_size": budget if isinstance(budget, int) else repr(budget),
+            "chunk_size": budget if isinstance(budget, int | str) else repr(budget),
             "seed": self.seed,
             "distribute": self.distribute,
             "schedule": self.schedule,

@@ -25,6 +25,9 @@ _logger = logging.getLogger("tombola.training")
 class Console(Protocol):
     """Shows how training goes."""
 
+    def say(self, line: str) -> None:
+        """Say a line."""
+
     def begin(self, chunk: Chunk, n_epochs: int, batch: int, length: int | None) -> None:
         """Begin, or go on with, a mini epoch."""
 
@@ -48,6 +51,9 @@ def make_console(kind: str) -> Console:
 
 
 class _NoConsole:
+    def say(self, line: str) -> None:
+        _logger.info(line)
+
     def begin(self, chunk: Chunk, n_epochs: int, batch: int, length: int | None) -> None:
         pass
 
@@ -104,6 +110,9 @@ class _Lines(_Counted):
         super().__init__()
         self._next = time.monotonic() + LINE_SECONDS
 
+    def say(self, line: str) -> None:
+        _say(line)
+
     def step(self, batch: int, rate: float, loss: float | None) -> None:
         if time.monotonic() < self._next:
             return
@@ -111,18 +120,18 @@ class _Lines(_Counted):
         of = "" if self.length is None else f" of {self.length}"
         left = "" if not self.length else f", {self.left(batch / self.length)} left"
         said = "" if loss is None else f", loss {loss:.6g}"
-        self._say(f"{self.title}: batch {batch}{of}{said}, {rate:,.0f} batches/s{left}")
+        _say(f"{self.title}: batch {batch}{of}{said}, {rate:,.0f} batches/s{left}")
 
     def record(self, record: Mapping[str, Any], is_best: bool) -> None:
         self._next = time.monotonic() + LINE_SECONDS
-        self._say(f"{self.summary(record, is_best)}, {self.left(1.0)} left")
+        _say(f"{self.summary(record, is_best)}, {self.left(1.0)} left")
 
     def close(self) -> None:
         pass
 
-    @staticmethod
-    def _say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 class _Bars(_Counted):
@@ -131,6 +140,9 @@ class _Bars(_Counted):
         self._bars = make_bars(width=24, has_clock=False, needs_terminal=False)
         self._bars.start()
         self._task = self._bars.add_task("", total=None, note="")
+
+    def say(self, line: str) -> None:
+        say(self._bars.console, [line])
 
     def begin(self, chunk: Chunk, n_epochs: int, batch: int, length: int | None) -> None:
         super().begin(chunk, n_epochs, batch, length)

@@ -74,8 +74,8 @@ class MiniEpochTrainer:
     before_step : callable, optional
         ``before_step(model, optimizer)`` is called before each step, with gradients that are unscaled and not
         clipped yet. If it has ``state_dict`` and ``load_state_dict``, checkpoints hold its state.
-    chunk_size : int, Rows or Bytes
-        Shards of a chunk, or a budget.
+    chunk_size : int, Rows, Bytes or "auto"
+        Shards of a chunk, or a budget; or what memory allows, see Notes.
     shuffle_shards : bool
         Whether each full epoch has its shards in an order of its own, else they come as they are listed.
     num_epochs : int
@@ -168,6 +168,10 @@ class MiniEpochTrainer:
     and is exact if they draw no random numbers. While a loader is replayed or may be, it has random numbers
     of its own; that costs some 30 µs a batch. A dataset must not draw from what it was not given: the global
     generators of Python, NumPy and torch, or generators seeded by `Chunk.seed`.
+
+    By ``chunk_size="auto"`` the batches of the first shard are measured, and a chunk has as many rows as half
+    of the free memory holds, at least one shard and at most a tenth of all. Other shards count as of equal
+    size, or, where all are files, by their bytes. It is said, and stays when training goes on.
 
     Ranks take equally many steps: a mini epoch ends for all when one has no more batches. Going on under
     another number of ranks delivers each row of a chunk that is left once, up to the loader's ``even``, if

@@ -83,6 +83,7 @@ def _run(
         return boards[0] if boards else NoBoard()
 
     console = make_console(options.progress if ranks.is_first else "none")
+    opener.say = console.say
     try:
         with SignalNote() as note:
             return Run(

@@ -15,19 +15,14 @@ import numpy as np
 from tombola import H5adSource
 from tombola._base.memory import free_memory
 from tombola.sources import CsrRows
+from tombola.training.auto_size import PARTS, SHARE, UNKNOWN_MEMORY
 
 from .config import TrainConfig
 from .data import TrainingData
 
 __all__ = ["AutoChunk", "auto_chunk", "row_bytes"]
 
-SHARE = 0.5
-"""Of the free memory."""
-SMALLEST_SHARE = 10
-"""Mini epochs that a full epoch has at least, as far as files and windows allow."""
 MEASURED_ROWS = 256
-UNKNOWN_MEMORY = 1 << 30
-"""What is taken to be free where the system does not say."""
 
 
 class AutoChunk(NamedTuple):
@@ -54,7 +49,7 @@ def auto_chunk(config: TrainConfig, data: TrainingData) -> AutoChunk:
     known = UNKNOWN_MEMORY if free is None else free
     fitting = int(known * SHARE) // each
     window = config.batch_size * config.fetch_factor
-    most = max(window, -(-data.n_train // SMALLEST_SHARE))
+    most = max(window, -(-data.n_train // PARTS))
     rows = min(max(fitting, window, 1), most)
     memory = f"{known / 1e9:,.1f} GB are {'free' if free is not None else 'taken to be free'}"
     bound = "half of that" if rows == fitting else "one fetch window" if rows == window else "a tenth of all"
