@@ -141,7 +141,9 @@ def _number(text: str) -> float:
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
-        return f'this example needs the package {error.name}; pip install "tombola[examples]" brings it'
+        return (
+            f"this example needs the package {error.name}; pip install -r examples/requirements.txt brings it"
+        )
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

@@ -20,13 +20,18 @@ def read_pairs(path: Path) -> PairData:
     ------
     OSError
         If the file cannot be read.
+    ModuleNotFoundError
+        If pyarrow is not there for a Parquet file.
     ValueError
         If it is neither CSV nor Parquet, a column is missing, or a value is missing or no number.
     """
     if path.suffix not in (".csv", ".parquet"):
         msg = f"pairs must be a .csv or .parquet file, but are {path}"
         raise ValueError(msg)
-    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    try:
+        table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except ImportError as error:  # pandas reads Parquet by another package
+        raise ModuleNotFoundError(str(error), name="pyarrow") from error
     names = [name.removeprefix("winner_") for name in table.columns if str(name).startswith("winner_")]
     wanted = ["series_id", *(f"{side}_{name}" for name in names for side in ("winner", "loser"))]
     absent = [name for name in wanted if name not in table.columns]

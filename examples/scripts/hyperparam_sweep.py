@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
         output=options.output,
     )
     outcome = run_sweep(
-        plan, on_trial=lambda trial, n: print(f"trial {trial.index + 1} of {n}: {trial.state}")
+        plan, on_trial=lambda trial, n: print(f"trial {trial.index} {trial.state} ({trial.index + 1} of {n})")
     )
     if outcome.retried:
         print(f"{outcome.retried} trial(s) of a run that was killed went on")

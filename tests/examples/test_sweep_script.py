@@ -68,8 +68,8 @@ def test_a_killed_sweep_goes_on_in_the_middle_of_a_trial(
     sweep(plates, tmp_path / "killed")
     said = capsys.readouterr().out
     assert "1 trial(s) of a run that was killed went on" in said
-    assert "trial 2 of 2" in said
-    assert "trial 1 of 2" not in said
+    assert "trial 1 complete (2 of 2)" in said
+    assert "(1 of 2)" not in said
     sweep(plates, tmp_path / "whole")
     assert trials_of(tmp_path / "killed") == trials_of(tmp_path / "whole")
     assert len(trials_of(tmp_path / "whole")) == 2

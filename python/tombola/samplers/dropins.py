@@ -99,12 +99,12 @@ class BalancedSeriesBatchSampler(PlanBatchSampler):
             sampler=sampler,
         )
         _logger.info(
-            "BalancedSeriesBatchSampler: %s pairs, %s unique series, batch size %d, shuffle %s, %s batches",
+            "BalancedSeriesBatchSampler: %s pairs, %s unique series, batch size %d, shuffle %s, %s",
             f"{strategy._count(None):,}",
             f"{strategy._groups().n_groups:,}",
             batch_size,
             "on" if shuffle else "off",
-            f"{len(self):,}",
+            f"{len(self):,} batches{_sizes(strategy, batch_size, drop_last)}",
         )
 
     @property
@@ -206,6 +206,14 @@ class BucketSampler(PlanBatchSampler):
     def buckets(self) -> dict[Any, list[int]]:
         """The rows of each bucket, ascending, by key, or number where keys are lengths. Made anew, O(n)."""
         return _lists(self.strategy)
+
+
+def _sizes(strategy: SeriesRoundRobin, batch_size: int, drop_last: bool) -> str:
+    """Say how many rows batches hold, where that is not `batch_size` in all but the last."""
+    if not strategy.sizes_vary(drop_last=drop_last):
+        return ""
+    least, more = divmod(strategy._count(None), len(strategy.plan(batch_size=batch_size)))
+    return f" of {least} or {least + 1}" if more else f" of {least}" if least < batch_size else ""
 
 
 def _lists(strategy: Any) -> dict[Any, list[int]]:
