@@ -142,7 +142,7 @@ def _train(job: Job) -> WayRecord:
         epoch_cpu_seconds.append(clock.cpu_seconds() - cpu_started)
         epoch_steps.append(len(losses) - first)
         text = "%s, seed %d, epoch %d: %d steps in %.1f s, validation loss %.3f"
-        _logger.info(text, job.way, job.seed, epoch + 1, epoch_steps[-1], epoch_seconds[-1], curve[-1][3])
+        _logger.info(text, job.way, job.seed, epoch, epoch_steps[-1], epoch_seconds[-1], curve[-1][3])
     peak = _peak_memory()
     kept = _kept_for_backward(model, make_loader(job.way, training, config.train_batch_size, job.seed))
     steps, seconds, cpu_seconds, validation_loss = zip(*curve, strict=True)

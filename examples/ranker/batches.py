@@ -116,7 +116,7 @@ class BatchWatch:
     """Series of batch 0 that were in the epoch before's batch 0, too; None in the first epoch."""
 
     _first: frozenset[int] | None = None
-    _epoch: int = 0
+    _epoch: int = -1
 
     def begin_epoch(self) -> None:
         """Forget the batches, but not the first one."""

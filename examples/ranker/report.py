@@ -137,7 +137,7 @@ def plot_ablation(path: Path, ablation: Ablation) -> None:
 
 def _draw_band(axes: "Axes", curves: Sequence[Sequence[float]], colour: str, style: str, label: str) -> None:
     values = np.array(curves)
-    epochs = np.arange(1, values.shape[1] + 1)
+    epochs = np.arange(values.shape[1])
     axes.plot(epochs, values.mean(axis=0), style, color=colour, label=label)
     axes.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0)
 

@@ -80,7 +80,7 @@ def search(
 
     def objective(trial: optuna.Trial) -> float:
         def report(epoch: EpochRecord) -> None:
-            trial.report(epoch.validation_accuracy, epoch.epoch - 1)
+            trial.report(epoch.validation_accuracy, epoch.epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
 

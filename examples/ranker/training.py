@@ -121,7 +121,7 @@ def train(
     watch = BatchWatch(options.batch_size)
     records: list[EpochRecord] = []
     best_weights = copy.deepcopy(model.state_dict())
-    for epoch in range(1, options.max_epochs + 1):
+    for epoch in range(options.max_epochs):
         start = time.perf_counter()
         watch.begin_epoch()
         model.train()

@@ -29,10 +29,10 @@ def fixture_trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str
 def test_a_run_writes_what_it_prints(trained: tuple[Path, str]) -> None:
     output, text = trained
     results = read_json(output / "results.json")
-    assert [epoch["epoch"] for epoch in results["epochs"]] == [1, 2]
+    assert [epoch["epoch"] for epoch in results["epochs"]] == [0, 1]
     assert results["options"]["mlp_hidden_dims"] == [16, 8]
     assert f"{results['test_accuracy']:.1%}" in text
-    best = results["epochs"][results["best_epoch"] - 1]
+    best = results["epochs"][results["best_epoch"]]
     assert results["gap_at_best"] == best["train_accuracy"] - best["validation_accuracy"]
     assert best["validation_accuracy"] == max(epoch["validation_accuracy"] for epoch in results["epochs"])
     assert (output / "training.png").read_bytes().startswith(PNG)
@@ -46,7 +46,7 @@ def test_the_log_tells_of_every_batch(trained: tuple[Path, str]) -> None:
     assert len(lines) == sum(epoch["batches"] for epoch in results["epochs"])
     counted = [re.fullmatch(r".*: (\d+)/(\d+) unique series", line) for line in lines]
     assert all(found and found[1] == found[2] for found in counted)
-    overlap = re.findall(r"epoch 2: batch 0 shares (\d+)/\d+ series", (output / "train.log").read_text())
+    overlap = re.findall(r"epoch 1: batch 0 shares (\d+)/\d+ series", (output / "train.log").read_text())
     assert overlap == [str(results["epochs"][1]["first_batch_overlap"])]
     assert results["epochs"][0]["first_batch_overlap"] is None
 
