@@ -17,7 +17,8 @@ from scripts import hyperparam_sweep
 from tests.docs.pages import PAGES, ROOT
 from tombola._base.option_names import option_word
 from tombola.cli import app
-from tombola.experiments.six.settings import SECTIONS, packaged_config
+from tombola.experiments.six.sections import SECTIONS
+from tombola.experiments.six.settings import packaged_config
 from tombola.experiments.train.config import TrainConfig
 
 PAGE = "docs/migration.md"

@@ -105,7 +105,7 @@ def test_the_sweep_in_code(tmp_path: Path) -> None:
     usual = ("--trials", 3, "--total_data", 0.05, "--mini_epoch_size", "300 rows", "-o", tmp_path)
     options = (*usual, "--checkpoint_every", 2)
     text = run_script("scripts/hyperparam_sweep.py", *options)
-    assert "trial 3 of 3" in text
+    assert "trial 2 complete (3 of 3)" in text
     with (tmp_path / "trials.csv").open(newline="", encoding="utf-8") as file:
         trials = list(csv.DictReader(file))
     assert len(trials) == 3
