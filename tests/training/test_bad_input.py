@@ -19,6 +19,7 @@ from tombola.training.checkpoints import CheckpointFolder, Place
     ("options", "kind", "match"),
     [
         ({"chunk_size": 0}, ValueError, "chunk_size must be an integer >= 1, but is 0"),
+        ({"chunk_size": "atuo"}, ValueError, 'chunk_size, where it is a text, must be "auto", but is "atuo"'),
         ({"num_epochs": 0}, ValueError, "num_epochs must be an integer >= 1, but is 0"),
         ({"mode": "most"}, ValueError, 'mode must be "min" or "max", but is "most"'),
         ({"on_full_disk": "skip"}, ValueError, 'on_full_disk must be "stop" or "continue"'),

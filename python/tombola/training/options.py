@@ -82,7 +82,9 @@ class TrainerOptions:
     on_mini_epoch: OnMiniEpoch | None
 
     def __post_init__(self) -> None:
-        if self.chunk_size != AUTO and not isinstance(self.chunk_size, Rows | Bytes):
+        if isinstance(self.chunk_size, str):
+            check_choice("chunk_size, where it is a text,", self.chunk_size, (AUTO,))
+        elif not isinstance(self.chunk_size, Rows | Bytes):
             check_integer("chunk_size", self.chunk_size, minimum=1)
         check_integer("seed", self.seed)
         for name in ("num_epochs", "log_every"):
