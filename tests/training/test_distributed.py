@@ -60,14 +60,18 @@ def all_rows() -> Counter[float]:
 def test_going_on_with_as_many_ranks_is_exact(tmp_path: Path, kind: str, distribute: str) -> None:
     settings: dict[str, Any] = {"kind": kind, "distribute": distribute, "checkpoint_every": 3}
     whole, broken = (tmp_path / "whole", settings), (tmp_path / "broken", settings)
-    jobs = [whole, (broken[0], {**settings, "fail_at": 8}), broken]
-    undisturbed, _, found = run_on_two(*jobs)
+    by_memory = (tmp_path / "auto", {**settings, "chunk_size": "auto", "num_epochs": 1})
+    jobs = [whole, (broken[0], {**settings, "fail_at": 8}), broken, by_memory]
+    undisturbed, _, found, auto = run_on_two(*jobs)
     assert same(undisturbed[0]["model"], undisturbed[1]["model"])
     assert len(undisturbed[0]["seen"]) == len(undisturbed[1]["seen"]) == undisturbed[0]["batches"]
     assert not same(undisturbed[0]["seen"], undisturbed[1]["seen"])
     assert len(found[0]["seen"]) < undisturbed[0]["batches"] - 5
     for rank in range(2):
         assert all(same(found[rank][name], undisturbed[rank][name]) for name in EXACT)
+    assert auto[0]["batches"] == auto[1]["batches"] == len(auto[1]["seen"])
+    if kind == "loader":
+        assert rows_seen(auto) == all_rows()
 
 
 def test_a_signal_or_an_error_of_one_rank_is_that_of_all(tmp_path: Path) -> None:
