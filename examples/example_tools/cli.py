@@ -36,6 +36,7 @@ class OneLineParser(argparse.ArgumentParser):
             description=description,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
             allow_abbrev=False,
+            epilog="Hyphens and underscores in options are alike.",
             **options,
         )
 

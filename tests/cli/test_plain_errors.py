@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from tests.cli.training_files import make_files, train_yaml, write_yaml
@@ -79,3 +80,24 @@ def test_typos_name_the_key_that_is_meant(plates: Path, tmp_path: Path) -> None:
         assert message in fails("sweep", "-c", config)
     config = write_yaml(tmp_path / "sweep.yaml", train="train.yaml", search={"batch_size": [8]}, trails=3)
     assert fails("sweep", "-c", config).endswith("unknown key 'trails'; 'trials' is meant, perhaps\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["train", "-c", "a", "--max_epochs", "3"], "epochs", "3"),
+        (["train", "-c", "a", "--lr", "3"], "learning_rate", "3"),
+        (["train", "-c", "a", "--mini-epoch-size", "auto"], "chunk_size", "auto"),
+        (["train", "-c", "a", "--save_dir", "there"], "output", "there"),
+        (["train", "-c", "a", "--batch_size", "3"], "batch_size", "3"),
+        (["sweep", "-c", "a", "--n_trials", "3"], "trials", "3"),
+        (["experiment", "--max_train_cells", "3"], "max_train_cells", 3),
+        (["experiment", "--output", "there"], "save_dir", Path("there")),
+        (["run", "a.h5ad", "-l", "drug", "--learning_rate", "2"], "learning_rate", 2.0),
+    ],
+)
+def test_options_by_any_spelling(words: list[str], name: str, value: object) -> None:
+    group: Any = get_command(app)
+    root = group.make_context("tombola", words[:1])
+    context = group.commands[words[0]].make_context(words[0], words[1:], parent=root)
+    assert context.params[name] == value

@@ -1,5 +1,7 @@
 """What the examples share: options by any spelling, and what they need beside tombola."""
 
+import importlib
+import json
 import tomllib
 from collections.abc import Sequence
 
@@ -42,6 +44,16 @@ def test_options_by_any_spelling(
     parser: OneLineParser, words: Sequence[str], name: str, value: object
 ) -> None:
     assert getattr(parser.parse_args(words), name) == value
+
+
+def test_the_editors_entries_are_understood() -> None:
+    launch = json.loads((EXAMPLES.parent / ".vscode" / "launch.json").read_text(encoding="utf-8"))
+    names = [entry["name"] for entry in launch["configurations"]]
+    assert len(set(names)) == len(names) > 8
+    for entry in launch["configurations"]:
+        script = entry["program"].removeprefix("${workspaceFolder}/examples/").removesuffix(".py")
+        module = importlib.import_module(script.replace("/", "."))
+        assert module.make_parser().parse_args(entry["args"]).output
 
 
 def test_no_two_words_go_in_a_circle() -> None:

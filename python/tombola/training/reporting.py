@@ -155,6 +155,7 @@ class _Bars(_Counted):
         self._bars.update(self._task, completed=batch, note=note)
 
     def record(self, record: Mapping[str, Any], is_best: bool) -> None:
+        self._bars.update(self._task, completed=record["batch"])
         say(self._bars.console, [self.summary(record, is_best)])
 
     def close(self) -> None:
