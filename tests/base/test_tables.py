@@ -65,6 +65,28 @@ def test_text_breaks_between_words_and_markup_takes_no_room() -> None:
     assert "Monocyte" in " ".join(lines)
 
 
+def test_a_column_of_text_may_say_how_narrow_it_may_be() -> None:
+    for width, pieces in ((None, 2), (9, 1)):
+        table = Table()
+        table.add_column("reader", no_wrap=True)
+        table.add_column("n", justify="right")
+        table.add_column("remark", min_width=width)
+        table.add_row("x" * 12, "1,000", "rows by a mask, X alone")
+        lines = printed(table, 40)
+        assert sum("┏" in line for line in lines) == pieces
+        assert max(map(len, lines)) <= 40
+
+
+def test_a_column_beside_wide_first_ones_breaks_within_its_cells() -> None:
+    table = Table()
+    table.add_column("reader", no_wrap=True)
+    table.add_column("remark")
+    table.add_row("x" * 20, "y" * 30)
+    lines = printed(table, 40)
+    assert max(map(len, lines)) <= 40
+    assert sum(line.count("y") for line in lines) == 30
+
+
 def test_a_column_wider_than_the_console_breaks_within_cells() -> None:
     table = Table()
     table.add_column("path", no_wrap=True)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["fold_table", "print_table"]
 
 TEXT_WIDTH = 24
-"""What a column of text has at least, where its cells are that long."""
+"""What a column of text has at least, where its cells are that long and it says no `min_width`."""
+LEAST_WIDTH = 8
+"""What a column has, even where those before it take all the room."""
 _BESIDE_A_CELL = 3  # a blank on each side and a line
 _FIRST_LINE = 1
 
@@ -44,12 +46,17 @@ def fold_table(table: "Table", width: int, *, keys: int = 1) -> "list[Table]":
     pieces: list[list[int]] = [[]]
     for at, column in enumerate(measured):
         piece = pieces[-1]
-        used = sum(measured[i].needed + _BESIDE_A_CELL for i in piece) + _FIRST_LINE
-        if len(piece) > keys and used + column.needed + _BESIDE_A_CELL > width:
+        if len(piece) > keys and column.needed > _room(measured, piece, width):
             piece = [*range(keys)]
             pieces.append(piece)
+        column.needed = min(column.needed, max(_room(measured, piece, width), LEAST_WIDTH))
         piece.append(at)
     return [_piece(table, measured, chosen, width, is_first=not n) for n, chosen in enumerate(pieces)]
+
+
+def _room(measured: "list[_Measured]", chosen: list[int], width: int) -> int:
+    """Return the width that one more column can have beside some."""
+    return width - _FIRST_LINE - _BESIDE_A_CELL - sum(measured[i].needed + _BESIDE_A_CELL for i in chosen)
 
 
 class _Measured:
@@ -63,7 +70,7 @@ class _Measured:
         word = max((Text(part).cell_len for part in heading.plain.split()), default=0)
         is_text = column.justify != "right" and not column.no_wrap
         most = width - _BESIDE_A_CELL - _FIRST_LINE
-        self.needed = min(max(word, min(widest, TEXT_WIDTH) if is_text else widest), most)
+        self.needed = min(max(word, min(widest, column.min_width or TEXT_WIDTH) if is_text else widest), most)
         self.wanted = max(self.needed, min(max(widest, heading.cell_len), most))
 
 

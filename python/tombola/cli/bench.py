@@ -113,7 +113,7 @@ def _table(figures: Sequence[Figure]) -> Table:
         table.add_column(heading, no_wrap=True)
     for heading in ("threads", "cells/s"):
         table.add_column(heading, justify="right")
-    table.add_column("remark")
+    table.add_column("remark", min_width=12)
     for figure in figures:
         threads = "" if figure.threads is None else str(figure.threads)
         speed = "" if figure.cells_per_second is None else f"{figure.cells_per_second:,.0f}"
