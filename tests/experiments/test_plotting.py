@@ -135,6 +135,21 @@ def test_curves_show_every_run(tmp_path: Path) -> None:
         plot_training_curves(tmp_path / "runs", "drug")
 
 
+def test_curves_leave_out_the_few_batches_at_the_end_of_an_epoch() -> None:
+    figures = {"drug": {"loss": 2.0, "accuracy": 0.5, "macro_f1": 0.25}}
+    ends = (64, 128, 136, 200, 264, 296)
+    records = [
+        {"kind": "interval", "cells": cells, "seconds": 1.0, "train": figures, "test": figures}
+        for cells in ends
+    ]
+    _, axes = plot_training_curves({"random-seed0": records}, "drug")
+    assert axes[1].lines[0].get_xdata().tolist() == [64.0, 128.0, 200.0, 264.0, 296.0]
+    assert axes[1].lines[1].get_xdata().tolist() == list(ends)
+    figure: Any = axes[0].figure
+    figure.canvas.draw()
+    assert {text.get_text() for text in axes[0].get_yticklabels(which="both")} >= {"2"}
+
+
 def test_score_over_seconds_ends_where_runs_end(tmp_path: Path) -> None:
     write_records(tmp_path, ("random-seed0",))
     axes: Any = plot_f1_over_seconds(table((0, 2)), results=tmp_path)[1]
