@@ -1,12 +1,13 @@
-"""Six ways of choosing batches on a million generated cells: three seeds, class weights softened by 0, 100 and 1,000.
+"""Six ways of choosing batches on a million generated cells: several seeds, weights softened more or less.
 
     python examples/run_strategy_study.py            # 10^6 cells, 30 runs, half an hour or more
     python examples/run_strategy_study.py --quick    # 10^4 cells, a minute
 
-Plates are generated, nine to train on and one to test on, each sorted by drug. `tombola experiment` then trains
-every strategy with every seed at the first baseline, and those that the baseline concerns at the others: the lines
-that it is called by are printed. A run that is done is not repeated when the same command is given again. Writes
-`study.csv`, a row a run with its baseline, `study_means.csv` and pictures.
+Plates are generated, nine to train on and one to test on, each sorted by drug. `tombola experiment` then
+trains every strategy with every seed at the first baseline, and those that the baseline concerns at the
+others; the command is printed. A run that is done is not repeated when the same line is given again. Writes
+`study.csv`, a row a run with its baseline, `study_means.csv`, pictures, and `summary.csv` of the first
+baseline, from which the notebook `analyze_results.ipynb` and `tombola report` draw.
 """
 
 import argparse
@@ -46,7 +47,6 @@ def make_parser() -> OneLineParser:
 def run(options: argparse.Namespace) -> None:
     """Make plates, train at each baseline, write what came of all."""
     from strategy_study import write_study
-
     from tombola.cli.experiment import run_study_files
     from tombola.experiments import PlateDesign, make_plates
 

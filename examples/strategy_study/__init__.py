@@ -1,4 +1,4 @@
-"""What several folders of `tombola experiment` say together, each of another baseline: tables and a picture."""
+"""What several folders of `tombola experiment`, each of another baseline, say together."""
 
 from .together import write_study
 

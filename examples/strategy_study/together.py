@@ -1,10 +1,11 @@
 """Tables of all baselines, and a picture of what the baseline does.
 
-In: the ``summary.csv`` of each folder. Out: ``study.csv``, a row a run, ``study_means.csv``, a row a strategy and
-baseline, and pictures as PNG and PDF. Strategies that a baseline does not concern have none in the tables, and are
-drawn as lines. Complexity: O(runs).
+In: the folder of each. Out: ``study.csv``, a row a run, ``study_means.csv``, a row a strategy and baseline,
+``summary.csv`` of the first folder, and pictures as PNG and PDF. Strategies that a baseline does not concern
+have none in the tables, and are drawn as lines. Complexity: O(runs).
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -50,6 +51,8 @@ def write_study(folders: Mapping[float, Path], output: Path) -> list[Path]:
     write_csv(written[0], rows)
     write_csv(written[1], study_means(rows))
     first = next(iter(folders.values()))
+    written.append(output / "summary.csv")
+    shutil.copyfile(first / "summary.csv", written[-1])
     rarest = max(
         tasks_of(rows), key=lambda task: max(row.get(f"diversity_bits_{task}") or 0.0 for row in rows)
     )
