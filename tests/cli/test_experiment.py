@@ -103,14 +103,14 @@ def test_records_are_kept_as_they_come(plates: Path, tmp_path: Path) -> None:
         *[("interval", 26), ("epoch", 26)],
     ]
     last = records[-1]
-    assert (last["epoch"], last["cells"]) == (2, 800)
+    assert (last["epoch"], last["cells"]) == (1, 800)
     seconds = [record["seconds"] for record in records]
     assert seconds == sorted(seconds)
     drug = scores_of(output, "random-seed0")["drug"]
     for figure in ("loss", "accuracy", "macro_f1"):
         assert last["test"]["drug"][figure] == drug[figure]
         assert set(last["train"]["drug"]) == {"loss", "accuracy", "macro_f1"}
-    first_epoch = [record for record in records if record["epoch"] == 1 and record["kind"] == "interval"]
+    first_epoch = [record for record in records if record["epoch"] == 0 and record["kind"] == "interval"]
     cells = np.diff([0, *(record["cells"] for record in first_epoch)])
     losses = [record["train"]["drug"]["loss"] for record in first_epoch]
     assert records[4]["train"]["drug"]["loss"] == pytest.approx(np.average(losses, weights=cells), rel=1e-9)
@@ -168,7 +168,7 @@ def test_a_killed_run_is_repeated(plates: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "found:    1 of 2 runs" in result.stdout
     assert (output / "runs" / "random-seed0.json").read_bytes() == done
-    assert records_of(output / "runs" / "streaming-seed0.jsonl")[-1]["epoch"] == 15
+    assert records_of(output / "runs" / "streaming-seed0.jsonl")[-1]["epoch"] == 14
 
 
 def test_one_process_at_a_time_trains_into_a_folder(plates: Path, tmp_path: Path) -> None:
