@@ -43,7 +43,8 @@ tr.baseline td { color: #888; border-top: 1px solid #999; }
 table.pairs { table-layout: fixed; width: 100%; } .pairs td:first-child { width: 30%; }
 .pairs td { white-space: normal; text-align: left; overflow-wrap: anywhere; }
 img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-@media (max-width: 700px) { th, td { padding: .25em .5em; } .wide img { max-width: none; } }
+@media (max-width: 700px) { th, td { padding: .25em .5em; } .wide img { max-width: none; }
+  .pairs td:first-child { width: 42%; } }
 """
 
 
@@ -200,10 +201,14 @@ def _plain(value: Any) -> str:
         return ", ".join(f"{key}: {_plain(part)}" for key, part in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(map(_plain, value)) or "none"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _number(value)
     return "none" if value is None else str(value)
 
 
 def _number(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
     if not isinstance(value, float):
         return str(value)
     return f"{value:,.0f}" if value.is_integer() or value >= 10_000 else f"{value:.4g}"
