@@ -1,8 +1,8 @@
 """P x K, plainly: the rows of each class in the epoch's order, cut into tuples; tuples scheduled as series.
 
 The schedule is the balanced one of `tests/oracle/series.py` with full batches only, where a class is a series
-and its tuples are the rows of it, in the order in which they were cut. A class of fewer rows than a tuple has none, or one in which its rows come
-again, each as often as the others or once more.
+and its tuples are the rows of it, in the order in which they were cut. A class of fewer rows than a tuple has
+none, or one in which its rows come again, each as often as the others or once more.
 """
 
 import numpy as np
