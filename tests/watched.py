@@ -12,15 +12,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import IO, TextIO
 
 __all__ = ["run"]
 
 _ROOT = Path(__file__).resolve().parents[1]
-_DUE = "TOMBOLA_TESTS_STACKS_AT"
-"""When stacks are due, in seconds since 1970."""
-
-_SHOWN = 60_000
-"""Characters of a run that took too long, most of them stacks."""
+_DUE = "TOMBOLA_TESTS_STACKS"
+"""When stacks are due, in seconds since 1970, and the folder for them: all print at once, each to a file."""
 
 _TO_END = 40.0
 """Seconds for torchrun to end its ranks, for which it takes up to 30."""
@@ -35,8 +33,9 @@ def run(*arguments: str, limit: float = 150) -> None:
         If it fails, or takes longer than `limit` seconds; then with the stacks of those who import this.
     """
     settings = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore"}
-    settings[_DUE] = str(time.time() + 0.9 * limit)
-    with tempfile.TemporaryFile() as said:  # a pipe would be open as long as any process of the run
+    # Not by a pipe, which would be open as long as any process of the run.
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory() as stacks:
+        settings[_DUE] = f"{time.time() + 0.9 * limit} {stacks}"
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=_ROOT,
@@ -49,11 +48,15 @@ def run(*arguments: str, limit: float = 150) -> None:
             status = process.wait(limit)
         except subprocess.TimeoutExpired:
             _end(process)
-            said.seek(0)
-            msg = f"more than {limit} s: {arguments}\n{said.read().decode(errors='replace')[-_SHOWN:]}"
+            found = [f"\n{path.name}: {path.read_text()}" for path in sorted(Path(stacks).iterdir())]
+            msg = f"more than {limit} s: {arguments}\n{_tail(said)}{''.join(found)}"
             raise AssertionError(msg) from None
-        said.seek(0)
-        assert status == 0, said.read().decode(errors="replace")[-9_000:]
+        assert status == 0, _tail(said)
+
+
+def _tail(said: IO[bytes]) -> str:
+    said.seek(0)
+    return said.read().decode(errors="replace")[-9_000:]
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -65,24 +68,30 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _seconds_left() -> float | None:
-    due = os.environ.get(_DUE)
-    return None if due is None else max(float(due) - time.time(), 0.01)
+def _place() -> tuple[float, TextIO] | None:
+    """Return in how many seconds stacks are due, and where; None outside of such a run."""
+    due, _, folder = os.environ.get(_DUE, "").partition(" ")
+    if not Path(folder or "none").is_dir():
+        return None
+    file = (Path(folder) / f"process {os.getpid()}, forked from {os.getppid()}").open("w")
+    _files.append(file)
+    return max(float(due) - time.time(), 0.01), file
+
+
+_files: list[TextIO] = []  # kept open
 
 
 def _print_stacks_later() -> None:
     """By a thread of C's, as trainers set signals back."""
-    seconds = _seconds_left()
-    if seconds is not None:
-        faulthandler.dump_traceback_later(seconds)
+    if place := _place():
+        faulthandler.dump_traceback_later(place[0], file=place[1])
 
 
 def _print_stacks_later_if_forked() -> None:
     """By a signal, as that thread is not there, and asked for another one waits for it without end."""
-    seconds = _seconds_left()
-    if seconds is not None:
-        faulthandler.register(signal.SIGALRM)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+    if place := _place():
+        faulthandler.register(signal.SIGALRM, file=place[1])
+        signal.setitimer(signal.ITIMER_REAL, place[0])
 
 
 _print_stacks_later()

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader as TorchDataLoader
 from torch.utils.data import Dataset
 
 import tombola
-from tests.watched import run
+from tests import watched
 from tombola import ArraySource, BlockShuffling, Bucketed, Loader, PlanBatchSampler, SeriesRoundRobin
 from tombola.strategies import Strategy
 
@@ -184,4 +184,4 @@ def read(folder: Path, name: str, world_size: int = 2) -> list[Any]:
 def torchrun(module: str, folder: Path, *arguments: str, world_size: int = 2) -> None:
     """Run a module under torchrun, ``python -m module folder arguments``, a process a rank over gloo."""
     launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world_size}")
-    run(*launcher, "-m", module, str(folder), *arguments)
+    watched.run(*launcher, "-m", module, str(folder), *arguments)

@@ -14,6 +14,7 @@ Processes that are spawned begin anew and need none of it.
 """
 
 import os
+import sys
 import threading
 import time
 import weakref
@@ -96,6 +97,8 @@ def _about_to_fork() -> None:
             inner = lock._lock
             if inner.acquire(timeout=max(0.0, until - time.monotonic())):
                 _held.locks.append(inner)
+    if sys.version_info < (3, 11, 10):
+        sys._current_frames()  # takes the lock of the list of threads, and gives it back
 
 
 def _has_forked() -> None:
