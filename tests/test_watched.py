@@ -23,4 +23,4 @@ def test_a_run_that_hangs_shows_its_stacks_and_those_of_its_workers() -> None:
 def test_a_run_that_fails_shows_what_it_said() -> None:
     with pytest.raises(AssertionError, match="to one\nto the other"):
         run("-c", "import os; os.write(1, b'to one\\n'); os.write(2, b'to the other\\n'); os._exit(3)")
-    run("-c", "print(1)")
+    assert run("-c", "print(1)") == "1\n"

@@ -24,8 +24,8 @@ _TO_END = 40.0
 """Seconds for torchrun to end its ranks, for which it takes up to 30."""
 
 
-def run(*arguments: str, limit: float = 150) -> None:
-    """Run Python with these arguments; what it says is shown if it fails.
+def run(*arguments: str, limit: float = 150) -> str:
+    """Run Python with these arguments, return what it says at the end; that is shown if it fails.
 
     Raises
     ------
@@ -51,7 +51,9 @@ def run(*arguments: str, limit: float = 150) -> None:
             found = [f"\n{path.name}: {path.read_text()}" for path in sorted(Path(stacks).iterdir())]
             msg = f"more than {limit} s: {arguments}\n{_tail(said)}{''.join(found)}"
             raise AssertionError(msg) from None
-        assert status == 0, _tail(said)
+        text = _tail(said)
+        assert status == 0, text
+        return text
 
 
 def _tail(said: IO[bytes]) -> str:
