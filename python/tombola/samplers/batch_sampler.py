@@ -32,7 +32,7 @@ CHUNK_ROWS = 65_536
 """Rows after which reading further ahead gains nothing."""
 
 LIST_ROWS = 1_024
-"""Rows of which lists are made at once: few enough that their numbers are still in the cache when they are freed."""
+"""Rows of which lists are made at once: so few that their numbers are in the cache until they are freed."""
 
 SKIPPED_ROWS = 4_096
 """Rows of other ranks between two batches from which on skipping them is cheaper than planning them."""
