@@ -1,5 +1,7 @@
 """Batches as lists of Python's own integers, which DataLoader wants."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,13 @@ OFFSETS = np.array([0, 3, 3, 7, 10])
     ids=["blocks", "series", "buckets"],
 )
 def test_lists_are_the_arrays(strategy: Strategy, world_size: int, batch_size: int) -> None:
-    options = {"batch_size": batch_size, "fetch_factor": 4, "seed": 3, "rank": 0, "world_size": world_size}
+    options: Any = {
+        "batch_size": batch_size,
+        "fetch_factor": 4,
+        "seed": 3,
+        "rank": 0,
+        "world_size": world_size,
+    }
     lists = list(PlanBatchSampler(strategy, N, even="pad", **options))
     arrays = list(PlanBatchSampler(strategy, N, even="pad", as_array=True, **options))
     assert lists == [rows.tolist() for rows in arrays]

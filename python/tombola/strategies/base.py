@@ -113,6 +113,10 @@ class Strategy(ABC):
         """Tell whether batches other than the last may hold fewer rows than ``batch_size``."""
         return False
 
+    def number_of_rows(self, n: int | None = None) -> int | None:
+        """Return how many rows there are, given n as in `plan`; None where it chooses among some of them."""
+        return None if self._indices is not None else self._count(n)
+
     def describe(self) -> dict[str, Any]:
         """Return the class and its options, in a form that JSON can hold; arrays by dtype and length."""
         options = {name: _plain(value) for name, value in self._fields() if self._counts(name, value)}
