@@ -48,6 +48,9 @@ def print_run(record: RunRecord) -> None:
     console.print(table)
     for measure in MEASURES:
         console.print(f"{measure.name}: {measure.value(record):.1%}")
+    if record.final_accuracy < 1.5 * record.chance:
+        text = "no better than guessing ({:.1%}): too few samples or epochs to learn from"
+        console.print(text.format(record.chance))
 
 
 def print_comparison(comparison: Comparison) -> None:
