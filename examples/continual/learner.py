@@ -121,7 +121,7 @@ class ContinualLearner(nn.Module):
         """Return features as they are where nothing is learned."""
         was_training = self.training
         self.eval()
-        parts = [self.backbone(part) for part in inputs.split(MOST_AT_ONCE)]
+        parts = [self.backbone(part) for part in torch.split(inputs, MOST_AT_ONCE)]
         self.train(was_training)
         return torch.cat(parts)
 

@@ -88,10 +88,10 @@ class _Array(_Fixed):
     """Stands for ``numpy.ndarray``: takes shape, type and bytes, and checks that they fit."""
 
     def __init__(self) -> None:
-        self.shape: tuple[int, ...] = ()
-        self.type: _Type | None = None
-        self.content = b""
-        self.columns_first = False
+        self.shape: Any = ()
+        self.type: Any = None
+        self.content: Any = b""
+        self.columns_first: Any = False
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _version, self.shape, self.type, self.columns_first, self.content = state
@@ -102,7 +102,6 @@ class _Array(_Fixed):
         if not plain or not all(isinstance(side, int) and side >= 0 for side in self.shape):
             msg = "an array must have a shape, a type and bytes"
             raise ValueError(msg)
-        assert self.type is not None  # for mypy: `plain` says so
         kind = np.dtype(self.type.order + self.type.name)
         expected = math.prod(self.shape) * kind.itemsize
         if len(self.content) != expected:
