@@ -42,7 +42,8 @@ def make_parser() -> OneLineParser:
         "--variants",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="try plain cosine, a learned threshold, and uniform draws without the semantic loss, too",
+        help="try plain cosine, a learned threshold, levels of groups, scores of losses, logits and age, "
+        "stored logits, and uniform draws without the semantic loss, too",
     )
     parser.add_argument(
         "--workers", type=check_whole(1), default=os.cpu_count() or 1, help="processes; results do not differ"

@@ -67,9 +67,12 @@ class ContinualData:
 
     def describe(self) -> str:
         """Return one line: sizes, tasks and groups."""
-        counts = np.bincount(self.groups[self.train.labels].numpy()).tolist()
+        counts = sorted(np.bincount(self.groups[self.train.labels].numpy()).tolist(), reverse=True)
+        by_group = f"by semantic group {', '.join(map(str, counts))}"
+        if len(set(counts)) == 1:
+            by_group = f"in each of {len(counts)} semantic groups {counts[0]}"
         return (
             f"{self.name}: {len(self.train):,} samples for training, {len(self.test):,} for testing; "
             f"{len(self.tasks)} tasks of {len(self.tasks[0])} classes; "
-            f"training samples by semantic group {', '.join(map(str, sorted(counts, reverse=True)))}"
+            f"training samples {by_group}"
         )

@@ -167,7 +167,8 @@ def test_the_report_shows_what_scores_are_made_of() -> None:
     assert parts["temporal"][1.0] == pytest.approx(2 ** (-ages.min() / 40))
     assert parts["task"] == {level: pytest.approx(value) for level, value in parts["task"].items()}
     assert (parts["task"][1.0], parts["priority"][1.0]) == (3.0, 2.0)
-    assert "uncertainty, 5% to 50% to 95%" in str(buffer.report())
+    shown = ", ".join(f"{parts['uncertainty'][level]:.4g}" for level in (0.05, 0.5, 0.95))
+    assert f"uncertainty score        {shown} (5%, 50%, 95%)" in str(buffer.report())
     assert list(filled().report()["score_parts"]) == ["prototype"]
 
 

@@ -1,8 +1,8 @@
 """A replay buffer that draws far and rare items more often: reservoir-filled, balanced over semantic groups.
 
 An item is drawn in proportion to ``1 / (similarity + eps) * (groups / group size) ** balance_weight``, its
-similarity that of its features and the prototype of its class, times what options ask for: scores of age, loss
-and logits to powers of their own, factors of tasks, priorities.
+similarity that of its features and the prototype of its class, times what options ask for: scores of age,
+loss and logits to powers of their own, factors of tasks, priorities.
 
 | file | what it is |
 |---|---|
@@ -43,7 +43,8 @@ training step.
 `groups`, `group_counts` and `semantic_groups` are of the first level, the coarsest.
 
 **Scores of items**: age is counted in items offered; difficulty and uncertainty are of the losses and logits
-that came with an item, or that `update_scores` brought since. All are off by default, and take no memory then.
+that came with an item, or that `update_scores` brought since. All are off by default, and take no memory
+then.
 
 **Uniform draws** take the place of balanced ones where scores can't be had: no integer labels, features or
 prototypes, one group only, or scores that are not finite. The reason is logged once. With `task_weights`

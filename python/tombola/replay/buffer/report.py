@@ -171,8 +171,8 @@ def _lines(report: BufferReport) -> list[str]:
     for level, score in report["score_quantiles"].items():
         table.append((f"score over mean, {level:.0%}", f"{score:.4g}"))
     for name, levels in report["score_parts"].items() if len(report["score_parts"]) > 1 else ():
-        shown = " to ".join(f"{levels[level]:.4g}" for level in (0.05, 0.5, 0.95))
-        table.append((f"{name}, 5% to 50% to 95%", shown))
+        shown = ", ".join(f"{levels[level]:.4g}" for level in (0.05, 0.5, 0.95))
+        table.append((f"{name} score", f"{shown} (5%, 50%, 95%)"))
     width = max(len(name) for name, _ in table)
     lines = [f"{name:<{width}}  {text}" for name, text in table]
     groups = sorted(report["group_table"].items(), key=lambda item: -item[1]["items"])
@@ -236,6 +236,7 @@ def _draw_shares(axes: "Axes", rows: list[tuple[int, dict[str, Any]]], *, replac
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_title("Share of draws" if so_far else "Share of the next draw")
     if rows:
+        axes.set_ylim(0, 1.4 * axes.get_ylim()[1])  # room for the legend above the bars
         axes.legend()
 
 
