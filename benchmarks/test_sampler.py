@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scdataset
+from torch.utils.data import BatchSampler
 
 from benchmarks import peers
 from benchmarks.checks import check_cover
@@ -21,7 +22,8 @@ LARGE_BATCH = 1024
 STRATEGY = BlockShuffling(block_size=16)
 
 EPOCH = Work(f"iter(PlanBatchSampler(as_array=True)), batches of {LARGE_BATCH}", ratio=1 / 1.2)
-LISTS = Work(f"iter(PlanBatchSampler()), lists of {BATCH}")
+LISTS = {size: Work(f"iter(PlanBatchSampler()), lists of {size}", ratio=1.0) for size in (BATCH, LARGE_BATCH)}
+IN_ORDER = "torch BatchSampler(range)"
 FIRST = Work("first batch of a new epoch, keyless", unit="ms", target=1.0)
 RESUME = Work("first batch after resuming at any batch, keyless", unit="ms", target=1.0)
 MEMORY = Work("memory of a keyless plan and its first window", unit="MB", target=1.0)
@@ -34,10 +36,11 @@ def make_sampler(n: int, batch_size: int = BATCH, *, as_array: bool = False) -> 
     )
 
 
-def scdataset_batches(n: int) -> Iterator[Any]:
+def scdataset_batches(n: int, batch_size: int = BATCH) -> Iterator[Any]:
     strategy = scdataset.BlockShuffling(block_size=16)
     data = peers.Identity(n)
-    return iter(scdataset.scDataset(data, strategy, batch_size=BATCH, fetch_factor=FETCH, seed=1))
+    fetch_factor = BATCH * FETCH // batch_size
+    return iter(scdataset.scDataset(data, strategy, batch_size=batch_size, fetch_factor=fetch_factor, seed=1))
 
 
 @pytest.mark.parametrize("who", ["plan.indices()", OURS])
@@ -56,18 +59,25 @@ def test_epoch_as_arrays(who: str, size: int, measure: Measure) -> None:
         measure(EPOCH, who, plan.indices, n=size)
 
 
-@pytest.mark.parametrize("who", ["torch RandomSampler + BatchSampler", "scDataset", OURS])
-def test_epoch_as_a_trainer_reads_it(who: str, size: int, peer_size: int, measure: Measure) -> None:
+@pytest.mark.parametrize("batch_size", list(LISTS))
+@pytest.mark.parametrize("who", [IN_ORDER, "torch RandomSampler + BatchSampler", "scDataset", OURS])
+def test_epoch_as_a_trainer_reads_it(
+    who: str, batch_size: int, size: int, peer_size: int, measure: Measure
+) -> None:
     n = size if who == OURS else peer_size
-    sampler = make_sampler(n)
+    sampler = make_sampler(n, batch_size)
     runs: dict[str, Callable[[], Iterator[Any]]] = {
         OURS: lambda: iter(sampler),
-        "scDataset": lambda: scdataset_batches(n),
-        "torch RandomSampler + BatchSampler": lambda: peers.random_batches(n, BATCH),
+        "scDataset": lambda: scdataset_batches(n, batch_size),
+        IN_ORDER: lambda: iter(BatchSampler(range(n), batch_size, drop_last=False)),
+        "torch RandomSampler + BatchSampler": lambda: peers.random_batches(n, batch_size),
     }
-    check_cover((np.asarray(batch) for batch in runs[who]()), n)
-    note = "" if who == OURS else ("arrays" if who == "scDataset" else "full shuffle")
-    measure(LISTS, who, lambda: peers.read(runs[who]()), n=n, note=note)
+    if who == IN_ORDER:
+        assert next(runs[who]()) == list(range(batch_size))
+    else:
+        check_cover((np.asarray(batch) for batch in runs[who]()), n)
+    note = {"scDataset": "arrays", IN_ORDER: "no shuffle", OURS: ""}.get(who, "full shuffle")
+    measure(LISTS[batch_size], who, lambda: peers.read(runs[who]()), n=n, note=note)
 
 
 @pytest.mark.parametrize("who", ["torch RandomSampler + BatchSampler", "scDataset", OURS])

@@ -20,7 +20,7 @@ Records = Sequence[Mapping[str, Any]]
 def print_training(records: Records) -> None:
     """Print the first and the last mini epochs."""
     table = Table(title=f"{len(records)} mini epochs", title_justify="left")
-    for name in ("epoch", "chunk", "batches", "train loss", "validation loss", "policy accuracy"):
+    for name in ("epoch", "mini epoch", "batches", "train loss", "validation loss", "policy accuracy"):
         table.add_column(name, justify="right")
     half = SHOWN // 2
     shown = [*records] if len(records) <= SHOWN else [*records[:half], None, *records[-half:]]
@@ -30,8 +30,8 @@ def print_training(records: Records) -> None:
             continue
         losses = [f"{record[key]:.3f}" for key in ("train_loss", "validation_loss")]
         table.add_row(
-            str(record["epoch"] + 1),
-            f"{record['chunk'] + 1} of {record['n_chunks']}",
+            str(record["epoch"]),
+            f"{record['epoch'] * record['n_chunks'] + record['chunk'] + 1} of {len(records)}",
             f"{record['batches']:,}",
             *losses,
             f"{record['validation_policy_accuracy']:.1%}",

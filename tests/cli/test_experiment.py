@@ -3,6 +3,8 @@
 import base64
 import csv
 import json
+import os
+import re
 import signal
 import statistics
 import subprocess
@@ -15,10 +17,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.base.locks import held_elsewhere
 from tests.cli.children import signal_at_work
 from tombola.cli.app import app
 from tombola.experiments import STRATEGIES, PlateDesign, make_plates
 from tombola.experiments.h5ad_writer import Categorical, Csr, write_h5ad
+from tombola.experiments.six.runner import holding
 from tombola.experiments.six.settings import packaged_config
 
 SMALL = PlateDesign(
@@ -99,14 +103,14 @@ def test_records_are_kept_as_they_come(plates: Path, tmp_path: Path) -> None:
         *[("interval", 26), ("epoch", 26)],
     ]
     last = records[-1]
-    assert (last["epoch"], last["cells"]) == (2, 800)
+    assert (last["epoch"], last["cells"]) == (1, 800)
     seconds = [record["seconds"] for record in records]
     assert seconds == sorted(seconds)
     drug = scores_of(output, "random-seed0")["drug"]
     for figure in ("loss", "accuracy", "macro_f1"):
         assert last["test"]["drug"][figure] == drug[figure]
         assert set(last["train"]["drug"]) == {"loss", "accuracy", "macro_f1"}
-    first_epoch = [record for record in records if record["epoch"] == 1 and record["kind"] == "interval"]
+    first_epoch = [record for record in records if record["epoch"] == 0 and record["kind"] == "interval"]
     cells = np.diff([0, *(record["cells"] for record in first_epoch)])
     losses = [record["train"]["drug"]["loss"] for record in first_epoch]
     assert records[4]["train"]["drug"]["loss"] == pytest.approx(np.average(losses, weights=cells), rel=1e-9)
@@ -159,11 +163,30 @@ def test_a_killed_run_is_repeated(plates: Path, tmp_path: Path) -> None:
     signal_at_work(arguments, signal.SIGKILL, folder=output, pattern="streaming-seed0.jsonl")
     done = (output / "runs" / "random-seed0.json").read_bytes()
     assert not (output / "runs" / "streaming-seed0.json").exists()
+    assert (output / ".lock").exists()  # left behind, and held by nobody
     result = invoke(*options)
     assert result.exit_code == 0, result.output
     assert "found:    1 of 2 runs" in result.stdout
     assert (output / "runs" / "random-seed0.json").read_bytes() == done
-    assert records_of(output / "runs" / "streaming-seed0.jsonl")[-1]["epoch"] == 15
+    assert records_of(output / "runs" / "streaming-seed0.jsonl")[-1]["epoch"] == 14
+
+
+def test_one_process_at_a_time_trains_into_a_folder(plates: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    options = ["--h5ad-dir", plates, "-s", "random", *QUICK, "-o", output]
+    says = "trains into this folder; wait until it is done, or name another folder (--output)"
+    with holding(output):
+        result = invoke(*options)
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {output}: process {os.getpid()} {says}\n"
+    assert not list((output / "runs").iterdir())
+    for name in ("process 4711 on elsewhere", "another process"):
+        with held_elsewhere(output):
+            if name.startswith("process"):
+                (output / ".lock").write_text("4711 elsewhere\n", encoding="utf-8")
+            with pytest.raises(ValueError, match=re.escape(f"{output}: {name} {says}")), holding(output):
+                pass
+    assert invoke(*options).exit_code == 0
 
 
 def write_drugs(path: Path, drugs: list[str]) -> None:
@@ -199,6 +222,9 @@ def test_labels_from_files_and_classes_never_seen(tmp_path: Path) -> None:
         "drug": {"classes": ["d4"], "rows": 20},
         "moa_fine": {"classes": ["z"], "rows": 20},
     }
+    assert CliRunner().invoke(app, ["report", str(tmp_path / "out")]).exit_code == 0
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "drug: 1 in 20 rows (d4), moa_fine: 1 in 20 rows (z)" in page
 
 
 @pytest.mark.parametrize(
@@ -276,6 +302,8 @@ def test_a_report_holds_all_in_one_file(plates: Path, tmp_path: Path) -> None:
     assert f"{mean:.3f} ± " in seen.text
     assert "Ways of choosing batches: a<b" in seen.text
     assert "min_count_baseline" in seen.text
+    speed = float(table_of(output / "means.csv")[0]["cells_per_second_mean"])
+    assert f"{speed:,.0f} ± " in seen.text
 
 
 def test_a_report_of_what_run_wrote(plates: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`tombola train`: what it writes, every strategy, going on after signals, bad input in one line."""
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -48,6 +49,8 @@ def test_a_training_writes_what_it_prints(plates: Path, tmp_path: Path) -> None:
     assert [(record["epoch"], record["chunk"]) for record in history] == [
         (epoch, chunk) for epoch in (0, 1) for chunk in (0, 1, 2)
     ]
+    shown = re.findall(r"(\d) +[│|] +(\d) of 6", result.stdout)
+    assert shown == [(str(record["epoch"]), str(at + 1)) for at, record in enumerate(history)]
     assert history[-1]["validation_loss"] < history[0]["validation_loss"]
     assert history[-1]["validation_accuracy_cell_line"] > 0.8
     assert f"{history[-1]['validation_macro_f1_drug']:.4f}" in result.stdout

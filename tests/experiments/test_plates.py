@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anndata
+import h5py
 import numpy as np
 import pytest
 
@@ -36,6 +37,17 @@ def test_anndata_reads_them(tmp_path: Path) -> None:
         assert (fine_of_drug == 1).all()
         assert (broad_of_fine == 1).all()
     assert not np.array_equal(seen[0].X.data[:50], seen[1].X.data[:50])
+
+
+def test_raw_plates_hold_the_same_cells_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    design = dataclasses.replace(SMALL, n_plates=1)
+    (packed,), (raw,) = make_plates(tmp_path, design), make_plates(tmp_path, design, compressed=False)
+    assert raw.parent.name == f"{packed.parent.name}-raw"
+    with h5py.File(packed) as one, h5py.File(raw) as two:
+        assert one["X/data"].compression == "gzip"
+        assert two["X/data"].compression is None
+        for part in ("data", "indices", "indptr"):
+            assert np.array_equal(one[f"X/{part}"][:], two[f"X/{part}"][:])
 
 
 def test_plates_depend_on_their_design_alone(tmp_path: Path) -> None:
@@ -93,12 +105,12 @@ def test_ctrl_c_is_not_lost_in_a_callback_of_a_weak_reference(
 ) -> None:
     make = plates._make_plate
 
-    def make_interrupted(*arguments: Any) -> None:
+    def make_interrupted(*arguments: Any, **options: Any) -> None:
         held = Held()
         watched = weakref.ref(held, lambda _: signal.raise_signal(signal.SIGINT))
         del held  # what the callback raises is ignored
         assert watched() is None
-        make(*arguments)
+        make(*arguments, **options)
 
     monkeypatch.setattr(plates, "_make_plate", make_interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -1,7 +1,5 @@
 """Pictures of an experiment: drawn from a table alone, wherever it is read from, they show what it holds."""
 
-import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from tests.experiments.result_files import TASKS, table, write_records, write_table
 from tombola.experiments.plotting import (
     plot_comparison,
     plot_f1_over_seconds,
@@ -20,46 +19,6 @@ from tombola.experiments.plotting import (
     save_figure,
     tasks_of,
 )
-
-STRATEGIES = ("streaming", "random", "own_way")
-TASKS = ("drug", "line")
-
-
-def table(seeds: tuple[int, ...]) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for at, strategy in enumerate(STRATEGIES):
-        for seed in seeds:
-            row: dict[str, object] = {"strategy": strategy, "seed": seed}
-            for task in TASKS:
-                row |= {f"macro_f1_{task}": 0.2 + 0.1 * at + 0.02 * seed, f"accuracy_{task}": 0.5}
-                row |= {f"diversity_bits_{task}": 1.0 + at + (task == "line")}
-            row |= {"seconds": 2.0 + seed, "wait_seconds": 0.5, "cells_per_second": 1_000.0 * (at + 1) + seed}
-            rows.append(row)
-    scores = {f"{measure}_{task}": 0.1 for measure in ("macro_f1", "accuracy") for task in TASKS}
-    rows.append({**dict.fromkeys(rows[0], ""), "strategy": "majority_class", **scores})
-    return rows
-
-
-def write_table(folder: Path, rows: list[dict[str, object]]) -> Path:
-    path = folder / "summary.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-def write_records(folder: Path, runs: tuple[str, ...]) -> None:
-    (folder / "runs").mkdir()
-    for run in runs:
-        lines = []
-        for step in (5, 10):
-            figures = {task: {"loss": 1.0 / step, "accuracy": 0.5, "macro_f1": step / 20} for task in TASKS}
-            place = {"epoch": 1, "step": step, "cells": step * 8, "seconds": step / 10}
-            lines.append({"kind": "interval", **place, "train": figures})
-            lines.append({"kind": "test", **place, "test": figures})
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        (folder / "runs" / f"{run}.jsonl").write_text(text + '{"kind": "inter', encoding="utf-8")
 
 
 def test_a_table_is_read_from_wherever_it_is(tmp_path: Path) -> None:
@@ -133,6 +92,21 @@ def test_curves_show_every_run(tmp_path: Path) -> None:
         plot_training_curves(results, "dose")
     with pytest.raises(FileNotFoundError, match=r"no records, which are runs/\*.jsonl"):
         plot_training_curves(tmp_path / "runs", "drug")
+
+
+def test_curves_leave_out_the_few_batches_at_the_end_of_an_epoch() -> None:
+    figures = {"drug": {"loss": 2.0, "accuracy": 0.5, "macro_f1": 0.25}}
+    ends = (64, 128, 136, 200, 264, 296)
+    records = [
+        {"kind": "interval", "cells": cells, "seconds": 1.0, "train": figures, "test": figures}
+        for cells in ends
+    ]
+    _, axes = plot_training_curves({"random-seed0": records}, "drug")
+    assert axes[1].lines[0].get_xdata().tolist() == [64.0, 128.0, 200.0, 264.0, 296.0]
+    assert axes[1].lines[1].get_xdata().tolist() == list(ends)
+    figure: Any = axes[0].figure
+    figure.canvas.draw()
+    assert {text.get_text() for text in axes[0].get_yticklabels(which="both")} >= {"2"}
 
 
 def test_score_over_seconds_ends_where_runs_end(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ namespace {
 
 constexpr u64 exact_window_below = u64{1} << 16U;
 constexpr u64 rows_a_task = u64{1} << 17U;  // less than this is not worth a thread
+constexpr u64 rows_together = 2048;         // of windows smaller than this several are filled by one call of the order
 
 // Work space that a thread keeps between calls. It is taken away while in use: an order that asks the interrupt hook
 // may come back here by way of a signal handler.
@@ -107,13 +108,17 @@ void WindowedPlan::fill(index_t start, index_t stop, std::span<index_t> rows) co
         const u64 to = std::min(last, (first_task + static_cast<u64>(task) + 1) * step);
         while (from < to) {
             index_t* out = rows.data() + (from - first);
-            const u64 until = permute_windows_ ? std::min(to, (from / window_ + 1) * window_) : to;
-            if (permute_windows_) {
-                fill_window(from / window_, from % window_, static_cast<std::size_t>(until - from), out);
+            u64 count = to - from;
+            if (!permute_windows_) {
+                fill_positions(from, static_cast<std::size_t>(count), out);
+            } else if (from % window_ == 0 && 2 * window_ <= std::min(count, rows_together)) {
+                count = std::min(count, rows_together) / window_ * window_;
+                fill_windows(from / window_, static_cast<std::size_t>(count), out);
             } else {
-                fill_positions(from, static_cast<std::size_t>(until - from), out);
+                count = std::min(count, window_ - from % window_);
+                fill_window(from / window_, from % window_, static_cast<std::size_t>(count), out);
             }
-            from = until;
+            from += count;
         }
     });
 }
@@ -125,6 +130,20 @@ void WindowedPlan::fill_positions(u64 first, std::size_t count, index_t* out) co
             out[i] = (*subset_)[static_cast<std::size_t>(out[i])];
         }
     }
+}
+
+// Rows of whole windows from `window` on, `count` in all: small ones, shuffled where they lie.
+void WindowedPlan::fill_windows(u64 window, std::size_t count, index_t* out) const {
+    Scratch space = std::exchange(kept_scratch(), {});
+    index_t* const rows = space.make_rows(count);
+    fill_positions(window * window_, count, rows);
+    const std::size_t size = static_cast<std::size_t>(window_);
+    for (std::size_t done = 0; done < count; done += size, ++window) {
+        index_t* const to = out + done;
+        shuffle(Stream{window_key_, window}, std::span<index_t>(rows + done, size),
+                [to](std::size_t i, index_t row) { to[i] = row; });
+    }
+    keep(std::move(space));
 }
 
 // Rows [first, first + count) of a permuted window.

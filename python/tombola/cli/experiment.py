@@ -10,7 +10,7 @@ from tombola.experiments.file_names import find_files
 from tombola.experiments.plotting import plot_comparison, save_figure
 from tombola.experiments.six.config import find_misfits
 from tombola.experiments.six.mappings import read_mappings
-from tombola.experiments.six.runner import prepare_output
+from tombola.experiments.six.runner import holding
 from tombola.experiments.six.sections import DataSection
 from tombola.experiments.six.settings import ExperimentSettings, find_config, read_settings
 from tombola.experiments.six.study import Study, mean_rows, run_study
@@ -22,8 +22,6 @@ from .results import setup_lines
 __all__ = ["run_study_files"]
 
 DEFAULT_FRACTION = 0.2
-SHOWN = 5
-"""Classes never seen in training that are named."""
 
 
 def run_study_files(
@@ -40,9 +38,10 @@ def run_study_files(
     settings = read_settings(path, overrides, strategies, folder=folder)
     experiment = settings.config()
     output = settings.output.save_dir
-    prepare_output(output)
+    with holding(output):  # before files are opened, so that the answer is quick
+        pass
     data = _open(settings)
-    warn([*find_misfits(experiment, data), *_unseen(data)])
+    warn(find_misfits(experiment, data))
     console = stdout_console()
     seeds = tuple(dict.fromkeys(settings.training.seeds))
     say(console, [*setup_lines(data, experiment, "", ""), f"seeds:    {', '.join(map(str, seeds))}"])
@@ -84,17 +83,6 @@ def _test_files(section: DataSection, paths: Sequence[Path]) -> list[Path]:
         by_name = {path.name: path for path in paths}
         return [by_name.get(name, Path(name)) for name in section.test_files]
     return [paths[-1]] if len(paths) > 1 and section.test_fraction is None else []
-
-
-def _unseen(data: ExperimentData) -> list[str]:
-    texts = []
-    for label, unseen in data.unseen().items():
-        names = ", ".join(unseen.classes[:SHOWN]) + (", ..." if len(unseen.classes) > SHOWN else "")
-        texts.append(
-            f"{unseen.rows:,} of {len(data.test_rows):,} test rows have a class of {label!r} that no "
-            f"training row has ({len(unseen.classes)}: {names}); they count as wrong"
-        )
-    return texts
 
 
 def _print_tables(study: Study, data: ExperimentData, seeds: Sequence[int]) -> None:

@@ -125,10 +125,11 @@ def _table(config: TrainConfig, records: list[dict[str, Any]], labels: list[str]
         columns["validation_loss"] = "validation loss"
         columns |= {f"validation_macro_f1_{label}": f"macro-F1 {label}" for label in labels}
         columns |= {f"validation_accuracy_{label}": f"accuracy {label}" for label in labels}
-    for name in ("epoch", "chunk", "batches", *columns.values(), "batches/s"):
+    for name in ("epoch", "mini epoch", "batches", *columns.values(), "batches/s"):
         table.add_column(escape(name), justify="right")
     for record in records[-SHOWN:]:
         values = ["" if record.get(key) is None else f"{record[key]:.4f}" for key in columns]
-        place = [str(record["epoch"] + 1), f"{record['chunk'] + 1} of {record['n_chunks']}"]
+        number = record["epoch"] * record["n_chunks"] + record["chunk"] + 1
+        place = [str(record["epoch"]), f"{number} of {config.epochs * record['n_chunks']}"]
         table.add_row(*place, f"{record['batches']:,}", *values, f"{record['batches_per_second']:,.0f}")
     return table

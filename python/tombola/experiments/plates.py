@@ -108,7 +108,11 @@ class _World:
 
 
 def make_plates(
-    folder: Path, design: PlateDesign, *, on_plate: Callable[[int, int], None] | None = None
+    folder: Path,
+    design: PlateDesign,
+    *,
+    compressed: bool = True,
+    on_plate: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Make the plates of a design below `folder`, or find them there.
 
@@ -121,6 +125,8 @@ def make_plates(
         The plates' own folder in it is named by the design's hash.
     design : PlateDesign
         What they are like.
+    compressed : bool
+        Whether values are stored by gzip. Without, files are larger, and the folder's name ends in ``-raw``.
     on_plate : callable, optional
         Called with (plates done, plates in all) while plates are made; never where all are there already.
 
@@ -129,7 +135,7 @@ def make_plates(
     list of Path
         The files, first plate first.
     """
-    home = folder / f"plates-{design.digest()}"
+    home = folder / f"plates-{design.digest()}{'' if compressed else '-raw'}"
     paths = [home / f"plate_{number:02d}.h5ad" for number in range(1, design.n_plates + 1)]
     if _is_complete(home, paths):
         return paths
@@ -140,7 +146,7 @@ def make_plates(
         if not path.exists():
             # Within h5py a KeyboardInterrupt can be lost: what weak references' callbacks raise is ignored.
             with SignalNote() as note:
-                _make_plate(path, design, world, number)
+                _make_plate(path, design, world, number, compressed=compressed)
             if note.received:
                 signal.raise_signal(note.received)
     if on_plate is not None:
@@ -200,7 +206,7 @@ def _zipf(n: int, exponent: float) -> FloatArray:
     return share
 
 
-def _make_plate(path: Path, design: PlateDesign, world: _World, number: int) -> None:
+def _make_plate(path: Path, design: PlateDesign, world: _World, number: int, *, compressed: bool) -> None:
     rng = np.random.default_rng([design.seed, number])
     n_cells = design.cells_per_plate
     drug = np.sort(rng.choice(design.n_drugs, n_cells, p=world.drug_share))
@@ -219,6 +225,7 @@ def _make_plate(path: Path, design: PlateDesign, world: _World, number: int) -> 
         {name: Categorical(codes[name], _names(name, sizes[name])) for name in LABELS},
         obs_names=[f"plate_{number + 1:02d}:{cell}" for cell in range(n_cells)],
         var_names=_names("gene", design.n_genes),
+        compression="gzip" if compressed else None,
     )
 
 

@@ -21,7 +21,7 @@ from tombola._base.files import replacing
 from tombola._base.plot_style import STYLE
 
 from .pictures import GREY, INK
-from .six.bars import by_strategy, deviation, draw_bars, draw_scores, draw_throughput, mean
+from .six.bars import GUESS, by_strategy, deviation, draw_bars, draw_scores, draw_throughput, mean
 from .six.plots import COLOURS, short_number
 from .six.reading import read_results, read_summary, strategy_of, tasks_of
 
@@ -45,7 +45,7 @@ Results: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 P = ParamSpec("P")
 T = TypeVar("T")
 FIGURES = ("loss", "accuracy", "macro_f1")
-TITLES = {"loss": "Loss (mean cross-entropy)", "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+TITLES = {"loss": "Loss (mean cross-entropy, log scale)", "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
 
 
 def _styled(draw: Callable[P, T]) -> Callable[P, T]:
@@ -94,8 +94,7 @@ def plot_comparison(df: Any) -> tuple["Figure", npt.NDArray[Any]]:
     draw_bars(axes[1, 1], rows, f"diversity_bits_{task}", "{:.2f}")
     axes[1, 1].set_xlabel(f"mean entropy of {task} in a batch, bits")
     axes[1, 1].set_title("Batch diversity")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    _legend_below(figure, axes[0, 0])
     return figure, axes
 
 
@@ -163,8 +162,8 @@ def plot_training_curves(results: Any, task: str) -> tuple["Figure", npt.NDArray
         label = None if strategy in named else strategy
         named.add(strategy)
         for place, figure_name in zip(axes, FIGURES, strict=True):
-            trained = _points(records, "interval", "train", task, "cells", figure_name)
-            tested = _points(records, None, "test", task, "cells", figure_name)
+            trained = _points(_long_intervals(records), "train", task, "cells", figure_name)
+            tested = _points(records, "test", task, "cells", figure_name)
             place.plot(*trained, color=colour, linewidth=1.2, alpha=0.75, label=label)
             place.plot(*tested, "o", color=colour, markersize=5, markeredgecolor=INK, markeredgewidth=0.5)
     for place, name in zip(axes, FIGURES, strict=True):
@@ -172,9 +171,13 @@ def plot_training_curves(results: Any, task: str) -> tuple["Figure", npt.NDArray
         place.set_xlabel("cells seen")
         place.set_xlim(left=0)
         place.xaxis.set_major_formatter(short_number)
-        place.set_ylim(*((0, 1.02) if name != "loss" else (0, None)))
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=max(1, len(names)))
+        if name == "loss":
+            place.set_yscale("log")
+            for set_form in (place.yaxis.set_major_formatter, place.yaxis.set_minor_formatter):
+                set_form(_plain_number)
+        else:
+            place.set_ylim(0, 1.02)
+    _legend_below(figure, axes[0])
     return figure, axes
 
 
@@ -210,7 +213,7 @@ def plot_f1_over_seconds(df: Any, task: str | None = None, results: Any = None) 
     figure, grid = _figure(1, 1, size=(8, 5.2), title=_title("Score over time", rows))
     axes: Axes = grid[0, 0]
     for run, records in ({} if results is None else _results(results)).items():
-        ways = [_points(records, None, "test", name, "seconds", "macro_f1") for name in tasks]
+        ways = [_points(records, "test", name, "seconds", "macro_f1") for name in tasks]
         axes.plot(
             ways[0][0],
             np.mean([scores for _, scores in ways], axis=0),
@@ -236,10 +239,10 @@ def plot_f1_over_seconds(df: Any, task: str | None = None, results: Any = None) 
             label=strategy,
         )
     axes.set_xlim(left=0)
-    axes.set_ylim(0, 1.02)
+    axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds of training")
     axes.set_ylabel(f"macro-F1 on the test rows, {what}")
-    axes.legend(loc="lower right")
+    _legend_below(figure, axes, n_columns=3)
     return figure, axes
 
 
@@ -265,14 +268,29 @@ def _most_diverse(rows: Rows) -> str:
     return max(tasks_of(rows), key=lambda task: max(row.get(f"diversity_bits_{task}", 0.0) for row in rows))
 
 
+def _legend_below(figure: "Figure", axes: "Axes", n_columns: int | None = None) -> None:
+    """Name what axes hold below the figure: strategies first, then what is drawn beside them."""
+    named = sorted(zip(*axes.get_legend_handles_labels(), strict=True), key=lambda pair: pair[1] == GUESS)
+    handles, names = [handle for handle, _ in named], [name for _, name in named]
+    figure.legend(handles, names, loc="outside lower center", ncols=n_columns or max(1, len(names)))
+
+
+def _plain_number(value: float, _position: float = 0.0) -> str:
+    """Write 20, 0.5: a logarithmic axis would say 2 x 10^1. Between two powers 1, 2 and 5 are enough."""
+    return f"{value:g}" if f"{value:e}"[0] in "125" else ""
+
+
+def _long_intervals(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the intervals but those at an epoch's end that are shorter than half: few batches scatter."""
+    intervals = [record for record in records if record["kind"] == "interval"]
+    sizes = np.diff([0, *(record["cells"] for record in intervals)])
+    return [record for record, size in zip(intervals, sizes, strict=True) if 2 * size >= max(sizes)]
+
+
 def _points(
-    records: Sequence[Mapping[str, Any]], kind: str | None, part: str, task: str, x: str, y: str
+    records: Sequence[Mapping[str, Any]], part: str, task: str, x: str, y: str
 ) -> tuple[list[float], list[float]]:
-    found = [
-        (record[x], record[part][task][y])
-        for record in records
-        if part in record and kind in (None, record["kind"])
-    ]
+    found = [(record[x], record[part][task][y]) for record in records if part in record]
     return [at for at, _ in found], [value for _, value in found]
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
-import numpy as np
 from torch.utils.data import BatchSampler, Sampler
 
 from .._base.checks import check_bool
 from .._base.types import IndexArray
+from .._core import batch_lists
 from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs
 from ..passes.iterator import PassIterator
@@ -30,6 +30,9 @@ __all__ = ["PlanBatchSampler"]
 
 CHUNK_ROWS = 65_536
 """Rows after which reading further ahead gains nothing."""
+
+LIST_ROWS = 1_024
+"""Rows of which lists are made at once: few enough that their numbers are still in the cache when they are freed."""
 
 SKIPPED_ROWS = 4_096
 """Rows of other ranks between two batches from which on skipping them is cheaper than planning them."""
@@ -180,15 +183,21 @@ class _EpochSampler(Sampler[int]):
         return chain.from_iterable(PassIterator(self._epochs, _read_lists, self))
 
 
-_Converter = Callable[[IndexArray, list[int], list[int]], Iterator[Any]]
+_Converter = Callable[[IndexArray, IndexArray, int], Iterator[Any]]
 
 
-def _as_arrays(rows: IndexArray, starts: list[int], stops: list[int]) -> Iterator[Any]:
-    return map(rows.__getitem__, map(slice, starts, stops))
+def _as_arrays(rows: IndexArray, offsets: IndexArray, step: int) -> Iterator[Any]:
+    bounds = offsets.tolist()
+    return map(rows.__getitem__, map(slice, bounds[:-1:step], bounds[1::step]))
 
 
-def _as_lists(rows: IndexArray, starts: list[int], stops: list[int]) -> Iterator[Any]:
-    return map(np.ndarray.tolist, _as_arrays(rows, starts, stops))
+def _as_lists(rows: IndexArray, offsets: IndexArray, step: int) -> Iterator[Any]:
+    count = len(offsets) - 1
+    reach = max(LIST_ROWS * count // max(len(rows), 1), 1) * step
+    lists = (
+        batch_lists(rows, offsets, first, min(first + reach, count), step) for first in range(0, count, reach)
+    )
+    return chain.from_iterable(lists)
 
 
 def _read_lists(plan: "Plan", share: Share, _: str) -> Iterator[Any]:
@@ -207,14 +216,12 @@ def _chunks(plan: "Plan", runs: Iterator[range], convert: _Converter) -> Iterato
     for run in runs:
         if run.step >= window and (run.step - 1) * plan.batch_size >= SKIPPED_ROWS:
             for batch in run:
-                rows, _ = plan.batches(batch, batch + 1)
-                yield convert(rows, [0], [len(rows)])
+                yield convert(*plan.batches(batch, batch + 1), 1)
             continue
         while run:
             stop = min((run[0] // window + windows) * window, run[-1] + 1)
             rows, offsets = plan.batches(run[0], stop)
-            bounds = offsets.tolist()
             taken = len(range(run[0], stop, run.step))
-            yield convert(rows, bounds[: -1 : run.step], bounds[1 :: run.step])
+            yield convert(rows, offsets, run.step)
             run = run[taken:]
             windows = min(windows * 4, most)

@@ -1,13 +1,14 @@
 """One process at a time trains into a folder.
 
 `locked` holds a lock that goes with the process, however that ends: worker processes that outlive it close
-what they inherited.
+what they inherited. Its file says which process that is, and `holder` reads it.
 """
 
 import errno
 import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .._base.fork import forks, in_forked_child
@@ -17,7 +18,9 @@ try:
 except ImportError:  # Windows has none
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["locked"]
+__all__ = ["holder", "locked"]
+
+_FILE = ".lock"
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
@@ -42,7 +45,7 @@ def locked(folder: Path) -> Iterator[None]:
     OSError
         If the folder cannot be written.
     """
-    descriptor = os.open(folder / ".lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(folder / _FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     made = forks()
     _held.add(descriptor)
     try:
@@ -53,9 +56,30 @@ def locked(folder: Path) -> Iterator[None]:
             _held.discard(descriptor)
             os.close(descriptor)
             raise
+    with suppress(OSError):  # the lock holds without a name
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode())
     try:
         yield
     finally:
         if forks() == made:  # else this is a child, which has closed it
             _held.discard(descriptor)
             os.close(descriptor)
+
+
+def holder(folder: Path) -> str:
+    """Say which process holds a folder's lock, or held it last.
+
+    Returns
+    -------
+    str
+        Such as "process 4711", with its host if that is not this one; "another process" where the file does
+        not say it.
+    """
+    try:
+        number, host = (folder / _FILE).read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return "another process"
+    if not number.isdecimal():
+        return "another process"
+    return f"process {number}" + ("" if host == socket.gethostname() else f" on {host}")

@@ -61,6 +61,7 @@ class WindowedPlan final : public Plan {
     index_t n_batches_;
 
     void fill_positions(u64 first, std::size_t count, index_t* out) const;
+    void fill_windows(u64 window, std::size_t count, index_t* out) const;
     void fill_window(u64 window, u64 first, std::size_t count, index_t* out) const;
 };
 

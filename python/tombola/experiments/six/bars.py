@@ -14,9 +14,10 @@ from .reading import BASELINE, tasks_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["by_strategy", "deviation", "draw_bars", "draw_scores", "draw_throughput", "mean"]
+__all__ = ["GUESS", "by_strategy", "deviation", "draw_bars", "draw_scores", "draw_throughput", "mean"]
 
 Rows: TypeAlias = list[dict[str, Any]]
+GUESS = "majority class"
 
 
 def draw_scores(axes: "Axes", rows: Rows, measure: str, title: str) -> None:
@@ -39,7 +40,7 @@ def draw_scores(axes: "Axes", rows: Rows, measure: str, title: str) -> None:
     guess = next((row for row in rows if row["strategy"] == BASELINE), None)
     if guess is not None:
         heights = [guess.get(f"{measure}_{task}", math.nan) for task in tasks]
-        axes.hlines(heights, places - 0.44, places + 0.44, colors=INK, linestyles=":", label="majority class")
+        axes.hlines(heights, places - 0.44, places + 0.44, colors=INK, linestyles=":", label=GUESS)
     axes.set_xticks(places, tasks)
     axes.set_ylim(0, 1)
     axes.grid(visible=False, axis="x")

@@ -36,6 +36,8 @@ WITH_BLOCKS = ("block_shuffling", "class_balanced")
 MIN_STEPS = 200
 MAX_EPOCHS = 200
 PROBED_ROWS = 64
+SHOWN = 5
+"""Classes never seen in training that are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +148,7 @@ def window_factor(n_rows: int, batch_size: int) -> int:
 def find_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:
     """Say where options make no sense for these data, one sentence each, with a value that does."""
     of_options = [*_window_misfits(config, data), *_weight_misfits(config, data)]
-    return [*of_options, *_scale_misfits(config, data), *_label_misfits(data)]
+    return [*of_options, *_scale_misfits(config, data), *_label_misfits(data), *_unseen_misfits(data)]
 
 
 def _window_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:
@@ -200,3 +202,14 @@ def _label_misfits(data: ExperimentData) -> list[str]:
         codes = label.codes[data.train_rows]
         found.append(like_names(label.name, len(np.unique(codes)), len(codes)))
     return [text for text in found if text is not None]
+
+
+def _unseen_misfits(data: ExperimentData) -> list[str]:
+    found = []
+    for label, unseen in data.unseen().items():
+        names = ", ".join(unseen.classes[:SHOWN]) + (", ..." if len(unseen.classes) > SHOWN else "")
+        found.append(
+            f"{unseen.rows:,} of {len(data.test_rows):,} test rows have a class of {label!r} that no "
+            f"training row has ({len(unseen.classes)}: {names}); they count as wrong"
+        )
+    return found

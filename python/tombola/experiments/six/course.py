@@ -5,7 +5,7 @@ figures of the batches since the last one. The end of an epoch adds one of kind 
 all its batches and those of the test rows; `test_interval` adds some of kind ``test`` on the way. Figures of
 batches are those of the model that had not yet learnt from them, and of rows as the strategy feeds them. They
 are counted, and the test rows scored, while the clock of training stands still; only what each task predicts
-for a batch, which the loss's logits give, is taken while it runs.
+for a batch, which the loss's logits give, is taken while it runs. Epochs count from 0, steps are those done.
 
 Complexity: O(rows) an interval, and memory of its predictions.
 """
@@ -75,7 +75,7 @@ class Course:
         self._pending.clear()
         at_end = step % self._epoch_steps == 0
         place = {
-            "epoch": -(-step // self._epoch_steps),
+            "epoch": (step - 1) // self._epoch_steps,
             "step": step,
             "cells": cells,
             "seconds": seconds,

@@ -5,7 +5,7 @@ In: what `tombola experiment`, `run` or `demo` wrote. Out: ``report.html``, and 
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,31 @@ from ..plotting import (
     plot_training_curves,
     save_figure,
 )
+from .bars import by_strategy, deviation, mean
 from .reading import BASELINE, read_results, read_summary, tasks_of
 from .study import EXPERIMENT_FILE, mean_rows
 
 __all__ = ["write_page"]
 
+PIXELS_AN_INCH = 70
+
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #333; max-width: 1100px;
+body { font: 15px/1.5 system-ui, sans-serif; color: #333; background: #fff; max-width: 1100px;
   margin: 2em auto; padding: 0 1em; }
-h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ddd; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25em .8em; text-align: right; border-bottom: 1px solid #eee; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } td.best { font-weight: bold; }
-tr.baseline td { color: #888; border-top: 1px solid #999; } img { max-width: 100%; height: auto; }
-td.text { white-space: normal; text-align: left; overflow-wrap: anywhere; }
+h1 { font-size: 1.6em; overflow-wrap: anywhere; }
+h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ddd; }
+.wide { overflow-x: auto; margin: 1em 0 1.8em; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25em .8em; text-align: right; vertical-align: top; border-bottom: 1px solid #eee;
+  white-space: nowrap; }
+th { border-bottom-color: #999; } td.best { font-weight: bold; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
+tr.baseline td { color: #888; border-top: 1px solid #999; }
+table.pairs { table-layout: fixed; width: 100%; } .pairs td:first-child { width: 30%; }
+.pairs td { white-space: normal; text-align: left; overflow-wrap: anywhere; }
+img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
+@media (max-width: 700px) { th, td { padding: .25em .5em; } .wide img { max-width: none; }
+  .pairs td:first-child { width: 42%; } }
 """
 
 
@@ -59,19 +70,20 @@ def write_page(folder: Path) -> Path:
     except FileNotFoundError:
         results = {}
     figures = folder / "figures"
-    drawn = {
+    drawn: dict[str, Any] = {
         "comparison": plot_comparison(rows)[0],
         "f1_over_seconds": plot_f1_over_seconds(rows, results=results)[0],
         "time": plot_time_comparison(rows)[0],
     }
     if results:
         drawn |= {f"curves_{task}": plot_training_curves(results, task)[0] for task in tasks}
-    pictures = [_picture(save_figure(figure, figures / name)[0]) for name, figure in drawn.items()]
+    pictures = [_picture(figure, figures / name) for name, figure in drawn.items()]
     about = _about(folder)
     parts = [
         *_section("Scores on the test rows", _scores(rows, tasks)),
+        *_section("Speed", _speed(rows)),
         *_section("Pictures", pictures),
-        *_section("Data", _pairs(about.get("data", {}))),
+        *_section("Data", _pairs(_data(about.get("data", {})))),
         *_section("Options", _pairs(about.get("options", {}))),
         *_section("Runs", _table(list(dict.fromkeys(key for row in rows for key in row)), rows)),
     ]
@@ -103,9 +115,26 @@ def _section(heading: str, content: Sequence[str]) -> list[str]:
     return [f"<h2>{escape(heading)}</h2>", *content] if content else []
 
 
-def _picture(path: Path) -> str:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return f'<p><img alt="{escape(path.stem)}" src="data:image/png;base64,{data}"></p>'
+def _picture(figure: Any, path: Path) -> str:
+    """Write the picture and return it inlined, as wide as all pictures need for one size of letters."""
+    written = save_figure(figure, path)[0]
+    data = base64.b64encode(written.read_bytes()).decode("ascii")
+    width = round(PIXELS_AN_INCH * figure.get_figwidth())
+    alt = escape(f"{figure.get_suptitle()} ({path.name})")
+    return f'<p class="wide"><img width="{width}" alt="{alt}" src="data:image/png;base64,{data}"></p>'
+
+
+def _data(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of the data as a reader wants it: folders once, classes never seen in words."""
+    told = {key: value for key, value in data.items() if key not in ("bytes", "classes", "files", "unseen")}
+    paths = [Path(name) for name in data.get("files", [])]
+    for folder in dict.fromkeys(path.parent for path in paths):
+        told[f"files in {folder}"] = [path.name for path in paths if path.parent == folder]
+    unseen = [
+        f"{label}: {len(found['classes'])} in {found['rows']:,} rows ({', '.join(found['classes'])})"
+        for label, found in data.get("unseen", {}).items()
+    ]
+    return {**told, "test classes that no training row has": unseen} if data else {}
 
 
 def _scores(rows: Sequence[dict[str, Any]], tasks: Sequence[str]) -> list[str]:
@@ -133,6 +162,20 @@ def _scores(rows: Sequence[dict[str, Any]], tasks: Sequence[str]) -> list[str]:
     return tables
 
 
+def _speed(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a table of time and throughput with their repeats."""
+    lines = []
+    for strategy, seconds in by_strategy(list(rows), "seconds").items():
+        speeds = by_strategy(list(rows), "cells_per_second")[strategy]
+        waits = by_strategy(list(rows), "wait_seconds")[strategy]
+        cells = [strategy, str(len(speeds))]
+        for values, form in ((seconds, ",.1f"), (waits, ",.1f"), (speeds, ",.0f")):
+            spread = deviation(values)
+            cells.append(f"{mean(values):{form}}" + ("" if spread is None else f" ± {spread:{form}}"))
+        lines.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    return _framed(["strategy", "runs", "seconds", "of them waiting", "cells a second"], lines)
+
+
 def _table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[str]:
     lines = [
         "<tr>" + "".join(f"<td>{escape(_number(row.get(name, '')))}</td>" for name in columns) + "</tr>"
@@ -148,11 +191,9 @@ def _framed(headings: Iterable[str], lines: Sequence[str]) -> list[str]:
 
 def _pairs(values: dict[str, Any]) -> list[str]:
     lines = [
-        f'<tr><td>{escape(key)}</td><td class="text">{escape(_plain(value))}</td></tr>'
-        for key, value in values.items()
-        if key not in ("bytes", "classes")
+        f"<tr><td>{escape(key)}</td><td>{escape(_plain(value))}</td></tr>" for key, value in values.items()
     ]
-    return ["<table>", *lines, "</table>"] if lines else []
+    return ['<table class="pairs">', *lines, "</table>"] if lines else []
 
 
 def _plain(value: Any) -> str:
@@ -160,10 +201,14 @@ def _plain(value: Any) -> str:
         return ", ".join(f"{key}: {_plain(part)}" for key, part in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(map(_plain, value)) or "none"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _number(value)
     return "none" if value is None else str(value)
 
 
 def _number(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
     if not isinstance(value, float):
         return str(value)
     return f"{value:,.0f}" if value.is_integer() or value >= 10_000 else f"{value:.4g}"

@@ -99,7 +99,7 @@ def _draw_speed(axes: "Axes", results: Sequence[RunResult]) -> None:
     _draw_bars(axes, results, [result.cells_per_second for result in results], "{:,.0f}")
     axes.xaxis.set_major_formatter(short_number)
     axes.set_xlabel("cells a second, reading and training")
-    axes.set_title("Throughput")
+    axes.set_title("Throughput (1 run each)")
 
 
 def _draw_diversity(axes: "Axes", results: Sequence[RunResult], label: str, bound: float) -> None:

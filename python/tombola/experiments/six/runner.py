@@ -4,11 +4,14 @@ Files are written as soon as they can be, each atomically; an interrupted experi
 strategies that are done.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from tombola._base.files import make_output, write_csv, write_json
+from tombola.training.folders import holder, locked
 
 from .config import ExperimentConfig
 from .data import ExperimentData
@@ -18,7 +21,7 @@ from .records import run_record
 from .summary import summary_rows
 from .training import RunResult, count_steps, run_strategy
 
-__all__ = ["Outcome", "Reporter", "prepare_output", "run_experiment"]
+__all__ = ["Outcome", "Reporter", "holding", "prepare_output", "run_experiment"]
 
 RUNS = "runs"
 
@@ -80,6 +83,30 @@ def prepare_output(output: Path) -> None:
     make_output(output, RUNS)
 
 
+@contextmanager
+def holding(output: Path) -> Iterator[None]:
+    """Make the folder for results and keep other processes from training into it, as long as this one lives.
+
+    Raises
+    ------
+    ValueError
+        If another process, or another call of this one, trains into it.
+    OSError
+        If it cannot be made.
+    """
+    prepare_output(output)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(output))
+        except BlockingIOError:
+            msg = (
+                f"{output}: {holder(output)} trains into this folder; wait until it is done, "
+                "or name another folder (--output)"
+            )
+            raise ValueError(msg) from None
+        yield
+
+
 def run_experiment(
     data: ExperimentData,
     config: ExperimentConfig,
@@ -106,11 +133,18 @@ def run_experiment(
 
     Raises
     ------
+    ValueError
+        If another process trains into the folder.
     OSError
         If the folder cannot be written, which is tried before anything is trained.
     """
-    prepare_output(output)
-    reporter = reporter or _Silent()
+    with holding(output):
+        return _run_all(data, config, output, title, reporter or _Silent())
+
+
+def _run_all(
+    data: ExperimentData, config: ExperimentConfig, output: Path, title: str, reporter: Reporter
+) -> Outcome:
     baseline = {
         label.name: majority_scores(label.codes[data.test_rows], data.train_counts(label))
         for label in data.labels

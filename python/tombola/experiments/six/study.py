@@ -4,7 +4,7 @@ Rule: ``experiment.json`` says which options and data the folder is for; others 
 leaves ``runs/STRATEGY-seedN.jsonl``, which grows while it trains, and ``runs/STRATEGY-seedN.json``, which
 appears whole when it is done. A run whose JSON is there is not repeated; one that was killed begins anew.
 Tables are written from all runs that are asked for: ``summary.csv``, a row a run, and ``means.csv``, a row a
-strategy.
+strategy. One process at a time trains into a folder.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from .config import ExperimentConfig
 from .data import ExperimentData
 from .metrics import Scores, majority_scores
 from .records import data_record, result_of, run_record
-from .runner import RUNS, Reporter, prepare_output
+from .runner import RUNS, Reporter, holding
 from .summary import summary_rows
 from .training import RunResult, count_steps, run_strategy
 
@@ -93,11 +93,18 @@ def run_study(
     Raises
     ------
     ValueError
-        If the folder holds runs of other options or data, or something that is no run.
+        If the folder holds runs of other options or data, or something that is no run, or another process
+        trains into it.
     OSError
         If the folder cannot be written, which is tried before anything is trained.
     """
-    prepare_output(output)
+    with holding(output):
+        return _run_all(data, config, seeds, output, reporter)
+
+
+def _run_all(
+    data: ExperimentData, config: ExperimentConfig, seeds: Sequence[int], output: Path, reporter: Reporter
+) -> Study:
     _claim(output, data, config)
     remove_leftovers(output / RUNS)
     baseline = {
