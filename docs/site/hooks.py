@@ -88,7 +88,8 @@ def api_pages(architecture: str) -> dict[str, str]:
         place = f"api/{title}.md"
         names = re.findall(r"`(\w+)`", row["names"])
         entries = "\n\n".join(f"::: tombola.{name}" for name in names)
-        pages[place] = pages.get(place, f"# API: {title}\n") + f"\n{entries}\n"
+        what = row["what"][0].upper() + row["what"][1:]
+        pages[place] = pages.get(place, f"# API: {title}\n") + f"\n{what}.\n\n{entries}\n"
         links = ", ".join(f"[`{name}`]({place.removeprefix('api/')}#tombola.{name})" for name in names)
         contents.append(f"| {links} | {row['what']} |")
     return pages | {"api/index.md": "\n".join(contents) + "\n"}

@@ -26,23 +26,8 @@ class _Batching(TypedDict):
 
 PLAN_VERSION: Final[int]
 
-def set_num_threads(n: int) -> None:
-    """Let calls of the core use `n` threads; batches are the same for any number.
-
-    Parameters
-    ----------
-    n : int
-        At least 1. Before the first call it is ``TOMBOLA_NUM_THREADS``, else the processors of the process.
-
-    Raises
-    ------
-    ValueError
-        If `n` is less than 1.
-    """
-
-def get_num_threads() -> int:
-    """Return how many threads calls of the core use at most."""
-
+def set_num_threads(n: int) -> None: ...
+def get_num_threads() -> int: ...
 def instruction_set() -> str: ...
 def available_instruction_sets() -> list[str]: ...
 def set_instruction_set(name: str) -> None: ...
