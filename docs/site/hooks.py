@@ -2,19 +2,24 @@
 
 Rule: `ELSEWHERE` says which files of the repository become pages besides those in docs/. Every link is read
 as GitHub reads it, from the place of its file, and leads to the page that was made of its target; what is no
-page fails the strict build. The API reference has a page for each room of the table "Public names" in
-docs/architecture.md, with the names that stand there.
+page fails the strict build. A flow chart is shown as the SVG that `charts.py` drew of it. The API reference
+has a page for each room of the table "Public names" in docs/architecture.md, with the names that stand there.
 """
 
 import re
+from hashlib import sha256
 from os.path import normpath, relpath
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
+CHARTS = ROOT / "docs" / "charts"
+MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ELSEWHERE = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
@@ -95,8 +100,24 @@ def api_pages(architecture: str) -> dict[str, str]:
     return pages | {"api/index.md": "\n".join(contents) + "\n"}
 
 
-def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+def chart_file(mermaid: str) -> Path:
+    """Return where the picture of a flow chart lies, named after what the block says."""
+    return CHARTS / f"{sha256(mermaid.encode()).hexdigest()[:12]}.svg"
+
+
+def with_charts(markdown: str) -> str:
+    """Return a page with its flow charts as pictures, drawn before."""
+
+    def picture(found: re.Match[str]) -> str:
+        return f'<div class="chart">{chart_file(found[1]).read_text(encoding="utf-8")}</div>'
+
+    return MERMAID.sub(picture, markdown)
+
+
+def on_files(files: "Files", *, config: "MkDocsConfig") -> "Files":
     """Add the pages that do not lie in docs/."""
+    from mkdocs.structure.files import File
+
     for path, place in ELSEWHERE.items():
         files.append(File.generated(config, place, abs_src_path=str(ROOT / path)))
     architecture = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -105,9 +126,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead the links of a page to where their targets lie in the site."""
+def on_page_markdown(markdown: str, *, page: "Page", config: "MkDocsConfig", files: "Files") -> str:
+    """Lead the links of a page to where their targets lie in the site, and show its flow charts."""
     place = page.file.src_uri
     if place.startswith("api/"):
         return markdown
-    return with_site_links(markdown, _PLACES.get(place, f"docs/{place}"))
+    return with_site_links(with_charts(markdown), _PLACES.get(place, f"docs/{place}"))

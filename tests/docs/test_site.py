@@ -139,20 +139,3 @@ def test_a_page_of_another_server_is_found(browser: Browser, tmp_path: Path) -> 
     found = complaints(browser.open(page.as_uri(), width=WIDE), tmp_path.as_uri())
     assert any(line.startswith("another server: https://example.org") for line in found)
     assert any(line.startswith("exception: ") for line in found)
-
-
-@pytest.mark.parametrize(
-    ("path", "markdown", "there"),
-    [
-        ("README.md", "[a](docs/h5ad.md#b) `[a](c)` [d](#e)", "[a](h5ad.md#b) `[a](c)` [d](#e)"),
-        ("docs/h5ad.md", "[a](../CHANGELOG.md) [b](c.png)", "[a](changelog.md) [b](c.png)"),
-        ("docs/glossary.md", "[a](../cpp/README.md#x)", "[a](core.md#x)"),
-        ("cpp/README.md", "[a](../docs/architecture.md)", "[a](architecture.md)"),
-        ("docs/h5ad.md", "```python notest\n[a](b.md)\n```", "```python\n[a](b.md)\n```"),
-        ("README.md", "[a](https://example.org/b)", "[a](https://example.org/b)"),
-    ],
-)
-def test_links_lead_to_places_in_the_site(path: str, markdown: str, there: str) -> None:
-    from docs.site.hooks import with_site_links
-
-    assert with_site_links(markdown, path) == there
