@@ -1,6 +1,7 @@
 """Draws for replay: weights that stay (alias tables) and weights that change (the sum tree), batch by batch.
 
-Batches are as a learner asks for them, one call each. torchrl's segment tree is a peer where it is installed.
+Batches are as a learner asks for them, one call each. torchrl's segment tree and cpprb's prioritised buffer,
+which draws and hands out one int32 a slot, are peers where they are installed and load.
 """
 
 from collections.abc import Callable
@@ -28,8 +29,8 @@ ALIAS = Work(f"AliasTable draws, batches of {BATCH}", target=15.0)
 GROUPED = Work(f"GroupedAliasTable draws, {N_GROUPS} groups, batches of {BATCH}", target=5.0)
 MEMBERS = Work(f"GroupedAliasTable draws through int32 members, batches of {BATCH}")
 TREE_FILL = Work("SumTree fill")
-TREE_DRAW = {size: Work(f"SumTree draws, batches of {size}") for size in (256, BATCH)}
-TREE_UPDATE = {size: Work(f"SumTree updates, batches of {size}") for size in (256, BATCH)}
+TREE_DRAW = {size: Work(f"SumTree draws, batches of {size}", ratio=3.0) for size in (256, BATCH)}
+TREE_UPDATE = {size: Work(f"SumTree updates, batches of {size}", ratio=3.0) for size in (256, BATCH)}
 TREE_DISTINCT = Work("SumTree draws without replacement, batches of 256")
 
 Weights = npt.NDArray[np.float32]
@@ -188,3 +189,32 @@ def test_tree_updates_by_torchrl(batch: int, size: int, segment_tree: Any, measu
     updates = Updates(size, batch)
     who = "torchrl SumSegmentTree"
     measure(TREE_UPDATE[batch], who, updates.run(segment_tree.update), n=size, indices=batch * BATCHES)
+
+
+@pytest.fixture(scope="module")
+def prioritised_buffer(peer_size: int, weights: Weights) -> Any:
+    """cpprb's buffer of these weights, with the least that it can store."""
+    cpprb = pytest.importorskip("cpprb")
+    buffer = cpprb.PrioritizedReplayBuffer(peer_size, {"slot": {"dtype": np.int32}}, alpha=1.0, eps=0.0)
+    for start in range(0, peer_size, 2**16):
+        stop = min(peer_size, start + 2**16)
+        buffer.add(slot=np.arange(start, stop), priorities=weights[start:stop])
+    return buffer
+
+
+@pytest.mark.parametrize("batch", list(TREE_DRAW))
+def test_tree_draws_by_cpprb(
+    batch: int, peer_size: int, weights: Weights, prioritised_buffer: Any, measure: Measure
+) -> None:
+    mass = weights[:peer_size].astype(np.float64)
+    drawn = mass[prioritised_buffer.sample(2**16, beta=0.0)["indexes"].astype(np.int64)]
+    assert drawn.mean() == pytest.approx((mass**2).sum() / mass.sum(), rel=0.05)  # heavy ones come more often
+    run = batches(lambda _: prioritised_buffer.sample(batch, beta=0.0))
+    measure(TREE_DRAW[batch], "cpprb buffer", run, n=peer_size, indices=batch * BATCHES, note="with its rows")
+
+
+@pytest.mark.parametrize("batch", list(TREE_UPDATE))
+def test_tree_updates_by_cpprb(batch: int, peer_size: int, prioritised_buffer: Any, measure: Measure) -> None:
+    updates = Updates(peer_size, batch)
+    run = updates.run(prioritised_buffer.update_priorities)
+    measure(TREE_UPDATE[batch], "cpprb buffer", run, n=peer_size, indices=batch * BATCHES)

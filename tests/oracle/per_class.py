@@ -1,8 +1,8 @@
 """P x K, plainly: the rows of each class in the epoch's order, cut into tuples; tuples scheduled as series.
 
 The schedule is the balanced one of `tests/oracle/series.py` with full batches only, where a class is a series
-and its tuples are the rows of it. A class of fewer rows than a tuple has none, or one in which its rows come
-again, each as often as the others or once more.
+and its tuples are the rows of it, in the order in which they were cut. A class of fewer rows than a tuple has
+none, or one in which its rows come again, each as often as the others or once more.
 """
 
 import numpy as np
@@ -38,6 +38,7 @@ def per_class(classes: Groups, how: Batching, *, rows_per_class: int, repeat: bo
     numbered = np.arange(sum(map(len, tuples)))
     series = Groups(np.cumsum([0, *map(len, tuples)]), numbered)
     size = how.batch_size // rows_per_class
-    schedule = balanced(series, Batching(batch_size=size, drop_last=True, seed=how.seed, epoch=how.epoch))
+    how_scheduled = Batching(batch_size=size, drop_last=True, seed=how.seed, epoch=how.epoch)
+    schedule = balanced(series, how_scheduled, numbered=True)
     rows = np.concatenate([*tuples])[schedule.rows] if len(schedule) else classes.members[:0]
     return RaggedPlan(np.asarray(rows).ravel(), schedule.offsets * rows_per_class)

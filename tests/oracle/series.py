@@ -74,11 +74,13 @@ class Line:
         return (before, after) if before and after else (0, 0)
 
 
-def make_line(groups: Groups, how: Batching, *, per_series: int, shuffle: bool) -> Line:
-    """Return the line of an epoch; at least one batch."""
+def make_line(
+    groups: Groups, how: Batching, *, per_series: int, shuffle: bool, numbered: bool = False
+) -> Line:
+    """Return the line of an epoch; at least one batch. ``numbered``: series are shuffled, not their rows."""
     batches = batch_count(groups.counts, how, per_series)
     order = series_order(groups, how, shuffle=shuffle)
-    members = ordered_members(groups, how.seed, how.epoch, shuffle=shuffle)
+    members = ordered_members(groups, how.seed, how.epoch, shuffle=shuffle and not numbered)
     takes = groups.counts[order]
     if how.drop_last:
         takes = np.minimum(takes, per_series * batches)
@@ -167,11 +169,13 @@ def positions_by_blocks(line: Line, how: Batching) -> I64:
     return positions
 
 
-def balanced(groups: Groups, how: Batching, *, per_series: int = 1, shuffle: bool = True) -> RaggedPlan:
+def balanced(
+    groups: Groups, how: Batching, *, per_series: int = 1, shuffle: bool = True, numbered: bool = False
+) -> RaggedPlan:
     """Return the plan of ``SeriesRoundRobin``: fewest batches, at most ``per_series`` of a series."""
     if batch_count(groups.counts, how, per_series) == 0:
         return RaggedPlan(np.array([], dtype=np.int64), np.array([0]))
-    line = make_line(groups, how, per_series=per_series, shuffle=shuffle)
+    line = make_line(groups, how, per_series=per_series, shuffle=shuffle, numbered=numbered)
     layer = np.arange(line.layers)[:, None]
     places = (layer * line.batches + layer_positions(line, how, shuffle=shuffle)).T
     taken = places < len(line.rows)

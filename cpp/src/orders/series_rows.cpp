@@ -11,9 +11,10 @@ constexpr std::size_t at_once = 128;  // looked up together: memory is prefetche
 
 template <typename Index>
 SeriesRows<Index>::SeriesRows(const GroupArrays<Index>& groups, u64 most, u64 positions, u64 seed, u64 epoch,
-                              bool shuffle)
+                              bool shuffle, bool numbered)
     : members_(groups.members.data()),
       most_(most),
+      numbered_(numbered),
       order_(GroupShuffle::of_rows(seed, epoch, shuffle)),
       series_(order_series(groups, seed, epoch, shuffle)),
       line_(series_, most, positions) {}
@@ -23,6 +24,10 @@ SeriesRows<Index>::SeriesRows(const GroupArrays<Index>& groups, u64 most, u64 po
 // of it are prefetched and those of the run in front of that one are loaded.
 template <typename Index>
 void SeriesRows<Index>::at(const u64* positions, std::size_t count, u64* out) const {
+    if (numbered_) {
+        at_numbers(positions, count, out);
+        return;
+    }
     constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
     u64 series[2][at_once];
     u64 ranks[2][at_once];
@@ -65,6 +70,32 @@ void SeriesRows<Index>::at(const u64* positions, std::size_t count, u64* out) co
             }
         } else {
             gather_ahead(ahead);
+        }
+    }
+}
+
+// As above, where a member is the number of its place: in three steps.
+template <typename Index>
+void SeriesRows<Index>::at_numbers(const u64* positions, std::size_t count, u64* out) const {
+    constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
+    u64 series[2][at_once];
+    u64 ranks[2][at_once];
+    const std::size_t n_runs = (count + at_once - 1) / at_once;
+    const auto start = [&](std::size_t r) { return std::min(count, r * at_once); };
+    const auto length = [&](std::size_t r) { return start(r + 1) - start(r); };
+    for (std::size_t step = 0; step < n_runs + 2; ++step) {
+        if (step < n_runs) {
+            for (std::size_t i = 0; i < length(step); ++i) {
+                line_.prefetch(positions[start(step) + i]);
+            }
+        }
+        if (const std::size_t r = step - 1; r < n_runs) {
+            line_.at(positions + start(r), length(r), series[r % 2], ranks[r % 2], series_.data(), shift + 1);
+        }
+        if (const std::size_t r = step - 2; r < n_runs) {
+            for (std::size_t i = 0; i < length(r); ++i) {
+                out[start(r) + i] = series_[series[r % 2][i]].offset + ranks[r % 2][i];
+            }
         }
     }
 }

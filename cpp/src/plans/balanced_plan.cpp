@@ -70,18 +70,18 @@ template <typename Index>
 class BalancedPlan final : public Plan {
   public:
     BalancedPlan(std::shared_ptr<const Groups> owner, const GroupArrays<Index>& groups, const BalancedShape& shape,
-                 bool shuffle, const PlanOptions& options)
+                 const SeriesOptions& series, const PlanOptions& options)
         : owner_(std::move(owner)),
           shape_(shape),
-          shuffle_(shuffle),
+          shuffle_(series.shuffle),
           layers_key_(derive_key(options.seed, options.epoch, Purpose::layers)),
           full_(shape.last, derive_key(options.seed, options.epoch, Purpose::full_batches), exact_below),
           short_(shape.batches - shape.last, derive_key(options.seed, options.epoch, Purpose::short_batches),
                  exact_below),
-          rows_(groups, shape.most, shape.rows, options.seed, options.epoch, shuffle),
+          rows_(groups, shape.most, shape.rows, options.seed, options.epoch, series.shuffle, series.numbered),
           block_order_(derive_key(options.seed, options.epoch, Purpose::layer_blocks),
                        derive_key(options.seed, options.epoch, Purpose::layer_block_keys), true) {
-        if (!shuffle) {
+        if (!shuffle_) {
             return;
         }
         if (in_blocks(*owner_, shape)) {
@@ -313,7 +313,7 @@ std::unique_ptr<const Plan> make_balanced_plan(std::shared_ptr<const Groups> gro
     const BalancedShape shape =
         balanced_shape(all, static_cast<u64>(options.batch_size), per_series, options.drop_last);
     return all.visit([&]<typename Index>(const GroupArrays<Index>& arrays) -> std::unique_ptr<const Plan> {
-        return std::make_unique<const BalancedPlan<Index>>(std::move(groups), arrays, shape, series.shuffle, options);
+        return std::make_unique<const BalancedPlan<Index>>(std::move(groups), arrays, shape, series, options);
     });
 }
 

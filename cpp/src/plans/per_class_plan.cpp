@@ -27,7 +27,8 @@ class PerClassPlan final : public Plan {
           line_(in_tuples(classes_, each_), ~u64{0}, owner_->tuples()->size()),
           rows_(derive_key(options.seed, options.epoch, Purpose::tuple_rows),
                 derive_key(options.seed, options.epoch, Purpose::tuple_keys), true),
-          schedule_(make_balanced_plan(owner_->tuples(), {}, in_tuples(options, each_))) {}
+          schedule_(make_balanced_plan(owner_->tuples(), {.per_series = 1, .shuffle = true, .numbered = true},
+                                       in_tuples(options, each_))) {}
 
     index_t n_batches() const noexcept override { return schedule_->n_batches(); }
     index_t n_rows() const noexcept override { return schedule_->n_rows() * static_cast<index_t>(each_); }
@@ -110,13 +111,16 @@ void PerClassPlan<Index>::expand(const index_t* tuples, u64 count, index_t* out)
         line_.at(positions, n, found, ordinals, classes_.data(), shift + 1);
         for (u64 start = 0; start < n * each_; start += rows_a_run) {  // several where a tuple is longer than a run
             const u64 rows = std::min(rows_a_run, n * each_ - start);
-            for (u64 i = 0; i < rows; ++i) {
-                const u64 tuple = (start + i) / each_;
-                const Series<Index>& one = classes_[found[tuple]];
-                const u64 rank = ordinals[tuple] * each_ + (start + i) % each_;
-                ids[i] = one.offset;
-                counts[i] = one.count;
-                ranks[i] = rank < one.count ? rank : rank % one.count;
+            u64 filled = 0;
+            for (u64 tuple = start / each_, part = start % each_; filled < rows; ++tuple, part = 0) {
+                const Series<Index> one = classes_[found[tuple]];
+                const u64 first_rank = ordinals[tuple] * each_;
+                for (const u64 stop = std::min(rows, filled + (each_ - part)); filled < stop; ++filled, ++part) {
+                    const u64 rank = first_rank + part;
+                    ids[filled] = one.offset;
+                    counts[filled] = one.count;
+                    ranks[filled] = rank < one.count ? rank : rank % one.count;
+                }
             }
             const GatherAhead next = ahead();
             u64* const here = places + placed;

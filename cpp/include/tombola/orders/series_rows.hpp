@@ -11,7 +11,9 @@ template <typename Index>
 class SeriesRows {
   public:
     // Each series gives min(its rows, most); positions from `positions` on are not asked for. `groups` is borrowed.
-    SeriesRows(const GroupArrays<Index>& groups, u64 most, u64 positions, u64 seed, u64 epoch, bool shuffle);
+    // numbered: groups hold 0, 1, 2, ... one after the other, and the rows of a series keep that order.
+    SeriesRows(const GroupArrays<Index>& groups, u64 most, u64 positions, u64 seed, u64 epoch, bool shuffle,
+               bool numbered);
 
     // The rows at any positions.
     void at(const u64* positions, std::size_t count, u64* out) const;
@@ -28,10 +30,12 @@ class SeriesRows {
   private:
     const Index* members_;
     u64 most_;
+    bool numbered_;
     GroupShuffle order_;
     Buffer<Series<Index>> series_;
     SeriesLine<Index> line_;
 
+    void at_numbers(const u64* positions, std::size_t count, u64* out) const;
     u64 positions_of(const Series<Index>& series) const noexcept { return std::min<u64>(series.count, most_); }
 };
 

@@ -2,7 +2,8 @@
 //
 // The rows of a class, in an order of their own each epoch (group_shuffle.hpp), are cut into tuples of K; the rows that
 // fill no tuple are others each epoch. Tuples are scheduled as rows of series are: P of different classes a batch, by
-// the balanced rule of series_plan.hpp with full batches only. A class of fewer than K rows has no tuple, or one in
+// the balanced rule of series_plan.hpp with full batches only, but those of a class keep their order, as their rows are
+// in a new one anyway. A class of fewer than K rows has no tuple, or one in
 // which its rows come again, each as often as the others to one.
 //
 // O(classes) a new epoch, O(P K) a batch. 4 bytes and 2 bits a tuple, 8 bytes a class, with 32-bit rows.

@@ -22,7 +22,8 @@ namespace tombola {
 
 struct SeriesOptions {
     index_t per_series = 1;
-    bool shuffle = true;  // false: series in order of first appearance, rows in order
+    bool shuffle = true;    // false: series in order of first appearance, rows in order
+    bool numbered = false;  // balanced: groups as from_counts makes them, whose rows keep their order
 };
 
 // std::invalid_argument for per_series below 1
