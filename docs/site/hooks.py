@@ -78,6 +78,8 @@ def _plain_fence(line: str) -> str:
 def api_pages(architecture: str) -> dict[str, str]:
     """Return the pages of the API reference by their places in the site.
 
+    What all strategies share stands at `Strategy` alone; other classes show what they inherit, too.
+
     Parameters
     ----------
     architecture : str
@@ -92,7 +94,9 @@ def api_pages(architecture: str) -> dict[str, str]:
         title = _TITLES.get(row["room"], row["room"])
         place = f"api/{title}.md"
         names = re.findall(r"`(\w+)`", row["names"])
-        entries = "\n\n".join(f"::: tombola.{name}" for name in names)
+        inherits = "false" if row["room"] == "strategies" else "true"
+        options = f"\n    options:\n      inherited_members: {inherits}"
+        entries = "\n\n".join(f"::: tombola.{name}{options}" for name in names)
         what = row["what"][0].upper() + row["what"][1:]
         pages[place] = pages.get(place, f"# API: {title}\n") + f"\n{what}.\n\n{entries}\n"
         links = ", ".join(f"[`{name}`]({place.removeprefix('api/')}#tombola.{name})" for name in names)

@@ -110,7 +110,11 @@ def test_every_public_name_is_in_the_reference(browser: Browser, address: str) -
     browser.open(address + "api/", width=WIDE)
     links = browser.evaluate('[...document.querySelectorAll("article td a")].map(one => one.href)')
     assert {link.partition("#tombola.")[2] for link in links} == {*PUBLIC_NAMES, "DataLoader"}
-    for link in links:
+    methods = [
+        f"{address}api/{place}"
+        for place in ("loading/#tombola.Loader.state_dict", "plans/#tombola.Plan.plot")
+    ]
+    for link in (*links, *methods):
         place, _, anchor = link.removeprefix(address).partition("#")
         assert f'id="{anchor}"' in (SITE / place / "index.html").read_text(encoding="utf-8")
 
