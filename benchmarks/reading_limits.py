@@ -19,7 +19,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from isal import isal_zlib  # type: ignore[import-not-found]
+from isal import isal_zlib
 
 from benchmarks.h5ad_data import reference_file
 

@@ -21,11 +21,11 @@ QUICK_SEEDS = 2
 def make_parser() -> OneLineParser:
     """Return the parser of the command line."""
     from continual.options import add_learner_options, check_experiment_id
-    from continual.settings import DATASETS
+    from continual.settings import ALL_DATASETS, DATASETS
 
     parser = OneLineParser("Compare uniform and balanced draws of a replay buffer.")
     parser.add_argument(
-        "--datasets", choices=DATASETS, nargs="+", default=list(DATASETS), help="what to learn"
+        "--datasets", choices=ALL_DATASETS, nargs="+", default=list(DATASETS), help="what to learn"
     )
     parser.add_argument(
         "--repeats", type=check_whole(1), default=20, help=f"seeds, from --seed on; {QUICK_SEEDS} if --quick"
@@ -42,7 +42,8 @@ def make_parser() -> OneLineParser:
         "--variants",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="try plain cosine, a learned threshold, and uniform draws without the semantic loss, too",
+        help="try plain cosine, a learned threshold, levels of groups, scores of losses, logits and age, "
+        "stored logits, and uniform draws without the semantic loss, too",
     )
     parser.add_argument(
         "--workers", type=check_whole(1), default=os.cpu_count() or 1, help="processes; results do not differ"
@@ -66,7 +67,8 @@ def run(options: argparse.Namespace) -> None:
     name = options.experiment_id
     settings = [make_run_options(options, dataset) for dataset in dict.fromkeys(options.datasets)]
     for of_data in settings:
-        print(load_data(of_data.dataset, options.seed, quick=options.quick).describe())
+        data = load_data(of_data.dataset, options.seed, quick=options.quick, folder=options.data)
+        print(data.describe())
 
     def write_run(way: Way, record: RunRecord) -> None:
         seed = record.options.learner.seed

@@ -1,11 +1,13 @@
 """Learn the ten digits in five tasks of two, replaying from a buffer of old samples.
 
     python examples/continual_digits.py                               # balanced draws
-    python examples/continual_digits.py --no-use_balanced_sampling    # uniform draws
+    python examples/continual_digits.py --use_balanced_sampling 0     # uniform draws
     python examples/continual_digits.py --dataset superclasses        # generated classes in superclasses
+    python examples/continual_digits.py --dataset seq-cifar100 --data DIR    # CIFAR-100 from a local folder
 
 Class-incremental: one head for all classes, and a test sample may be of any class. The record and a picture
-are written to the output folder under --experiment_id.
+are written to the output folder under --experiment_id, a picture of the buffer's groups and scores beside it,
+and the log has both task by task.
 """
 
 import argparse
@@ -16,16 +18,16 @@ from example_tools import OneLineParser, log_to, run_example, write_json
 
 def make_parser() -> OneLineParser:
     """Return the parser of the command line."""
-    from continual.options import add_learner_options, check_experiment_id
-    from continual.settings import DATASETS
+    from continual.options import add_learner_options, add_switch, check_experiment_id
+    from continual.settings import ALL_DATASETS
 
     parser = OneLineParser("Learn task by task, replaying old samples from a buffer.")
-    parser.add_argument("--dataset", choices=DATASETS, default=DATASETS[0], help="what to learn")
-    parser.add_argument(
-        "--use_balanced_sampling",
-        action=argparse.BooleanOptionalAction,
+    parser.add_argument("--dataset", choices=ALL_DATASETS, default=ALL_DATASETS[0], help="what to learn")
+    add_switch(
+        parser,
+        "use_balanced_sampling",
         default=True,
-        help="draw by importance, balanced over semantic groups, rather than uniformly",
+        text="draw by importance, balanced over semantic groups, rather than uniformly",
     )
     parser.add_argument(
         "--experiment_id",
@@ -43,19 +45,27 @@ def run(options: argparse.Namespace) -> None:
     from continual.options import make_run_options
     from continual.report import plot_run, print_run
     from continual.training import run as run_tasks
+    from tombola.replay.buffer.report import BufferReport
 
     settings = make_run_options(options, options.dataset, use_balanced_sampling=options.use_balanced_sampling)
     way = "balanced" if options.use_balanced_sampling else "uniform"
     name = options.experiment_id or f"{options.dataset}-{way}-{options.seed}"
-    print(load_data(options.dataset, options.seed, quick=options.quick).describe())
+    data = load_data(options.dataset, options.seed, quick=options.quick, folder=options.data)
+    print(data.describe())
+    buffer = options.output / f"{name}-buffer.png"
+
+    def draw_buffer(task: int, report: BufferReport) -> None:
+        if task == len(data.tasks) - 1:
+            report.plot(buffer)
+
     log = options.output / f"{name}.log"
     with log_to(log, verbose=options.verbose):
-        record = run_tasks(settings)
+        record = run_tasks(settings, on_report=draw_buffer)
     print_run(record)
     results, picture = options.output / f"{name}.json", options.output / f"{name}.png"
     write_json(results, {"experiment_id": name, **record.to_dict()})
     plot_run(picture, record)
-    print(f"wrote {results}, {picture} and {log}")
+    print(f"wrote {results}, {picture}, {buffer} and {log}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

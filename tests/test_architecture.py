@@ -41,7 +41,7 @@ ROOMS = (
     Room("labels", "_base _core", "numpy"),
     Room("draws", "_base _core labels", "numpy"),
     Room("plans", "_base _core", "numpy"),
-    Room("reports", "_base _core labels plans", "numpy"),
+    Room("reports", "_base _core labels plans", "numpy matplotlib"),
     Room("strategies", "_base _core labels plans reports", "numpy"),
     Room("passes", "_base plans strategies", ""),
     Room("samplers", "_base labels plans strategies passes", "numpy torch"),

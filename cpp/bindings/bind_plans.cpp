@@ -101,9 +101,9 @@ PyObject* new_int(index_t value) {
     }
 }
 
-// Lists of the rows of batches first, first + step, ... below `stop`, of which offsets tell where each begins. Here and not
-// by NumPy's tolist: an integer costs 8 ns, of which there is nothing to save, and that adds another 2.
-py::list batch_lists(const py::array& rows, const py::array& offsets, index_t first, index_t stop, index_t step) {
+// Lists of the rows of batches first, first + step, ... below `stop`, of which offsets tell where each begins. Here and
+// not by NumPy's tolist: an integer costs 8 ns, of which there is nothing to save, and that adds another 2.
+py::list as_lists(const py::array& rows, const py::array& offsets, index_t first, index_t stop, index_t step) {
     const std::span<const index_t> row_span = borrow<index_t>(rows, "rows");
     const std::span<const index_t> bounds = borrow<index_t>(offsets, "offsets");
     require_at_least("first", first, 0);
@@ -148,7 +148,7 @@ void register_plans(py::module_& m) {
         .def_property_readonly("fetch_factor", &PyPlan::fetch_factor)
         .def("offset", &PyPlan::offset, py::arg("k"))
         .def("batches", &PyPlan::batches, py::arg("start"), py::arg("stop"));
-    m.def("batch_lists", &batch_lists, py::arg("rows"), py::arg("offsets"), py::arg("first"), py::arg("stop"),
+    m.def("as_lists", &as_lists, py::arg("rows"), py::arg("offsets"), py::arg("first"), py::arg("stop"),
           py::arg("step"));
     m.def("plan_streaming", &plan_streaming, py::arg("n"), py::kw_only(), py::arg("shuffle"),
           py::arg("indices") = py::none(), py::arg("batch_size"), py::arg("fetch_factor"), py::arg("drop_last"),

@@ -49,6 +49,12 @@ VARIANTS = (
     Way("uniform, no semantic loss", {"use_balanced_sampling": False, "sm_weight": 0.0}),
     Way("balanced, cosine", {"use_balanced_sampling": True, "similarity": "cosine"}),
     Way("balanced, learned threshold", {"use_balanced_sampling": True, "threshold": "learned"}),
+    Way("balanced, groups and classes", {"use_balanced_sampling": True, "threshold_quantile": (0.9, 1.0)}),
+    Way("balanced, difficulty", {"use_balanced_sampling": True, "difficulty_weight": 0.5}),
+    Way("balanced, uncertainty", {"use_balanced_sampling": True, "uncertainty_weight": 0.5}),
+    Way("balanced, old ones", {"use_balanced_sampling": True, "temporal_weight": -1.0, "half_life": 2_000.0}),
+    Way("uniform, stored logits", {"use_balanced_sampling": False, "alpha": 0.1}),
+    Way("balanced, stored logits", {"use_balanced_sampling": True, "alpha": 0.1}),
 )
 
 

@@ -1,4 +1,4 @@
-"""Two class-incremental data sets: scikit-learn's digits, and generated classes in superclasses.
+"""Three class-incremental data sets: scikit-learn's digits, generated classes in superclasses, CIFAR-100.
 
 ``digits``: the 1,797 real 8 x 8 images that scikit-learn brings along, a quarter of each class for testing,
 five tasks of two classes. Its semantic groups are four clusters of digits of like shape: Ward's method over
@@ -10,89 +10,31 @@ through a fixed random layer. Superclasses have very unequal numbers of training
 so that uniform draws crowd a few of them; testing is even over classes. Its semantic groups are the
 superclasses.
 
-The seed decides all: the split or the generated world, and which classes come in which task. No learner is
-told the semantic groups; they serve for measuring.
+``seq-cifar100``: see `cifar`.
+
+Of the first two the seed decides all: the split or the generated world, and which classes come in which task.
+No learner is told the semantic groups; they serve for measuring.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from .settings import DATASETS, DatasetName
+from .parts import ContinualData, Part
+from .settings import ALL_DATASETS, CIFAR, DatasetName
 
-__all__ = ["ContinualData", "Part", "SuperclassDesign", "load_data", "make_superclasses"]
+__all__ = ["SuperclassDesign", "load_data", "make_superclasses"]
 
 N_DIGIT_GROUPS = 4
 DIGIT_TASKS = 5
-QUICK_ROWS = 8
+QUICK_ROWS = 60
 """Of each class, in the quick form of the digits' training part."""
 
 _Floats = npt.NDArray[np.float32]
 _Whole = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Part:
-    """Samples of training or of testing.
-
-    Parameters
-    ----------
-    inputs : tensor of float32, shape (n, width)
-    labels : tensor of int64, shape (n,)
-    """
-
-    inputs: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def of(self, classes: tuple[int, ...]) -> "Part":
-        """Return the samples of some classes."""
-        chosen = torch.isin(self.labels, torch.tensor(classes))
-        return Part(self.inputs[chosen], self.labels[chosen])
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContinualData:
-    """A data set cut into tasks.
-
-    Parameters
-    ----------
-    name : str
-    train, test : Part
-    groups : tensor of int64, shape (n_classes,)
-        Semantic group of each class.
-    tasks : tuple of tuples of int
-        Classes of each task.
-    """
-
-    name: DatasetName
-    train: Part
-    test: Part
-    groups: torch.Tensor
-    tasks: tuple[tuple[int, ...], ...]
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes of all tasks."""
-        return len(self.groups)
-
-    @property
-    def width(self) -> int:
-        """Length of an input."""
-        return int(self.train.inputs.shape[1])
-
-    def describe(self) -> str:
-        """Return one line: sizes, tasks and groups."""
-        counts = np.bincount(self.groups[self.train.labels].numpy()).tolist()
-        return (
-            f"{self.name}: {len(self.train):,} samples for training, {len(self.test):,} for testing; "
-            f"{len(self.tasks)} tasks of {len(self.tasks[0])} classes; "
-            f"training samples by semantic group {', '.join(map(str, sorted(counts, reverse=True)))}"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,20 +86,29 @@ class SuperclassDesign:
         return np.repeat(sizes, self.classes_each)
 
 
-QUICK_DESIGN = SuperclassDesign(n_superclasses=4, classes_each=2, n_tasks=4, most=40, fewest=8, n_test=10)
+QUICK_DESIGN = SuperclassDesign(n_superclasses=4, classes_each=2, n_tasks=4, most=120, fewest=24, n_test=10)
 
 
-def load_data(name: DatasetName, seed: int, *, quick: bool = False) -> ContinualData:
-    """Return a data set by name; `quick` gives a small one.
+def load_data(
+    name: DatasetName, seed: int, *, quick: bool = False, folder: str | Path | None = None
+) -> ContinualData:
+    """Return a data set by name; `quick` gives a small one, `folder` holds the files of one that is not made.
 
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or files are missing or not what they should be.
     """
-    if name not in DATASETS:
-        msg = f"dataset must be one of {', '.join(DATASETS)}, but is {name!r}"
+    if name not in ALL_DATASETS:
+        msg = f"dataset must be one of {', '.join(ALL_DATASETS)}, but is {name!r}"
         raise ValueError(msg)
+    if name == CIFAR:
+        from .cifar import load_cifar100
+
+        if folder is None:
+            msg = f"{CIFAR} is read from a folder, but none is given: --data DIR"
+            raise ValueError(msg)
+        return load_cifar100(Path(folder), quick=quick)
     if name == "digits":
         return _load_digits(seed, quick=quick)
     return make_superclasses(QUICK_DESIGN if quick else SuperclassDesign(), seed)

@@ -63,7 +63,7 @@ class DrawWatch:
 
     def see(self, labels: torch.Tensor) -> None:
         """Count the labels of a draw."""
-        self.drawn[-1] += torch.bincount(labels, minlength=len(self.groups)).numpy()
+        self.drawn[-1] += torch.bincount(labels.cpu(), minlength=len(self.groups)).numpy()
 
     def group_unevenness(self) -> float:
         """Return the unevenness of drawn semantic groups, a mean over tasks.

@@ -61,7 +61,7 @@ class ClassPrototypes(nn.Module):
     def update(self, features: torch.Tensor, labels: torch.Tensor) -> None:
         """Move the prototypes of these labels towards their mean features."""
         classes, codes = labels.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        sums = torch.zeros(len(classes), features.shape[1]).index_add_(0, codes, features)
+        sums = features.new_zeros((len(classes), features.shape[1])).index_add_(0, codes, features)
         means = sums / codes.bincount()[:, None]
         old = self.vectors[classes]
         kept = torch.where(old.isnan(), means, old)

@@ -48,6 +48,9 @@ def print_run(record: RunRecord) -> None:
     print_table(console, table)
     for measure in MEASURES:
         console.print(f"{measure.name}: {measure.value(record):.1%}")
+    if record.final_accuracy < 1.5 * record.chance:
+        text = "no better than guessing ({:.1%}): too few samples or epochs to learn from"
+        console.print(text.format(record.chance))
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -119,7 +122,9 @@ def plot_run(path: Path, record: RunRecord) -> None:
         buffer.bar(places - 0.2, stored, 0.4, color=NOT_DRAWN, label="stored at the end")
         shares = drawn[order] / max(1, drawn.sum())
         buffer.bar(places + 0.2, shares, 0.4, color=COLOURS[way], label="drawn in the last task")
-        buffer.set_xticks(places, [str(known) for known in order], fontsize=8 if len(order) <= 20 else 6)
+        every = 1 if len(order) <= 50 else len(record.tasks[0])  # else labels lie on each other
+        names = [str(known) for known in order[::every]]
+        buffer.set_xticks(places[::every], names, fontsize=8 if len(names) <= 20 else 6)
         buffer.set_xlabel("class, in the order of its task")
         buffer.set_ylabel("share")
         show_percent(buffer.yaxis)

@@ -1,8 +1,7 @@
 """Types of the C++ core, see `cpp/bindings`. Users reach it through `tombola`.
 
-Index arrays are int64 (`index_t` in C++), weights float32 or float64 (`weight_t`). Arrays that go in are
-C-contiguous and one-dimensional; they are borrowed by tables and plans, never copied. Wrong values raise
-ValueError, wrong dtypes TypeError, positions out of range IndexError.
+Index arrays are int64, weights float32 or float64. Arrays that go in are C-contiguous and one-dimensional,
+borrowed, never copied. Wrong values raise ValueError, dtypes TypeError, positions out of range IndexError.
 """
 
 from collections.abc import Callable, Iterable
@@ -175,9 +174,7 @@ class Plan:
     def offset(self, k: int) -> int: ...
     def batches(self, start: int, stop: int) -> tuple[IndexArray, IndexArray]: ...
 
-def batch_lists(
-    rows: IndexArray, offsets: IndexArray, first: int, stop: int, step: int
-) -> list[list[int]]: ...
+def as_lists(rows: IndexArray, offsets: IndexArray, first: int, stop: int, step: int) -> list[list[int]]: ...
 def plan_streaming(
     n: int, *, shuffle: bool, indices: IndexArray | None = None, **batching: Unpack[_Batching]
 ) -> Plan: ...

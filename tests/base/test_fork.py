@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 import threading
 import time
 
@@ -95,3 +96,17 @@ def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     thread.join()
     with lock:
         pass
+
+
+@needs_fork
+@pytest.mark.skipif(sys.version_info >= (3, 11, 10), reason="there Python makes its lock new in time")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_waits_for_the_lock_of_the_list_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test can hold that lock; `sys._current_frames` takes it and gives it back."""
+    taken: list[int] = []
+    monkeypatch.setattr(sys, "_current_frames", lambda: taken.append(os.getpid()))
+    pid = os.fork()
+    if pid == 0:
+        os._exit(int(taken != [os.getppid()]))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert taken == [os.getpid()]

@@ -2,10 +2,7 @@
 
 import json
 import logging
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ import pytest
 import torch
 
 from tests.cli.training_files import make_files, train_yaml
+from tests.watched import run
 from tombola.experiments.file_names import find_files
 from tombola.experiments.train import TrainConfig, read_train_config, run_training
 from tombola.experiments.train.files import FileList
@@ -171,14 +169,9 @@ def test_lists_of_files_come_back(plates: list[Path]) -> None:
 def test_two_processes_of_torchrun_share_the_work(plates: list[Path], tmp_path: Path) -> None:
     """Each has half of the batches of one process, and the first one prints."""
     config = train_yaml(tmp_path, plates[0].parent, chunk_size=1, epochs=1, tensorboard=False)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    command += ["-m", "tombola.cli", "train", "-c", str(config), "-o"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [*command, str(tmp_path / "two")], check=False, env=environment, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.count("stopped:     all mini epochs are done") == 1
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    command += ["-m", "tombola.cli", "train", "-c", str(config), "-o", str(tmp_path / "two")]
+    assert run(*command).count("stopped:     all mini epochs are done") == 1
     one = config_of(tmp_path, plates[0].parent, epochs=1)
     run_training(one)
     two = one.model_copy(update={"output": tmp_path / "two"})

@@ -6,8 +6,6 @@ training saw is a list of passes, each a list of batches, each a list of rows.
 
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
@@ -23,6 +21,7 @@ from torch.utils.data import DataLoader as TorchDataLoader
 from torch.utils.data import Dataset
 
 import tombola
+from tests import watched
 from tombola import ArraySource, BlockShuffling, Bucketed, Loader, PlanBatchSampler, SeriesRoundRobin
 from tombola.strategies import Strategy
 
@@ -185,19 +184,4 @@ def read(folder: Path, name: str, world_size: int = 2) -> list[Any]:
 def torchrun(module: str, folder: Path, *arguments: str, world_size: int = 2) -> None:
     """Run a module under torchrun, ``python -m module folder arguments``, a process a rank over gloo."""
     launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world_size}")
-    run(*launcher, "-m", module, str(folder), *arguments)
-
-
-def run(*arguments: str) -> None:
-    """Run Python as it runs here; what it says is shown if it fails."""
-    settings = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, **settings},
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+    watched.run(*launcher, "-m", module, str(folder), *arguments)

@@ -16,6 +16,7 @@ ray = pytest.importorskip("ray")
 pytest.importorskip("ray.train.torch")
 
 from tests.compat import common  # noqa: E402
+from tests.watched import run  # noqa: E402
 
 CASES = common.CASES[:3]
 
@@ -84,7 +85,7 @@ def main(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
-    common.run("-m", "tests.compat.test_ray", str(folder))
+    run("-m", "tests.compat.test_ray", str(folder))
     return folder
 
 

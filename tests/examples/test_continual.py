@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from continual.comparison import BALANCED, UNIFORM, Way, make_ways, paired
-from continual.data import ContinualData, SuperclassDesign, load_data, make_superclasses
+from continual.data import SuperclassDesign, load_data, make_superclasses
 from continual.learner import ContinualLearner
 from continual.metrics import DrawWatch, final_accuracy, forgetting, semantic_consistency, unevenness
 from continual.model import ClassPrototypes
+from continual.parts import ContinualData
 from continual.settings import DATASETS, DatasetName, LearnerOptions, RunOptions
 from continual.training import RunRecord, run
 
-SMALL = LearnerOptions(buffer_size=40, seed=3)
+SMALL = LearnerOptions(buffer_size=40, sm_weight=0.1, seed=3)
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -29,7 +30,7 @@ def test_tasks_share_no_class_and_hold_all(name: DatasetName, quick: bool) -> No
     for classes in data.tasks:
         part = data.train.of(classes)
         assert set(part.labels.tolist()) == set(classes)
-        assert part.inputs.shape == (len(part), data.width)
+        assert part.inputs.shape == (len(part), *data.shape)
     assert set(data.test.labels.tolist()) == set(dealt)
     assert data.train.inputs.dtype == torch.float32
 
@@ -86,7 +87,9 @@ def test_a_bad_design(options: dict[str, int], message: str) -> None:
 
 
 def test_an_unknown_data_set() -> None:
-    with pytest.raises(ValueError, match=r"^dataset must be one of digits, superclasses, but is 'mnist'$"):
+    with pytest.raises(
+        ValueError, match=r"^dataset must be one of digits, superclasses, seq-cifar100, but is 'mnist'$"
+    ):
         load_data("mnist", seed=0)  # type: ignore[arg-type]
 
 
@@ -163,7 +166,7 @@ def test_ways_differ_in_what_they_say_only() -> None:
 
 def test_a_step_replays_and_stores() -> None:
     drawn: list[int] = []
-    learner = ContinualLearner(5, 4, SMALL, on_replay=lambda labels: drawn.append(len(labels)))
+    learner = ContinualLearner((5,), 4, SMALL, on_replay=lambda labels: drawn.append(len(labels)))
     random = torch.Generator().manual_seed(0)
     inputs, labels = torch.randn((30, 5), generator=random), torch.arange(30) % 4
     losses = []

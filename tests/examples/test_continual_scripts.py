@@ -6,6 +6,8 @@ import compare_balanced_sampling
 import continual_digits
 import pytest
 
+from continual.settings import RunOptions
+from continual.training import run
 from tests.examples.running import PNG, read_json, run_script
 
 FAST = ("--quick", "--epochs", 1, "--buffer_size", 20)
@@ -19,9 +21,72 @@ def test_a_run_writes_what_it_prints(tmp_path: Path) -> None:
     assert record["options"]["learner"]["buffer_size"] == 20 == sum(record["stored"])
     assert f"final accuracy: {record['final_accuracy']:.1%}" in text
     assert f"forgetting: {record['forgetting']:.1%}" in text
-    assert (tmp_path / "first.png").read_bytes().startswith(PNG)
+    for name in ("first.png", "first-buffer.png"):
+        assert (tmp_path / name).read_bytes().startswith(PNG)
     assert len(record["tasks"]) == 5
-    assert "task 4, classes" in (tmp_path / "first.log").read_text(encoding="utf-8")
+    log = (tmp_path / "first.log").read_text(encoding="utf-8")
+    assert "task 4, classes" in log
+    assert log.count("\nscore over mean, 50%") == 5 == log.count("\ngroup     items")
+    last = record["buffer_scores"][4]
+    assert sum(group["items"] for group in last["group_table"].values()) == 20
+    assert "no better than guessing" not in text
+
+
+def test_all_of_the_buffer_can_be_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = (
+        "--quick --n_epochs 1 --use_balanced_sampling 1 --balance_schedule cosine --balance_weight 0 "
+        "--balance_end 0.75 --balance_steps 3 --threshold_quantile 0.2 0.6 1 --temporal_weight -0.5 "
+        "--half_life 300 --difficulty_weight 0.5 --uncertainty_weight 0.25 --task_weights 2 1 0.5 "
+        "--alpha 0.3 --beta 1 --seed 3 --experiment_id all"
+    )
+    with pytest.raises(SystemExit) as left:
+        continual_digits.main([*arguments.split(), "-o", str(tmp_path)])
+    assert left.value.code == 0
+    capsys.readouterr()
+    record = read_json(tmp_path / "all.json")
+    last = record["buffer_scores"][4]
+    assert [level["balance_weight"] for level in last["levels"]] == [0.75] * 3
+    groups = [level["groups"] for level in last["levels"]]
+    assert 1 <= groups[0] < groups[1] < groups[2] == 10
+    parts = last["score_parts"]
+    assert list(parts) == ["prototype", "temporal", "difficulty", "uncertainty", "task"]
+    assert (parts["task"]["0.0"], parts["task"]["1.0"]) == (0.5, 2.0)
+    learner = record["options"]["learner"]
+    assert (learner["alpha"], learner["beta"], learner["buffer_size"], learner["sm_weight"]) == (
+        0.3,
+        1,
+        200,
+        0.01,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "used"),
+    [
+        ("", True),
+        ("--use_balanced_sampling", True),
+        ("--use_balanced_sampling 1", True),
+        ("--use_balanced_sampling 0", False),
+        ("--use_balanced_sampling=0", False),
+        ("--no-use_balanced_sampling", False),
+    ],
+)
+def test_the_switch_takes_a_number_too(arguments: str, used: bool) -> None:
+    assert continual_digits.make_parser().parse_args(arguments.split()).use_balanced_sampling is used
+
+
+def test_what_learned_nothing_is_called_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Too little was done, in one epoch, at so low a rate of learning."""
+    with pytest.raises(SystemExit) as left:
+        continual_digits.main(["--quick", "--epochs", "1", "--lr", "1e-9", "-o", str(tmp_path)])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    assert "no better than guessing (10.0%): too few samples or epochs to learn from" in text
+
+
+def test_a_quick_run_learns() -> None:
+    record = run(RunOptions(quick=True))
+    assert record.final_accuracy > 3 * record.chance
 
 
 def test_both_data_sets_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,6 +128,28 @@ def leave(script: str, arguments: str, output: Path, capsys: pytest.CaptureFixtu
         ("run", "--sm_weight x", "argument --sm_weight: expected a finite number >= 0, but got 'x'"),
         ("run", "--threshold_quantile 2", "argument --threshold_quantile: expected a share in (0, 1]"),
         ("run", "--experiment_id ../x", "argument --experiment_id: expected letters, digits, '.', '_' and"),
+        (
+            "run",
+            "--use_balanced_sampling 2",
+            "argument --use_balanced_sampling: expected 1 or 0, but got '2'",
+        ),
+        (
+            "run",
+            "--dataset seq-cifar100",
+            "seq-cifar100 is read from a folder, but none is given: --data DIR",
+        ),
+        (
+            "run",
+            "--dataset seq-cifar100 --data /nowhere",
+            "/nowhere must hold train, test and meta of CIFAR-100",
+        ),
+        (
+            "run",
+            "--threshold_quantile 0.9 0.5",
+            "--threshold_quantile must rise from level to level, but is 0.9",
+        ),
+        ("run", "--balance_end 1", "--balance_end needs --balance_schedule linear or cosine, but that is"),
+        ("run", "--quick --device nowhere", "device must be there, such as cpu"),
         ("run", "--dataset mnist", "argument --dataset: invalid choice: 'mnist'"),
         ("run", "--quick --lr 1e30", "features must stay finite, but found"),
         ("compare", "--repeats 0", "argument --repeats: expected a whole number >= 1, but got '0'"),

@@ -4,18 +4,16 @@ import base64
 import html
 import json
 import re
-import resource
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser import find_browser
 from tests.experiments.result_files import table, write_records, write_table
 from tombola.experiments.six.page import write_page
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 MEASURE = """
 <script>
 document.body.dataset.seen = JSON.stringify({
@@ -31,12 +29,7 @@ document.body.dataset.seen = JSON.stringify({
 
 @pytest.fixture(name="browser", scope="module")
 def fixture_browser() -> str:
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"no browser to open the page with: none of {', '.join(NAMES)}")
-    if resource.getrlimit(resource.RLIMIT_AS)[1] != resource.RLIM_INFINITY:
-        pytest.skip("Chromium reserves more address space than is allowed here (ulimit -v)")
-    return found
+    return find_browser()
 
 
 @pytest.fixture(name="page", scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.loading.rows import N_ROWS, as_json, counted, make_loader, make_sampler, planned, rows
-from tombola import DataLoader
+from tombola import BlockShuffling, DataLoader, PlanBatchSampler
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
@@ -190,6 +190,11 @@ def test_spawned_workers(kind: str) -> None:
             TypeError,
             r"needs batch_sampler=PlanBatchSampler\(\.\.\.\), or a tombola",
         ),
+        (
+            lambda: DataLoader(make_sampler()),
+            TypeError,
+            "needs batch_sampler=PlanBatchSampler.*, but has a Plan",
+        ),
         (lambda: DataLoader(range(4), batch_size=2), TypeError, "but has a range and batch_sampler=<torch"),
         (
             lambda: DataLoader(make_loader(), batch_size=2),
@@ -207,6 +212,26 @@ def test_spawned_workers(kind: str) -> None:
 def test_bad_input_is_named(make_it: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make_it()
+
+
+@pytest.mark.parametrize(
+    ("length", "said"), [(60, "those beyond never come"), (40, "some that are not there")]
+)
+def test_data_of_another_length_are_said_to_be_so(
+    length: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sampler = make_sampler()
+    for _ in range(2):
+        DataLoader(range(length), batch_sampler=sampler)
+    (record,) = caplog.records
+    told = record.getMessage()
+    assert told.startswith(f"PlanBatchSampler: the data have {length} rows, but the strategy knows of 50: ")
+    assert told.endswith(said)
+    chosen = PlanBatchSampler(BlockShuffling(indices=range(0, 50, 2)), 50, batch_size=4)
+    DataLoader(range(length), batch_sampler=chosen)
+    DataLoader(range(50), batch_sampler=make_sampler())
+    DataLoader(object(), batch_sampler=make_sampler())
+    assert len(caplog.records) == 1
 
 
 def test_another_configuration_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils.data import ChainDataset, IterableDataset
+from torch.utils.data import ChainDataset, IterableDataset, Sampler
 from torch.utils.data import DataLoader as TorchDataLoader
 
 from tests.loading.rows import DATA, as_json, counted, make_loader, make_sampler, planned, rows
@@ -155,6 +155,38 @@ def test_batches_are_not_joined(wrap: Callable[[Any], Any], workers: int) -> Non
     with pytest.raises(ValueError, match="a DataLoader around a Loader must have batch_size=None"):
         next(iter(loader))
     assert make_loader().epoch == 0
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_batch_sampler_in_the_place_of_a_sampler_is_refused(workers: int, drop_last: bool) -> None:
+    """Of tensors torch would make batches of batches, and leave the last ones out."""
+    options: dict[str, Any] = {"num_workers": workers, "multiprocessing_context": "fork" if workers else None}
+    data: Any = torch.arange(50)
+    sampler = make_sampler()
+    loader: TorchDataLoader[Any] = TorchDataLoader(
+        data, sampler=sampler, batch_size=3, drop_last=drop_last, **options
+    )
+    with pytest.raises(
+        ValueError, match="must be given a PlanBatchSampler as batch_sampler, but was given it"
+    ):
+        next(iter(loader))
+    assert sampler.epoch == 0
+    assert rows(TorchDataLoader(data, sampler=sampler, batch_size=None, **options)) == planned(0)
+    for rows_of, epoch in ((sampler.sampler, 1), (chain.from_iterable(sampler), 2), (_Flat(sampler), 3)):
+        single: TorchDataLoader[Any] = TorchDataLoader(data, sampler=rows_of, batch_size=10, **options)
+        assert sorted(chain.from_iterable(rows(single))) == sorted(chain.from_iterable(planned(epoch)))
+
+
+class _Flat(Sampler[int]):
+    """A user's own, of single rows."""
+
+    def __init__(self, batches: PlanBatchSampler) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[int]:
+        for batch in self.batches:
+            yield from batch
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -238,7 +238,7 @@ def test_states_of_other_buffers_are_refused() -> None:
         BalancedBuffer(60).load_state_dict(state)
     with pytest.raises(ValueError, match=r"a buffer with eps = 0\.5, but it has 1e-06"):
         BalancedBuffer(50, eps=0.5).load_state_dict(state)
-    with pytest.raises(ValueError, match="version 3, but got None"):
+    with pytest.raises(ValueError, match="version 3 or 4, but got None"):
         BalancedBuffer(50).load_state_dict({})
 
 

@@ -194,7 +194,7 @@ def test_balance_weight_follows_its_schedule() -> None:
     buffer = BalancedBuffer(100, balance_weight=schedule)
     buffer.add_data(**batch(0, 100, [0] * 9 + [1]))
     for step in range(6):
-        np.testing.assert_allclose(buffer._balance.options.power(buffer._balance.draws), schedule(step))
+        np.testing.assert_allclose(buffer._balance.options.powers(buffer._balance.draws)[0], schedule(step))
         buffer.get_balanced_data(5, op_prototypes=CENTRES)
     np.testing.assert_allclose(weights_of(buffer), scores_from_scratch(buffer, CENTRES, 2.0))
     buffer.balance_weight = 0.0

@@ -80,7 +80,7 @@ def test_an_adaptive_threshold_keeps_many_classes_apart() -> None:
     labels = np.arange(400) % 40
     buffer.add_data(labels, labels, features=torch.from_numpy(table[labels]).float())
     buffer.get_balanced_data(10, op_prototypes=table)
-    similarity, threshold = buffer._balance.groups.similarity, buffer._balance.groups.threshold
+    similarity, threshold = buffer._balance.groups.similarity, buffer._balance.groups.thresholds[0]
     _, parts = connected_components(similarity > threshold)
     found = [buffer.groups[label] for label in range(40)]
     assert np.bincount(parts).max() > 30
@@ -164,7 +164,7 @@ def test_thresholds_follow_the_data() -> None:
     buffer = BalancedBuffer(100, "cpu", similarity, threshold, WIDTH)
     buffer.add_data(**batch(0, 100))
     buffer.get_balanced_data(10, op_prototypes=CENTRES)
-    plain = BalancedBuffer(100, adaptive_threshold=buffer._balance.groups.threshold)
+    plain = BalancedBuffer(100, adaptive_threshold=buffer._balance.groups.thresholds[0])
     plain.add_data(**batch(0, 100))
     plain.get_balanced_data(10, op_prototypes=CENTRES)
     assert buffer.groups == plain.groups  # the untrained module is the cosine

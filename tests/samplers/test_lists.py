@@ -1,11 +1,13 @@
 """Batches as lists of Python's own integers, which DataLoader wants."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tombola import BlockShuffling, Bucketed, PlanBatchSampler, SeriesRoundRobin
-from tombola._core import batch_lists
-from tombola.samplers.batch_sampler import LIST_ROWS
+from tombola._core import as_lists
+from tombola.plans.lists import LIST_ROWS
 from tombola.strategies import Strategy
 
 N = 5_000
@@ -25,7 +27,13 @@ OFFSETS = np.array([0, 3, 3, 7, 10])
     ids=["blocks", "series", "buckets"],
 )
 def test_lists_are_the_arrays(strategy: Strategy, world_size: int, batch_size: int) -> None:
-    options = {"batch_size": batch_size, "fetch_factor": 4, "seed": 3, "rank": 0, "world_size": world_size}
+    options: Any = {
+        "batch_size": batch_size,
+        "fetch_factor": 4,
+        "seed": 3,
+        "rank": 0,
+        "world_size": world_size,
+    }
     lists = list(PlanBatchSampler(strategy, N, even="pad", **options))
     arrays = list(PlanBatchSampler(strategy, N, even="pad", as_array=True, **options))
     assert lists == [rows.tolist() for rows in arrays]
@@ -45,7 +53,7 @@ def test_lists_are_the_arrays(strategy: Strategy, world_size: int, batch_size: i
     ],
 )
 def test_which_batches(first: int, stop: int, step: int, expected: list[list[int]]) -> None:
-    assert batch_lists(ROWS, OFFSETS, first, stop, step) == expected
+    assert as_lists(ROWS, OFFSETS, first, stop, step) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,15 +66,15 @@ def test_which_batches(first: int, stop: int, step: int, expected: list[list[int
 )
 def test_batches_that_are_not_there(first: int, stop: int, step: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        batch_lists(ROWS, OFFSETS, first, stop, step)
+        as_lists(ROWS, OFFSETS, first, stop, step)
 
 
 @pytest.mark.parametrize("offsets", [[0, 11], [-1, 3], [5, 3]])
 def test_offsets_that_do_not_fit(offsets: list[int]) -> None:
     with pytest.raises(ValueError, match="offsets must rise from 0 to the number of rows, 10"):
-        batch_lists(ROWS, np.array(offsets), 0, 1, 1)
+        as_lists(ROWS, np.array(offsets), 0, 1, 1)
 
 
 def test_largest_rows() -> None:
     rows = np.array([0, 2**30, 2**61, -(2**63)])
-    assert batch_lists(rows, np.array([0, 4]), 0, 1, 1) == [rows.tolist()]
+    assert as_lists(rows, np.array([0, 4]), 0, 1, 1) == [rows.tolist()]

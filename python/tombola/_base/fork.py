@@ -10,10 +10,16 @@ child for ever, threads that a library counts on are not there, and open files a
 - `forks` counts the forks between this process and the first one, so that what was made before the last of
   them is known by an older count.
 
+Before 3.11.10 Python itself leaves a lock behind, https://github.com/python/cpython/issues/112275: that of
+its list of threads, which threads of libraries take as they begin to run Python, as those of
+torch.distributed do. A child that finds it held waits without end. So a fork waits here for whoever holds it,
+which leaves an instant for others to take it: `findings/python-locks-up-forked-children.sh` counts.
+
 Processes that are spawned begin anew and need none of it.
 """
 
 import os
+import sys
 import threading
 import time
 import weakref
@@ -96,6 +102,8 @@ def _about_to_fork() -> None:
             inner = lock._lock
             if inner.acquire(timeout=max(0.0, until - time.monotonic())):
                 _held.locks.append(inner)
+    if sys.version_info < (3, 11, 10):
+        sys._current_frames()  # takes the lock of the list of threads, and gives it back
 
 
 def _has_forked() -> None:

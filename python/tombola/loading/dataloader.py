@@ -21,7 +21,7 @@ from ..passes.epochs import Epochs
 from ..passes.position import Position
 from ..passes.remade import hand_over
 from .handing_out import OwnPasses, Pass
-from .loader import EpochTold
+from .loader import EpochTold, Loader
 
 __all__ = ["DataLoader"]
 
@@ -34,7 +34,7 @@ class DataLoader(TorchDataLoader[Any]):
     dataset : Dataset or Loader
         With a `Loader`, ``batch_size`` is None, as its batches are whole.
     batch_sampler : PlanBatchSampler
-        With any dataset whose rows are numbered.
+        With any dataset whose rows are numbered. One with more rows than the strategy knows of is said once.
     **options
         All others of torch's DataLoader: ``num_workers``, ``persistent_workers``, ``pin_memory``, ...
 
@@ -68,10 +68,10 @@ class DataLoader(TorchDataLoader[Any]):
     """
 
     def __init__(self, dataset: Any, *args: Any, **options: Any) -> None:
-        if isinstance(dataset, EpochMethods) and not args:
+        reads_loader = isinstance(dataset, Loader)
+        if reads_loader and not args:
             options.setdefault("batch_size", None)
         super().__init__(dataset, *args, **options)
-        reads_loader = isinstance(dataset, EpochMethods)
         given: object = dataset if reads_loader else _unwrapped(self.batch_sampler)
         if not isinstance(given, EpochMethods):
             msg = (
@@ -86,6 +86,8 @@ class DataLoader(TorchDataLoader[Any]):
             msg = "in_order must be True, for what was handed out to be known, but is False"
             raise ValueError(msg)
         self._epochs: Epochs = given._epochs
+        if not reads_loader:
+            _compare_rows(dataset, self._epochs)
         self._reads_loader = reads_loader
         self._pass: Pass | None = None
         self._started_as = (0, 1)
@@ -173,6 +175,17 @@ class DataLoader(TorchDataLoader[Any]):
             If `state` belongs to another configuration; the message names what differs.
         """
         self._epochs.load_state_dict(state, name=self._own.name)
+
+
+def _compare_rows(dataset: Any, epochs: Epochs) -> None:
+    """Say where rows of the data would never come, as the strategy does not know of them."""
+    rows = epochs.strategy.number_of_rows(epochs.n)
+    try:
+        data = len(dataset)
+    except (AttributeError, NotImplementedError, TypeError):
+        return
+    if rows is not None and rows != data:
+        epochs.remarks.other_data(rows, data)
 
 
 def _take_over(new: DataLoader, own: OwnPasses, epochs: Epochs) -> None:

@@ -16,7 +16,8 @@ names against the real packages. Where they are not found, nothing is assumed.
 - Lightning's `DistributedSamplerWrapper` deals out what a sampler gives, be it batches.
 - Ray Train's prepared DataLoader asks a DataLoader for one batch ahead, until there is none.
 - torch's fetcher for iterable data joins what it gets if its DataLoader has a batch size; what it gets are
-  whole batches, unless a dataset of the user's lies between.
+  whole batches, unless a dataset of the user's lies between. So does torch's BatchSampler, which a DataLoader
+  makes of its `sampler` and batch size.
 
 O(depth of the stack) a pass.
 """
@@ -45,6 +46,7 @@ _MAKING = ("_BaseDataLoaderIter.__init__", "_BaseDataLoaderIter._reset")
 """Functions that make an iterator of a sampler, and ask for nothing of ours."""
 
 _FETCH = "torch.utils.data._utils.fetch"
+_SAMPLER = "torch.utils.data.sampler"
 _ACCELERATE = "accelerate.data_loader"
 _LIGHTNING = ("lightning", "lightning_fabric", "pytorch_lightning")
 _RAY = "ray.train.torch.train_loop_utils"
@@ -192,8 +194,8 @@ class Caller:
         Who deals the batches out to ranks; empty if nobody does.
     cuts : bool
         Whether the dealer joins batches and cuts them in equal parts, so that a remainder is lost.
-    joins : bool
-        Whether batches are joined to larger ones.
+    joins : str
+        Who joins batches to larger ones; empty if nobody does.
     skipper : str
         Who leaves out the first batches; empty if nobody does.
     epoch : int or None
@@ -209,7 +211,7 @@ class Caller:
     unknown: str = ""
     dealer: str = ""
     cuts: bool = False
-    joins: bool = False
+    joins: str = ""
     skipper: str = ""
     epoch: int | None = None
     counts: str = ""
@@ -218,9 +220,9 @@ class Caller:
 def find_caller(asked: object) -> Caller:
     """Return who asks `asked`, a batch sampler or loader, for its first batch."""
     reader: HandedOut | None = None
-    unknown, dealer, skipper, counts = "", "", "", ""
+    unknown, dealer, skipper, counts, joins = "", "", "", "", ""
     held = 0
-    is_known = cuts = joins = False
+    is_known = cuts = False
     epoch: int | None = None
     is_direct, is_own = True, True  # nothing lies between; the stack is that of this process
     for frame in _frames(beyond=True):
@@ -263,8 +265,12 @@ def find_caller(asked: object) -> Caller:
             unknown, held = "Ray Train's prepared DataLoader", 1
         elif module == _FETCH and function == "_IterableDatasetFetcher.fetch":
             fetcher = frame.f_locals["self"]
-            if getattr(fetcher, "auto_collation", False):
-                joins = joins or _hands_on(getattr(fetcher, "dataset", None), asked)
+            is_joining = getattr(fetcher, "auto_collation", False)
+            if is_joining and _hands_on(getattr(fetcher, "dataset", None), asked):
+                joins = "a DataLoader"
+        elif module == _SAMPLER and function == "BatchSampler.__iter__":
+            if hasattr(asked, "plan") and _hands_on(frame.f_locals["self"].sampler, asked):  # no single rows
+                joins = "a BatchSampler"
     handed_out = reader if is_known and not unknown else None
     held = held if is_known else 0
     return Caller(handed_out, reader, held, unknown, dealer, cuts, joins, skipper, epoch, counts)
@@ -331,7 +337,8 @@ def _hands_on(dataset: object, asked: object) -> bool:
     if type(dataset).__module__.partition(".")[0] not in _HANDING_ON:
         return False
     parts = getattr(dataset, "datasets", ())
-    parts = [getattr(dataset, "dataset", None), *(parts if isinstance(parts, list | tuple) else ())]
+    inner = [getattr(dataset, name, None) for name in ("dataset", "_sampler")]
+    parts = [*inner, *(parts if isinstance(parts, list | tuple) else ())]
     return any(part is not None and _hands_on(part, asked) for part in parts)
 
 

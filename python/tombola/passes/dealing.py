@@ -19,6 +19,13 @@ __all__ = [
 
 def check_whole(caller: Caller, name: str) -> None:
     """Raise ValueError if whole batches are joined to larger ones."""
+    if caller.joins == "a BatchSampler":
+        msg = (
+            f"a DataLoader must be given a {name} as batch_sampler, but was given it as sampler, and joins "
+            "whole batches to larger ones: pass batch_sampler=..., or sampler=... with batch_size=None; its "
+            "own sampler gives rows one by one"
+        )
+        raise ValueError(msg)
     if caller.joins:
         msg = (
             f"a DataLoader around a {name} must have batch_size=None, but it joins whole batches to "

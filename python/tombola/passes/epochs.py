@@ -253,8 +253,8 @@ class Epochs:
         """Begin a pass of `asked`, a sampler or loader: from `start`, or where the coming one starts."""
         caller = find_caller(asked)
         self._settled(is_followed=True)
+        check_whole(caller, self.name)
         if self._is_shared:
-            check_whole(caller, self.name)
             self.remarks.skipped(caller)
         start = named_start(caller, self.coming(), start)
         rank, world_size = self._dealt(caller)

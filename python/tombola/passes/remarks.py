@@ -29,6 +29,15 @@ class Remarks:
         """Say that ``drop_last`` leaves no batch."""
         self._say("drop_last=True leaves no batch, as there are fewer rows than batch_size=%d", batch_size)
 
+    def other_data(self, rows: int, data: int) -> None:
+        """Say that the data have another number of rows than the strategy knows of."""
+        self._say(
+            "the data have %d rows, but the strategy knows of %d: %s",
+            data,
+            rows,
+            "those beyond never come" if data > rows else "it asks for some that are not there",
+        )
+
     def overruled(self, epoch: int, count: int) -> None:
         """Say that a loaded state wins over `set_epoch`."""
         self._say(

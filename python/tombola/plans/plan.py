@@ -8,7 +8,7 @@ does so itself.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Protocol, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, overload
 
 import numpy.typing as npt
 
@@ -16,6 +16,10 @@ from .._base.checks import check_integer
 from .._base.report import Report
 from .._base.types import IndexArray
 from .._core import Plan as CorePlan
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Plan", "PlanMaker"]
 
@@ -49,6 +53,9 @@ class PlanMaker(Protocol):
 
     def _report(self, plan: "Plan", labels: Any, *, max_rows: int) -> Report:
         """Return the report of a plan; see `Plan.report`."""
+
+    def _plot(self, plan: "Plan", labels: Any, *, max_batches: int, max_rows: int) -> tuple["Figure", "Axes"]:
+        """Return the picture of a plan; see `Plan.plot`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,6 +191,43 @@ class Plan:
             A dict that prints as a table.
         """
         return self.strategy._report(self, labels, max_rows=check_integer("max_rows", max_rows, minimum=1))
+
+    def plot(
+        self, labels: Any = None, *, max_batches: int = 32, max_rows: int = 10_000
+    ) -> tuple["Figure", "Axes"]:
+        """Draw which rows land in which batch: a line a batch, a mark for each of its rows.
+
+        Parameters
+        ----------
+        labels : optional
+            A label for each row of the whole or of ``indices`` to colour by; strategies that hold classes
+            bring their own. The most frequent ones have colours, the others share one.
+        max_batches, max_rows : int
+            Of longer plans the first batches, and of more rows about so many, evenly spread, are drawn; the
+            title says so. Of very large batches fewer are drawn, together of 2^20 rows or one.
+
+        Returns
+        -------
+        figure : matplotlib.figure.Figure
+            Without a display: ``figure.savefig(path)``, or the last line of a notebook's cell.
+        axes : matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If labels do not fit the rows, or a limit is below 1.
+
+        Notes
+        -----
+        A row that comes several times in a batch is a longer mark. O(rows of the batches drawn). matplotlib
+        is imported by the first call.
+        """
+        return self.strategy._plot(
+            self,
+            labels,
+            max_batches=check_integer("max_batches", max_batches, minimum=1),
+            max_rows=check_integer("max_rows", max_rows, minimum=1),
+        )
 
     def at_epoch(self, epoch: int) -> "Plan":
         """Return the plan of another epoch, with all else as it is; O(1)."""

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.report import Report
-from .._base.types import IndexArray
+from .._base.types import CodeArray, IndexArray
 from ..labels.classes import Classes
 from ..plans.plan import Plan
 
-__all__ = ["Choice", "PlanReport", "Sample", "count_deviation", "make_report", "read_sample"]
+__all__ = ["Choice", "PlanReport", "Sample", "codes_of", "count_deviation", "make_report", "read_sample"]
 
 _READ_ROWS = 2**16
 _CHUNK = 2**20
@@ -214,9 +214,15 @@ def _runs(sample: Sample) -> dict[str, float]:
     return {"runs_per_window": runs / n_windows, "rows_per_run": distinct / runs}
 
 
-def _class_entries(plan: Plan, sample: Sample, choice: Choice, classes: Classes) -> dict[str, Any]:
-    codes, n_codes = classes.codes, len(classes.counts)
-    elements, indices = choice.elements, choice.indices
+def codes_of(plan: Plan, choice: Choice, classes: Classes, rows: IndexArray) -> tuple[CodeArray, bool]:
+    """Return the class code of each row, and whether classes are those of ``indices`` alone.
+
+    Raises
+    ------
+    ValueError
+        If classes are neither as long as the whole nor as ``indices``.
+    """
+    codes, elements, indices = classes.codes, choice.elements, choice.indices
     on_subset = indices is not None and len(codes) == elements
     whole = elements if indices is None else plan.n
     reach = int(indices[-1]) + 1 if indices is not None and len(indices) else elements
@@ -224,7 +230,13 @@ def _class_entries(plan: Plan, sample: Sample, choice: Choice, classes: Classes)
         rows_text = "" if whole is None else f", n = {whole},"
         msg = f"labels must be as long as the whole{rows_text} or as indices, but the length is {len(codes)}"
         raise ValueError(msg)
-    drawn_codes = codes[choice.positions(sample.rows) if on_subset else sample.rows]
+    return codes[choice.positions(rows) if on_subset else rows], on_subset
+
+
+def _class_entries(plan: Plan, sample: Sample, choice: Choice, classes: Classes) -> dict[str, Any]:
+    codes, n_codes = classes.codes, len(classes.counts)
+    indices = choice.indices
+    drawn_codes, on_subset = codes_of(plan, choice, classes, sample.rows)
     drawn = np.bincount(drawn_codes, minlength=n_codes) / max(1, len(drawn_codes))
     entries: dict[str, Any] = {"n_classes": classes.n_classes}
     if classes.has_missing:

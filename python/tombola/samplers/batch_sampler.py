@@ -15,11 +15,11 @@ from torch.utils.data import BatchSampler, Sampler
 
 from .._base.checks import check_bool
 from .._base.types import IndexArray
-from .._core import batch_lists
 from ..passes.epoch_methods import EpochMethods
 from ..passes.epochs import Epochs
 from ..passes.iterator import PassIterator
 from ..passes.schedule import Even, Share
+from ..plans.lists import batch_lists
 from .injection import check_injected, forget_arguments, refuse_sampler, remember_arguments, share_passes
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ __all__ = ["PlanBatchSampler"]
 
 CHUNK_ROWS = 65_536
 """Rows after which reading further ahead gains nothing."""
-
-LIST_ROWS = 1_024
-"""Rows of which lists are made at once: few enough that their numbers are still in the cache when they are freed."""
 
 SKIPPED_ROWS = 4_096
 """Rows of other ranks between two batches from which on skipping them is cheaper than planning them."""
@@ -163,7 +160,7 @@ class PlanBatchSampler(EpochMethods, BatchSampler):
 
     def _read(self, plan: "Plan", share: Share, dealer: str) -> Iterator[Any]:
         """Give the batches of a pass; who deals them out to ranks joins some, and knows lists only."""
-        return _read(plan, share, _as_arrays if self.as_array and not dealer else _as_lists)
+        return _read(plan, share, _as_arrays if self.as_array and not dealer else batch_lists)
 
 
 class _EpochSampler(Sampler[int]):
@@ -191,17 +188,8 @@ def _as_arrays(rows: IndexArray, offsets: IndexArray, step: int) -> Iterator[Any
     return map(rows.__getitem__, map(slice, bounds[:-1:step], bounds[1::step]))
 
 
-def _as_lists(rows: IndexArray, offsets: IndexArray, step: int) -> Iterator[Any]:
-    count = len(offsets) - 1
-    reach = max(LIST_ROWS * count // max(len(rows), 1), 1) * step
-    lists = (
-        batch_lists(rows, offsets, first, min(first + reach, count), step) for first in range(0, count, reach)
-    )
-    return chain.from_iterable(lists)
-
-
 def _read_lists(plan: "Plan", share: Share, _: str) -> Iterator[Any]:
-    return _read(plan, share, _as_lists)
+    return _read(plan, share, batch_lists)
 
 
 def _read(plan: "Plan", share: Share, convert: _Converter) -> Iterator[Any]:

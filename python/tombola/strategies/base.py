@@ -11,7 +11,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,12 @@ from .._base.checks import ROWS_LIMIT, check_bool, check_integer, index_array
 from .._base.types import IndexArray
 from ..labels.classes import Classes, factorise
 from ..plans.plan import Plan
+from ..reports.plan_picture import draw_plan
 from ..reports.plan_report import Choice, PlanReport, Sample, make_report, read_sample
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Batching", "Strategy"]
 
@@ -112,6 +117,10 @@ class Strategy(ABC):
     def sizes_vary(self, *, drop_last: bool) -> bool:
         """Tell whether batches other than the last may hold fewer rows than ``batch_size``."""
         return False
+
+    def number_of_rows(self, n: int | None = None) -> int | None:
+        """Return how many rows there are, given n as in `plan`; None where it chooses among some of them."""
+        return None if self._indices is not None else self._count(n)
 
     def describe(self) -> dict[str, Any]:
         """Return the class and its options, in a form that JSON can hold; arrays by dtype and length."""
@@ -255,6 +264,10 @@ class Strategy(ABC):
             classes=self._classes() if labels is None else factorise(labels, missing="drop"),
             entries=self._report_entries(plan, sample) if len(plan) else {},
         )
+
+    def _plot(self, plan: Plan, labels: Any, *, max_batches: int, max_rows: int) -> tuple["Figure", "Axes"]:
+        classes = self._classes() if labels is None else factorise(labels, missing="drop")
+        return draw_plan(plan, self._choice(plan.n), classes, max_batches=max_batches, max_rows=max_rows)
 
     def _is_idle(self, name: str) -> bool:
         """Tell whether an option says nothing, as another one stands in its place."""

@@ -1,20 +1,24 @@
 """A replay buffer that draws far and rare items more often: reservoir-filled, balanced over semantic groups.
 
 An item is drawn in proportion to ``1 / (similarity + eps) * (groups / group size) ** balance_weight``, its
-similarity that of its features and the prototype of its class.
+similarity that of its features and the prototype of its class, times what options ask for: scores of age,
+loss and logits to powers of their own, factors of tasks, priorities.
 
 | file | what it is |
 |---|---|
 | `balanced_buffer` | `BalancedBuffer`: positions, and calls of what follows |
 | `guard` | the lock, which knows when what it guards is half changed |
-| `arguments` | what users give, checked: options, items, slots, priorities |
+| `options` | options, checked, and what of them a state holds |
+| `arguments` | what users give, checked: items, slots, priorities |
 | `items` | slots for items, which item of the stream takes which, its stamp there, and batches out of them |
-| `balance` | what balanced draws go by, kept up to date: scores, groups, priorities; the draw; its state |
+| `balance` | what balanced draws go by, kept up to date: scores, groups, priorities; the draw |
+| `item_scores` | temporal, difficulty and uncertainty scores of items |
 | `classes` | codes of labels, and groups of classes whose prototypes are alike |
 | `prototypes` | prototypes as given or as means, and the similarity of items to them |
 | `followed` | what a learned similarity or threshold goes by, compared at each draw |
 | `weights` | the weight of every slot under a sum tree, its own part and that of its class |
 | `report` | what is stored and was drawn, as a table and as a picture |
+| `state` | all that cannot be made anew, as plain values |
 
 **Filling** is reservoir sampling (algorithm R, Vitter 1985): after t items each of them is stored with
 probability ``min(1, buffer_size / t)``. It depends on seed and position in the stream only, not on how the
@@ -34,6 +38,13 @@ that its code names. Values are compared, so changes of ``tensor.data`` count. W
 opaque extension, a file, a few elements of a tensor of more than 2**16) needs `rescore`. A method of a
 large module follows all of it: a module of its own, or `refit_every`, spares scoring all items after each
 training step.
+
+**Levels of groups**: several thresholds, rising, make groups within groups, balanced as by `group_balance`.
+`groups`, `group_counts` and `semantic_groups` are of the first level, the coarsest.
+
+**Scores of items**: age is counted in items offered; difficulty and uncertainty are of the losses and logits
+that came with an item, or that `update_scores` brought since. All are off by default, and take no memory
+then.
 
 **Uniform draws** take the place of balanced ones where scores can't be had: no integer labels, features or
 prototypes, one group only, or scores that are not finite. The reason is logged once. With `task_weights`

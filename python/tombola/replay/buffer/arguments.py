@@ -1,32 +1,29 @@
-"""What a buffer is given, checked: options, items, slots and priorities, each named where it is wrong."""
+"""What a buffer is given, checked: items, slots and priorities, each named where it is wrong."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..._base.checks import check_bool, check_integer, check_number, index_array, make_plain
-from ..._base.types import IndexArray
+from ..._base.checks import index_array
+from ..._base.types import FloatArray, IndexArray
 from ..scores.arrays import check_shape, reals
-from ..scores.groups import BalanceSchedule
+from .item_scores import read_losses
 from .items import as_tensor
+from .options import BufferOptions
 
 __all__ = [
-    "BufferOptions",
     "Items",
     "check_device",
-    "check_state",
     "priority_array",
     "read_items",
     "slot_array",
+    "target_device",
 ]
-
-STATE_VERSION = 3
-"""Of what `BalancedBuffer.state_dict` returns."""
 
 MOST_PRIORITY = 1e100
 """Scores stay far from the end of float64 up to here."""
@@ -35,123 +32,14 @@ LEAST_FEATURE, MOST_FEATURE = 1e-140, 1e140
 """Between these the largest value of a row may lie: its square must not leave float64."""
 
 
-@dataclass(frozen=True)
-class BufferOptions:
-    """Options of `BalancedBuffer`, which says what they mean.
+class Giver(Protocol):
+    """What gives batches: a buffer."""
 
-    Raises
-    ------
-    TypeError, ValueError
-        If one is no such value.
-    """
+    device: torch.device
 
-    semantic_similarity: Any = None
-    adaptive_threshold: Any = None
-    num_feats: int | None = None
-    balance_weight: float | BalanceSchedule = 1.0
-    threshold_quantile: float | None = None
-    task_weights: Mapping[int, float] | None = None
-    refit_every: int | None = None
-    eps: float = 1e-6
-    replace: bool = False
-    factor_of_task: Mapping[int, float] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        make_plain(self)
-        if self.semantic_similarity is not None and not callable(self.semantic_similarity):
-            msg = f"semantic_similarity must be None or callable, but is {self.semantic_similarity!r}"
-            raise TypeError(msg)
-        if self.adaptive_threshold is not None and not callable(self.adaptive_threshold):
-            share = _check_share("adaptive_threshold", self.adaptive_threshold)
-            object.__setattr__(self, "adaptive_threshold", share)
-        if self.threshold_quantile is not None:
-            _check_share("threshold_quantile", self.threshold_quantile)
-            if self.adaptive_threshold is not None:
-                msg = "threshold_quantile must be None where adaptive_threshold is given, but both are there"
-                raise ValueError(msg)
-        if self.num_feats is not None:
-            check_integer("num_feats", self.num_feats, minimum=1)
-        if not isinstance(self.balance_weight, BalanceSchedule):
-            weight = check_number("balance_weight", self.balance_weight)
-            object.__setattr__(self, "balance_weight", weight)
-        if self.refit_every is not None:
-            check_integer("refit_every", self.refit_every, minimum=1)
-        check_number("eps", self.eps, above=True)
-        check_bool("replace", self.replace)
-        factors = {
-            check_integer("a label of task_weights", task, minimum=-(2**63)): float(
-                check_number(f"task_weights[{task}]", weight)
-            )
-            for task, weight in (self.task_weights or {}).items()
-        }
-        object.__setattr__(self, "factor_of_task", factors)
-
-    def with_weight(self, weight: float | BalanceSchedule) -> "BufferOptions":
-        """Return the same options with another `balance_weight`."""
-        return replace(self, balance_weight=weight)
-
-    def weight_state(self) -> float | dict[str, Any]:
-        """Return `balance_weight` as plain values."""
-        weight = self.balance_weight
-        return asdict(weight) if isinstance(weight, BalanceSchedule) else weight
-
-    def with_weight_state(self, state: float | Mapping[str, Any]) -> "BufferOptions":
-        """Return the same options with the `balance_weight` that `weight_state` returned."""
-        return self.with_weight(BalanceSchedule(**state) if isinstance(state, Mapping) else state)
-
-    def power(self, step: int) -> float:
-        """Return the balance weight of a balanced draw, counted from 0."""
-        weight = self.balance_weight
-        return weight(step) if isinstance(weight, BalanceSchedule) else float(weight)
-
-    def most(self, size: int, stored: int) -> int:
-        """Return how many items a draw of so many has: without replacement at most as many as are stored."""
-        return size if self.replace else min(size, stored)
-
-    def described(self, buffer_size: int) -> dict[str, Any]:
-        """Return what a state begins with, for comparing: version and what is fixed once a buffer is made.
-
-        Values are plain, and modules known by their class.
-        """
-        measure, rule = self.semantic_similarity, self.adaptive_threshold
-        options = {
-            "buffer_size": buffer_size,
-            "semantic_similarity": None if measure is None else _name(measure),
-            "adaptive_threshold": _name(rule) if callable(rule) else rule,
-            "num_feats": self.num_feats,
-            "threshold_quantile": self.threshold_quantile,
-            "task_weights": str(sorted(self.factor_of_task.items())),
-            "refit_every": self.refit_every,
-            "eps": self.eps,
-            "replace": self.replace,
-        }
-        return {"version": STATE_VERSION, "options": options}
-
-
-def _name(value: Any) -> str:
-    return str(getattr(value, "__qualname__", type(value).__qualname__))
-
-
-def _check_share(name: str, value: Any) -> float:
-    """Return a number of [0, 1]."""
-    share = float(check_number(name, value))
-    if share > 1:
-        msg = f"{name} must be at most 1, but is {share:g}"
-        raise ValueError(msg)
-    return share
-
-
-def check_state(state: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Raise ValueError if a state does not begin with a buffer's own version and options."""
-    version = own["version"]
-    if state.get("version") != version:
-        msg = f"expected the state of a BalancedBuffer, version {version}, but got {state.get('version')}"
-        raise ValueError(msg)
-    for name, value in own["options"].items():
-        came = state["options"].get(name)
-        if came != value:
-            msg = f"expected the state of a buffer with {name} = {value}, but it has {came}"
-            raise ValueError(msg)
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to give."""
+        ...
 
 
 def check_device(device: str | torch.device) -> torch.device:
@@ -173,13 +61,22 @@ def check_device(device: str | torch.device) -> torch.device:
     return found
 
 
+def target_device(buffer: "Giver", device: str | torch.device | None) -> torch.device:
+    """Return where a batch goes, if there is something to give; ValueError where a buffer is empty."""
+    if buffer.is_empty():
+        msg = "the buffer must hold an item or more, but is empty: add_data comes first"
+        raise ValueError(msg)
+    return buffer.device if device is None else check_device(device)
+
+
 @dataclass(frozen=True, eq=False)
 class Items:
-    """Parts of a batch of items by name, and labels and tasks where these are one integer an item."""
+    """Parts of a batch by name, losses if given, labels and tasks where these are one integer an item."""
 
     parts: dict[str, torch.Tensor]
     classes: IndexArray | None
     tasks: IndexArray | None
+    losses: FloatArray | None
 
     @property
     def count(self) -> int:
@@ -214,32 +111,29 @@ class Items:
         return np.array([of_task.get(task, 1.0) for task in tasks.tolist()], dtype=np.float64)[at]
 
 
-def read_items(
-    options: BufferOptions, examples: Any, labels: Any, logits: Any, features: Any, task_labels: Any
-) -> Items:
-    """Return what was given to `add_data` as tensors.
+PARTS = ("examples", "labels", "logits", "features", "task_labels")
+
+
+def read_items(options: BufferOptions, values: Sequence[Any], losses: Any) -> Items:
+    """Return what was given to `add_data` as tensors: values of `PARTS`, None where one is missing.
 
     Raises
     ------
     TypeError
-        If something is no array of numbers, or features are no real numbers.
+        If something is no array of numbers, or features or losses are no real numbers.
     ValueError
-        If features have not two axes, another width than ``num_feats``, or are not finite.
+        If features have not two axes, another width than ``num_feats``, or are not finite, or there is not
+        one loss an item.
     """
-    given = {
-        "examples": examples,
-        "labels": labels,
-        "logits": logits,
-        "features": features,
-        "task_labels": task_labels,
-    }
-    parts = {name: as_tensor(name, values) for name, values in given.items() if values is not None}
+    given = zip(PARTS, values, strict=True)
+    parts = {name: as_tensor(name, part) for name, part in given if part is not None}
     if "examples" not in parts:
         msg = "examples must be given, but are None"
         raise TypeError(msg)
     if "features" in parts:
         _check_features(parts["features"], options.num_feats)
-    return Items(parts, _integers(parts.get("labels")), _integers(parts.get("task_labels")))
+    of_items = read_losses(losses, len(parts["examples"]))
+    return Items(parts, _integers(parts.get("labels")), _integers(parts.get("task_labels")), of_items)
 
 
 def _integers(values: torch.Tensor | None) -> IndexArray | None:

@@ -2,7 +2,6 @@
 
 An item that comes in or is replaced changes counts, sums and its own weight only: O(log n) each. Prototypes
 are read at a draw; items of those classes whose prototype changed are scored anew, and classes grouped anew.
-A state keeps all that cannot be made anew exactly, as plain values.
 """
 
 import logging
@@ -14,15 +13,18 @@ import torch
 
 from ..._base.types import FloatArray, IndexArray
 from ...draws.sum_tree import SumTree
-from .arguments import BufferOptions, Items
-from .classes import Classes, SemanticGroups
+from ..scores.arrays import check_shape
+from .arguments import Items
+from .classes import Classes, SemanticGroups, class_factors
 from .followed import values_of
 from .guard import Guard
-from .items import Storage
+from .item_scores import ItemScores, Scores, read_losses
+from .items import Storage, as_tensor
+from .options import BufferOptions
 from .prototypes import MISSING, ClassMeans, check_width, given_table, item_similarity
 from .weights import Drawn, ItemWeights
 
-__all__ = ["Balance", "Newcomers", "balance_state", "load_balance"]
+__all__ = ["Balance", "Newcomers"]
 
 RESCORED_PER_ITEM = 8
 """The buffer's own prototypes are due once an eighth of its items is new."""
@@ -38,17 +40,6 @@ _LAST = np.iinfo(np.int64).max
 
 _logger = logging.getLogger("tombola")
 
-_NUMBERS = (
-    "highest",
-    "prioritised",
-    "labelled",
-    "draws",
-    "own_prototypes",
-    "written_since_fit",
-    "rescore_asked",
-)
-"""What a state keeps of a balance beside arrays."""
-
 
 class Newcomers(NamedTuple):
     """Items that are about to be stored: codes of their classes, parts of their weights, features."""
@@ -56,6 +47,7 @@ class Newcomers(NamedTuple):
     codes: npt.NDArray[np.int32]
     scores: FloatArray
     factors: FloatArray
+    predicted: Scores
     features: torch.Tensor | None
     labelled: bool
 
@@ -80,6 +72,7 @@ class Balance:
         self.scores: FloatArray = np.ones(size)  # 1 / (similarity + eps)
         self.priorities: FloatArray = np.ones(size)
         self.task_factors: FloatArray = np.ones(size)
+        self.item_scores = ItemScores(size, options)
         self.highest = 1.0  # of all priorities that were set
         self.prioritised = False
         self.labelled = False
@@ -99,9 +92,12 @@ class Balance:
         Raises
         ------
         ValueError
-            If a similarity is not in [0, 1], or there are factors of tasks, but no task labels.
+            If a similarity is not in [0, 1], or what weights or factors of tasks ask for is missing or wrong.
         """
         factors = items.factors(self.options.factor_of_task)[rows]
+        predicted = self.item_scores.predicted(items.losses, items.parts.get("logits"), items.classes)
+        self.item_scores.require(predicted)
+        predicted = self.item_scores.joined({name: scores[rows] for name, scores in predicted.items()})
         labels, features = items.class_labels(rows), items.features(rows)
         similarity = np.full(len(labels), MISSING)
         known = self.classes.known(labels)  # others have no prototype
@@ -112,7 +108,7 @@ class Balance:
             codes, begun = self.classes.codes(labels)
             self._begin(begun)
         scores = 1 / (similarity + self.options.eps)
-        return Newcomers(codes, scores, factors, features, items.classes is not None)
+        return Newcomers(codes, scores, factors, predicted, features, items.classes is not None)
 
     def take_out(self, slots: IndexArray) -> None:
         """Take out what is stored in these slots, and still to be read there."""
@@ -131,20 +127,54 @@ class Balance:
         self.scores[slots] = new.scores
         self.task_factors[slots] = new.factors
         self.priorities[slots] = self.highest
-        own = self.own(slots)
-        self.weights.write(slots, new.codes, own, self.factors(), self.classes.counts)
+        self.item_scores.write(slots, new.predicted)
+        stored = int(self.classes.counts.sum())
+        renewed = self.item_scores.date(slots, self.storage.stamps.items, stored)
+        self.weights.write(slots, new.codes, self.own(slots), self.factors(), self.classes.counts)
+        if renewed:
+            self.weights.rescore(np.arange(stored), self.own(np.arange(stored)), stored)
         self.written_since_fit += len(slots)
 
-    def prioritise(self, slots: IndexArray, priorities: FloatArray, stored: int) -> None:
-        """Set priorities of slots; where a slot comes twice the last holds."""
-        self.priorities[slots] = priorities
-        self.highest = max(self.highest, float(priorities.max(initial=0.0)))
-        self.prioritised = self.prioritised or len(slots) > 0
-        self.weights.rescore(slots, self.own(slots), stored)
+    def prioritise(
+        self, slots: IndexArray, priorities: FloatArray, stamps: IndexArray | None, stored: int
+    ) -> None:
+        """Set priorities of slots that hold the items meant; where a slot comes twice the last holds."""
+        current = self.storage.stamps.current(slots, stamps)
+        slots, priorities = slots[current], priorities[current]
+        with self.guard.change():
+            self.priorities[slots] = priorities
+            self.highest = max(self.highest, float(priorities.max(initial=0.0)))
+            self.prioritised = self.prioritised or len(slots) > 0
+            self.weights.rescore(slots, self.own(slots), stored)
+
+    def predict(
+        self, slots: IndexArray, losses: Any, logits: Any, stamps: IndexArray | None, stored: int
+    ) -> None:
+        """Set difficulty and uncertainty of slots that hold the items meant, as far as these can be had.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If losses or logits are not one a slot, or such that they cannot be scored.
+        """
+        outputs = None if logits is None else as_tensor("logits", logits)
+        if outputs is not None:
+            check_shape("logits", tuple(outputs.shape[:1]), (len(slots),), "one an index")
+        labels = self.classes.labels[self.weights.codes[slots]] if self.labelled else None
+        found = self.item_scores.predicted(read_losses(losses, len(slots)), outputs, labels)
+        if not found:
+            return
+        current = self.storage.stamps.current(slots, stamps)
+        slots = slots[current]
+        found = self.item_scores.joined({name: scores[current] for name, scores in found.items()}, slots)
+        with self.guard.change():
+            self.item_scores.write(slots, found)
+            self.weights.rescore(slots, self.own(slots), stored)
 
     def own(self, slots: IndexArray) -> FloatArray:
         """Return the weights of slots but for the factor of their class."""
-        return np.asarray(self.scores[slots] * self.task_factors[slots] * self.priorities[slots])
+        weights = self.scores[slots] * self.task_factors[slots] * self.priorities[slots]
+        return self.item_scores.times(weights, slots)
 
     def _begin(self, codes: IndexArray) -> None:
         """Take in new classes, with these codes; what their codes stood for before is forgotten."""
@@ -159,9 +189,9 @@ class Balance:
 
     # ------------------------------------------------------------------------------------------- draws
 
-    def group_sizes(self) -> IndexArray:
-        """Return how many items of each group are stored."""
-        sizes = np.bincount(self.groups.groups, weights=self.classes.counts)
+    def group_sizes(self, level: int = 0) -> IndexArray:
+        """Return how many items of each group of a level are stored."""
+        sizes = np.bincount(self.groups.levels[level], weights=self.classes.counts)
         return sizes.astype(np.int64)
 
     def items_of_groups(self) -> dict[int, int]:
@@ -169,20 +199,22 @@ class Balance:
         sizes = self.group_sizes().tolist() if self.labelled else []
         return {group: size for group, size in enumerate(sizes) if size}
 
-    def groups_of_labels(self) -> dict[int, int]:
-        """Return label to group number of the classes that are stored; nothing without labels."""
-        if not self.labelled:
-            return {}
-        stored = self.classes.counts > 0
-        labels, groups = self.classes.labels[stored], self.groups.groups[stored]
-        return dict(sorted(zip(labels.tolist(), groups.tolist(), strict=True)))
+    def paths_of_labels(self) -> dict[int, tuple[int, ...]]:
+        """Return label to its group at each level, of the classes that are stored; nothing without labels."""
+        stored = (self.classes.counts > 0) & self.labelled
+        paths = zip(*(groups[stored].tolist() for groups in self.groups.levels), strict=True)
+        return dict(sorted(zip(self.classes.labels[stored].tolist(), paths, strict=True)))
+
+    def slots_of_groups(self) -> dict[int, IndexArray]:
+        """Return group number to the slots of its items, ascending; nothing without labels."""
+        sizes = self.items_of_groups()
+        of_slots = self.groups.groups[self.weights.codes[: sum(sizes.values())]]
+        parts = np.split(np.argsort(of_slots, kind="stable"), np.cumsum(list(sizes.values()))[:-1])
+        return dict(zip(sizes, parts, strict=False))
 
     def factors(self) -> FloatArray:
-        """Return ``(groups / size) ** balance_weight`` of each class's group, as of the next draw."""
-        sizes = self.group_sizes()
-        with np.errstate(over="ignore", under="ignore"):
-            shares = (np.count_nonzero(sizes) / np.maximum(sizes, 1)) ** self.options.power(self.draws)
-        return np.asarray(shares[self.groups.groups])
+        """Return the balance of each class by its groups, as of the next draw."""
+        return class_factors(self.groups.levels, self.classes.counts, self.options.powers(self.draws))
 
     def shares(self) -> FloatArray:
         """Return the share of each class in the next draw, with replacement; NaN without scores."""
@@ -234,7 +266,7 @@ class Balance:
         self._refit(prototypes, stored)
         if not self.groups.has_prototypes:
             return NO_PROTOTYPES
-        return ONE_GROUP if np.count_nonzero(self.group_sizes()) == 1 else None
+        return ONE_GROUP if np.count_nonzero(self.group_sizes(-1)) == 1 else None
 
     def _refit(self, prototypes: Any, stored: int) -> None:
         """Read prototypes and modules if they are due, and fit what has changed; an error changes nothing."""
@@ -262,13 +294,13 @@ class Balance:
 
     def _fit(self, table: FloatArray, changed: npt.NDArray[np.bool_], stored: int) -> None:
         groups = self.groups
-        kept = groups.table, groups.similarity, groups.groups, groups.threshold
+        kept = groups.kept
         with self.guard.change(undone=True):
             try:
                 groups.fit(table, changed, np.where(self.classes.counts > 0, self.classes.labels, _LAST))
                 self._rescore(changed, stored)
             except BaseException:  # the next draw begins again from what held before
-                groups.table, groups.similarity, groups.groups, groups.threshold = kept
+                groups.put_back(kept)
                 raise
 
     def module_versions(self) -> tuple[Any, Any]:
@@ -296,55 +328,3 @@ class Balance:
 
     def _similarity(self, features: torch.Tensor, codes: npt.NDArray[np.int32]) -> FloatArray:
         return item_similarity(features, codes, self.groups.table, self.groups.measure)
-
-
-def balance_state(balance: Balance, stored: int) -> dict[str, Any]:
-    """Return copies of all that a balance of so many items is."""
-    tree = balance.weights.tree.state_dict()
-    arrays = {
-        "labels": balance.classes.labels,
-        "counts": balance.classes.counts,
-        "sums": balance.means.sums,
-        "codes": balance.weights.codes[:stored],
-        "tree": tree["weights"][:stored],
-        "applied": balance.weights.applied,
-        "mass": balance.weights.mass,
-        "scores": balance.scores[:stored],
-        "priorities": balance.priorities[:stored],
-        "task_factors": balance.task_factors[:stored],
-        "drawn": balance.drawn,
-        "expected": balance.expected,
-        "table": balance.groups.table,
-        "similarity": balance.groups.similarity,
-        "groups": balance.groups.groups,
-    }
-    numbers = {name: getattr(balance, name) for name in _NUMBERS}
-    modules = zip(balance.module_versions(), balance.versions, strict=True)
-    return {
-        "arrays": {name: torch.from_numpy(array.copy()) for name, array in arrays.items()},
-        "numbers": numbers | {"threshold": balance.groups.threshold},
-        "trained": [now != then for now, then in modules],
-        "scale": tree["scale"],
-    }
-
-
-def load_balance(balance: Balance, state: dict[str, Any], stored: int) -> None:
-    """Take over what `balance_state` returned; modules are taken for those that it was made with."""
-    arrays = {name: tensor.cpu().numpy().copy() for name, tensor in state["arrays"].items()}
-    balance.classes.load(arrays["labels"], arrays["counts"])
-    balance.means.sums = arrays["sums"]
-    for name in ("scores", "priorities", "task_factors"):
-        getattr(balance, name)[:stored] = arrays[name]
-    balance.drawn, balance.expected = arrays["drawn"], arrays["expected"]
-    groups, weights = balance.groups, balance.weights
-    groups.table, groups.similarity, groups.groups = (arrays[k] for k in ("table", "similarity", "groups"))
-    groups.threshold = state["numbers"]["threshold"]
-    for name in _NUMBERS:
-        setattr(balance, name, state["numbers"][name])
-    own = balance.own(np.arange(stored))
-    weights.load(arrays["codes"], own, arrays["applied"], arrays["mass"], arrays["tree"], state["scale"])
-    measure, rule = (
-        None if is_trained else version
-        for is_trained, version in zip(state["trained"], balance.module_versions(), strict=True)
-    )
-    balance.versions = measure, rule

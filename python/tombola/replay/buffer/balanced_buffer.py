@@ -1,6 +1,6 @@
 """`BalancedBuffer`: a lock, positions in the stream and in its random numbers, items and their balance."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -8,13 +8,14 @@ import torch
 
 from ... import _core
 from ..._base.checks import check_bool, check_integer, check_number
-from ..scores.groups import BalanceSchedule
-from .arguments import BufferOptions, check_device, check_state, priority_array, read_items, slot_array
-from .balance import Balance, balance_state, load_balance
+from .arguments import check_device, priority_array, read_items, slot_array, target_device
+from .balance import Balance
 from .guard import Guard
 from .items import Batch, Device, Storage, Transform, arrivals, carried
+from .options import BufferOptions, Threshold, Weights
 from .prototypes import Measure
 from .report import BufferReport, make_report
+from .state import buffer_state, loaded_balance
 
 __all__ = ["BalancedBuffer"]
 
@@ -33,27 +34,27 @@ class BalancedBuffer:
     device : str or torch.device
         Where items are kept and given out. Scores are kept and draws are made on the CPU.
     semantic_similarity : callable, optional
-        From two tensors of shape (n, width) the similarity of each pair of rows, in [0, 1], such as that of
+        From two tensors of shape (n, width) the similarity of each pair of rows, in [0, 1], such as
         `SemanticSimilarity`. By default ``(1 + cosine) / 2``. Training it is followed, see `rescore`.
-    adaptive_threshold : number or callable, optional
+    adaptive_threshold, threshold_quantile : number, callable or sequence, optional
         Groups of classes are joined while their prototypes are more alike than this on average: a number of
         [0, 1], or what makes it from a tensor of the similarities of all pairs of classes, such as
-        `AdaptiveThreshold`; see `rescore`. By default a quantile of these, `threshold_quantile`.
+        `AdaptiveThreshold`; or the quantile of these that it is, by default 0.9: one pair of classes in ten
+        is above it. Several, rising, are levels of groups within groups; 1 is classes alone.
     num_feats : int, optional
         Width of features, which is checked; by default that of the first ones.
-    use_balanced_sampling, balance_weight : bool, number or BalanceSchedule
+    use_balanced_sampling, balance_weight : bool, number, BalanceSchedule or one of these a level
         False: `get_balanced_data` draws uniformly. 0 leaves groups out, 1 draws each group about equally
         often; a schedule is called with the number of balanced draws so far. Both may be set at any time.
-        Keyword-only, as all below.
-    threshold_quantile : number, optional
-        In [0, 1]; 0.9 by default: one pair of classes in ten is above the threshold.
+    temporal_weight, half_life, difficulty_weight, uncertainty_weight : number
+        Powers of `temporal_scores`, `difficulty_scores` and `uncertainty_scores` in the score: 0 leaves one
+        out, below 0 old, easy or sure items gain. `half_life` is in items offered, by default `buffer_size`.
     task_weights, refit_every : mapping of int to number, int, optional
-        Task label to a factor >= 0 on the score of its items, 1 for those not named. Prototypes and modules
-        are looked at in every so many balanced draws, and once a class is new; by default in each, and the
-        buffer's own prototypes once an eighth of its items is new.
+        Task label to a factor >= 0 on the score of its items, 1 for others. Prototypes and modules are read
+        in every so many draws, and for new classes; by default in each, means once an eighth of items is new.
     eps, replace, seed : number, bool, int
-        > 0, added to similarities. True: independent draws, as many as asked for; by default no item comes
-        twice in a draw. In ``[0, 2**63)``; picks which items are kept and drawn.
+        > 0, added to similarities, losses and uncertainties. True: independent draws, as many as asked for;
+        by default no item comes twice in a draw. In ``[0, 2**63)``; picks which items are kept and drawn.
     """
 
     def __init__(
@@ -61,29 +62,23 @@ class BalancedBuffer:
         buffer_size: int,
         device: str | torch.device = "cpu",
         semantic_similarity: Measure | None = None,
-        adaptive_threshold: float | Callable[[torch.Tensor], Any] | None = None,
+        adaptive_threshold: Threshold | Sequence[Threshold] | None = None,
         num_feats: int | None = None,
         *,
         use_balanced_sampling: bool = True,
-        balance_weight: float | BalanceSchedule = 1.0,
-        threshold_quantile: float | None = None,
+        balance_weight: Weights = 1.0,
+        threshold_quantile: float | Sequence[float] | None = None,
+        temporal_weight: float = 0.0,
+        half_life: float | None = None,
+        difficulty_weight: float = 0.0,
+        uncertainty_weight: float = 0.0,
         task_weights: Mapping[int, float] | None = None,
         refit_every: int | None = None,
         eps: float = 1e-6,
         replace: bool = False,
         seed: int = 0,
     ) -> None:
-        options = BufferOptions(
-            semantic_similarity=semantic_similarity,
-            adaptive_threshold=adaptive_threshold,
-            num_feats=num_feats,
-            balance_weight=balance_weight,
-            threshold_quantile=threshold_quantile,
-            task_weights=task_weights,
-            refit_every=refit_every,
-            eps=eps,
-            replace=replace,
-        )
+        options = BufferOptions.among(locals())
         self.buffer_size = check_integer("buffer_size", buffer_size, minimum=1, limit=2**31)
         self.device = check_device(device)
         self.seed = check_integer("seed", seed)
@@ -97,8 +92,8 @@ class BalancedBuffer:
         return min(self.num_seen_examples, self.buffer_size)
 
     def __repr__(self) -> str:
-        name, stored = type(self).__name__, len(self)
-        return f"{name}(buffer_size={self.buffer_size}, stored={stored}, device='{self.device}')"
+        sizes = f"buffer_size={self.buffer_size}, stored={len(self)}"
+        return f"{type(self).__name__}({sizes}, device='{self.device}')"
 
     def __getstate__(self) -> dict[str, Any]:
         with self._guard:  # a new one after pickling
@@ -114,12 +109,12 @@ class BalancedBuffer:
         self._use_balanced_sampling = check_bool("use_balanced_sampling", use)
 
     @property
-    def balance_weight(self) -> float | BalanceSchedule:
+    def balance_weight(self) -> Weights:
         """How strongly groups are balanced."""
         return self._balance.options.balance_weight
 
     @balance_weight.setter
-    def balance_weight(self, weight: float | BalanceSchedule) -> None:
+    def balance_weight(self, weight: Weights) -> None:
         with self._guard:
             self._balance.options = self._balance.options.with_weight(weight)
 
@@ -130,10 +125,27 @@ class BalancedBuffer:
             return self._balance.items_of_groups()
 
     @property
+    def semantic_groups(self) -> dict[int, torch.Tensor]:
+        """The slots of the items of each semantic group, int64, ascending; as many as `group_counts` says."""
+        with self._guard:
+            return {k: torch.from_numpy(slots) for k, slots in self._balance.slots_of_groups().items()}
+
+    @property
     def groups(self) -> dict[int, int]:
         """The semantic group of each class that is stored, as of the last balanced draw: label to number."""
+        return {label: path[0] for label, path in self.group_levels.items()}
+
+    @property
+    def group_levels(self) -> dict[int, tuple[int, ...]]:
+        """The same at each level, coarse to fine; `groups` and all else that names groups is of the first."""
         with self._guard:
-            return self._balance.groups_of_labels()
+            return self._balance.paths_of_labels()
+
+    @property
+    def sample_features(self) -> torch.Tensor | None:
+        """The stored features, a copy in the order of slots; None where there are none."""
+        with self._guard:
+            return self._storage.part("features", len(self))
 
     def report(self) -> BufferReport:
         """Return groups, scores and draws so far: a dict that prints as a table; it has `plot`."""
@@ -151,6 +163,7 @@ class BalancedBuffer:
         logits: Any = None,
         features: Any = None,
         task_labels: Any = None,
+        losses: Any = None,
     ) -> None:
         """Offer the next items of the stream to the reservoir.
 
@@ -159,14 +172,17 @@ class BalancedBuffer:
         examples, labels, logits, features, task_labels : torch.Tensor or array-like, shape (b, ...)
             The first call fixes which of them there are, their dtypes and shapes. Labels of one integer each
             say the classes. Features are floats of shape (b, width); half types are scored in float32.
+        losses : array-like, shape (b,), optional
+            For `difficulty_weight`; by default the cross-entropy of logits and labels.
 
         Raises
         ------
         TypeError, ValueError
             If something does not fit, is missing or new, or features are not finite; nothing has changed.
         """
+        parts = examples, labels, logits, features, task_labels
         with self._guard:
-            items = read_items(self._balance.options, examples, labels, logits, features, task_labels)
+            items = read_items(self._balance.options, parts, losses)
             self._storage.check(items.parts)
             rows, slots = arrivals(self.seed, self.num_seen_examples, items.count, self.buffer_size)
             new = self._balance.judge(items, rows)
@@ -188,7 +204,7 @@ class BalancedBuffer:
     ) -> Batch:
         """Return items drawn uniformly; arguments and result as for `get_balanced_data`, all weights 1."""
         with self._guard:
-            target = self._target(device)
+            target = target_device(self, device)
             options, stored = self._balance.options, len(self)
             many = options.most(check_integer("size", size), stored)
             slots = _core.uniform_draws(self.seed, self._steps, stored, many, replace=options.replace)
@@ -220,27 +236,24 @@ class BalancedBuffer:
             Class prototypes: a table with that of label k in row k, a mapping from label to vector, or what
             has or returns one of these. By default the means of the stored features.
         return_index : bool
-            Append the slots, int64, for `get_data_by_index` and `update_priorities`; they carry stamps.
+            Append the slots, int64, for `get_data_by_index` and the updates; they carry stamps.
         return_weights, beta : bool, number
-            Append ``(n p)^-beta`` of each item, over the largest of them: `correction_weights`, which make up
-            for how often an item is drawn. Without replacement p is that of the first draw.
+            Append `correction_weights`, ``(n p)^-beta`` over the largest; p is that of the first draw.
 
         Returns
         -------
         tuple of torch.Tensor
-            ``(examples, labels, logits, task_labels)`` without those never added, then slots, then weights,
-            on `device`, by default the buffer's.
-            Mind that slots come after the items; some frameworks return them first.
+            ``(examples, labels, logits, task_labels)`` without those never added, slots, weights.
 
         Raises
         ------
         TypeError, ValueError, IndexError
-            If the buffer is empty, or prototypes do not fit its labels or the width of its features.
+            If the buffer is empty, or prototypes do not fit its labels or features.
         """
         power = float(check_number("beta", beta))
         size = check_integer("minibatch_size", minibatch_size)
         with self._guard:
-            target = self._target(device)
+            target = target_device(self, device)
             drawn = None
             if self.use_balanced_sampling:
                 drawn = self._balance.draw(size, op_prototypes, len(self), self.seed, self._steps)
@@ -260,15 +273,8 @@ class BalancedBuffer:
     def get_data_by_index(self, indices: Any, transform: Transform = None, device: Device = None) -> Batch:
         """Return the items of some slots; IndexError names the first slot that holds nothing."""
         with self._guard:
-            target, slots = self._target(device), slot_array(indices, len(self))
+            target, slots = target_device(self, device), slot_array(indices, len(self))
             return self._storage.known_batch(slots, transform, target)
-
-    def _target(self, device: Device) -> torch.device:
-        """Return where a batch goes, if there is something to give."""
-        if self.is_empty():
-            msg = "the buffer must hold an item or more, but is empty: add_data comes first"
-            raise ValueError(msg)
-        return self.device if device is None else check_device(device)
 
     def stamps(self, indices: Any) -> torch.Tensor:
         """Return which items are in these slots now: their numbers in all that was offered, from 1 on."""
@@ -284,18 +290,25 @@ class BalancedBuffer:
         Parameters
         ----------
         indices, priorities : array-like, shape (b,)
-            Slots, and for each a finite number of [0, 1e100], 0 for what is not to be drawn; where a slot
-            comes twice the last one holds.
+            Slots, and a number of [0, 1e100] for each, 0 for what is not to be drawn; a slot's last holds.
         stamps : array-like of int, shape (b,), optional
-            Which items are meant. By default those that slots of a draw carry (``slots.stamps``) or, where
-            `indices` is another object by now, those that were last given out of these slots.
+            Which items are meant; by default those of ``indices.stamps``, which slots of a draw carry, or
+            else those that were last given out of these slots.
         """
         with self._guard:
             slots = slot_array(indices, len(self))
             values = priority_array(priorities, len(slots))
-            current = self._storage.stamps.current(slots, carried(indices, stamps, len(slots)))
-            with self._guard.change():
-                self._balance.prioritise(slots[current], values[current], len(self))
+            self._balance.prioritise(slots, values, carried(indices, stamps, len(slots)), len(self))
+
+    def update_scores(self, indices: Any, losses: Any = None, logits: Any = None, stamps: Any = None) -> None:
+        """Score items by what the network says of them now; what is stored stays, their logits too.
+
+        `indices` and `stamps` as in `update_priorities`; losses, shape (b,), by default the cross-entropy of
+        logits, (b, classes), and stored labels. What no option asks for is not looked at.
+        """
+        with self._guard:
+            slots = slot_array(indices, len(self))
+            self._balance.predict(slots, losses, logits, carried(indices, stamps, len(slots)), len(self))
 
     def rescore(self) -> None:
         """Let the next balanced draw score all anew: after what `tombola.replay.buffer` does not follow."""
@@ -322,14 +335,8 @@ class BalancedBuffer:
         ``torch.load(..., weights_only=True)`` reads it. Parameters of modules are not part of it.
         """
         with self._guard:
-            return {
-                **self._balance.options.described(self.buffer_size),
-                **{name.lstrip("_"): getattr(self, name) for name in _NUMBERS},
-                "balance_weight": self._balance.options.weight_state(),
-                "items": self._storage.state(len(self)),
-                "balance": balance_state(self._balance, len(self)),
-                "stamps": self._storage.stamps.state(len(self)),
-            }
+            numbers = {name.lstrip("_"): getattr(self, name) for name in _NUMBERS}
+            return buffer_state(self._balance, len(self), numbers)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on exactly as the buffer would have whose state this is; load the state of modules first.
@@ -337,12 +344,7 @@ class BalancedBuffer:
         ValueError names what differs where the state is of another version, or a buffer with other options.
         """
         with self._guard.renew():
-            own = self._balance.options
-            check_state(state, own.described(self.buffer_size))
-            storage = Storage(self.buffer_size, self.device, state["items"], state["stamps"])
-            options = own.with_weight_state(state["balance_weight"])
-            balance = Balance(storage, options, self._guard, self._balance.said)
-            load_balance(balance, state["balance"], min(state["num_seen_examples"], self.buffer_size))
+            balance = loaded_balance(self._balance, state)
             for name in _NUMBERS:
                 setattr(self, name, state[name.lstrip("_")])
-            self._storage, self._balance = storage, balance
+            self._storage, self._balance = balance.storage, balance

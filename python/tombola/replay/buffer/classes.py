@@ -10,7 +10,10 @@ linkage (Sokal and Michener, "A statistical method for evaluating systematic rel
 of all pairs above the threshold would chain: with more links than half the classes even random ones join most
 of them (Erdos and Renyi, 1960). Groups are numbered in the order of their smallest labels. A class without a
 prototype is a group of its own. O(changed classes * classes * width) when prototypes change, and about
-O(classes ** 2) for groups.
+O(classes ** 2) for the groups of a level.
+
+**Levels**: rising thresholds cut one and the same sequence of joins earlier and earlier, so the groups of a
+level lie inside those of the level before it, coarse to fine.
 
 SciPy's linkage finds the same groups where no two similarities are equal. Where some are, as with features of
 few values, its documentation leaves open which of them it joins first. Here smallest labels join first, so
@@ -18,6 +21,7 @@ that groups, and with them draws, are the same whatever is installed.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +31,7 @@ import torch
 from ..._base.types import FloatArray, IndexArray
 from .prototypes import Measure, device_of, measured
 
-__all__ = ["Classes", "SemanticGroups", "linked_groups"]
+__all__ = ["Classes", "SemanticGroups", "class_factors", "linked_groups"]
 
 QUANTILE = 0.9
 """Of the similarities of all pairs of classes: a pair in ten is above the default threshold."""
@@ -127,6 +131,42 @@ def linked_groups(similarity: FloatArray, threshold: float, labels: IndexArray) 
     return groups
 
 
+def class_factors(levels: Sequence[IndexArray], counts: IndexArray, powers: Sequence[float]) -> FloatArray:
+    """Return the balance of each class: `group_balance` of its items, level by level, O(levels * classes).
+
+    Parameters
+    ----------
+    levels : sequence of ndarray of int64, shape (classes,)
+        The group of each class, coarse to fine; groups lie inside those of the level before.
+    counts : ndarray of int64, shape (classes,)
+        Items of each class.
+    powers : sequence of float
+        The balance weight of each level.
+
+    Examples
+    --------
+    >>> levels = [np.array([0, 0, 1]), np.array([0, 1, 2])]
+    >>> class_factors(levels, np.array([2, 1, 1]), [1.0, 1.0]).round(3).tolist()
+    [0.5, 1.0, 2.0]
+    """
+    stored = counts > 0
+    factors = np.ones(len(counts))
+    parents, parent_sizes = np.zeros(len(counts), dtype=np.int64), np.ones(1, dtype=np.int64)
+    for level, (groups, power) in enumerate(zip(levels, powers, strict=True)):
+        sizes = np.bincount(groups, weights=counts).astype(np.int64)
+        if level:
+            parent = np.zeros(len(sizes), dtype=np.int64)
+            parent[groups[stored]] = parents[stored]
+            children = np.bincount(parent[sizes > 0], minlength=len(parent_sizes))
+            even = parent_sizes[parent] / (np.maximum(children[parent], 1) * np.maximum(sizes, 1))
+        else:
+            even = np.count_nonzero(sizes) / np.maximum(sizes, 1)
+        with np.errstate(over="ignore", under="ignore"):
+            factors *= (even**power)[groups]
+        parents, parent_sizes = groups, sizes
+    return factors
+
+
 class SemanticGroups:
     """The similarity of every two classes, and their groups.
 
@@ -134,21 +174,36 @@ class SemanticGroups:
     ----------
     measure : callable, optional
         Similarity of pairs; by default the cosine, as ``(1 + cosine) / 2``.
-    threshold : number, callable or None
+    threshold : number, callable, None or tuple
         The threshold itself; what makes it from a tensor of the similarities of all pairs of classes; or
-        None for a quantile of these.
-    quantile : float, optional
-        `QUANTILE` by default.
+        None for a quantile of these. A tuple has one a level.
+    quantile : float or tuple of float, optional
+        `QUANTILE` by default; a tuple has one a level.
     """
 
-    def __init__(self, measure: Measure | None, threshold: Any, quantile: float | None) -> None:
+    def __init__(self, measure: Measure | None, threshold: Any, quantile: Any) -> None:
         self.measure = measure
         self.rule = threshold
-        self.quantile = quantile
-        self.threshold = 1.0
+        quantiles = quantile if isinstance(quantile, tuple) else (quantile,)
+        self.quantiles = tuple(QUANTILE if one is None else float(one) for one in quantiles)
+        self.thresholds = (1.0,) * (len(threshold) if isinstance(threshold, tuple) else len(self.quantiles))
         self.table: FloatArray = np.empty((0, 0))
         self.similarity: FloatArray = np.empty((0, 0))
-        self.groups: IndexArray = np.empty(0, dtype=np.int64)
+        self.levels: tuple[IndexArray, ...] = tuple(np.empty(0, dtype=np.int64) for _ in self.thresholds)
+
+    @property
+    def groups(self) -> IndexArray:
+        """The group of each class at the first level, the coarsest."""
+        return self.levels[0]
+
+    @property
+    def kept(self) -> tuple[Any, ...]:
+        """All that `fit` changes, for `put_back`."""
+        return self.table, self.similarity, self.levels, self.thresholds
+
+    def put_back(self, kept: tuple[Any, ...]) -> None:
+        """Take over what `kept` was."""
+        self.table, self.similarity, self.levels, self.thresholds = kept
 
     @property
     def has_prototypes(self) -> bool:
@@ -164,11 +219,12 @@ class SemanticGroups:
         if missing > 0:
             more = np.full((missing, self.table.shape[1]), np.nan)
             self.table = np.concatenate([self.table, more])
-            self.groups = np.concatenate([self.groups, np.zeros(missing, dtype=np.int64)])
+            self.levels = tuple(np.concatenate([g, np.zeros(missing, dtype=np.int64)]) for g in self.levels)
         if len(codes):
-            used = np.zeros(len(counts) + 1, dtype=np.bool_)
-            used[self.groups[counts > 0]] = True
-            self.groups[codes] = np.flatnonzero(~used)[: len(codes)]
+            for groups in self.levels:
+                used = np.zeros(len(counts) + 1, dtype=np.bool_)
+                used[groups[counts > 0]] = True
+                groups[codes] = np.flatnonzero(~used)[: len(codes)]
             self.table[codes] = np.nan
             known = codes[codes < len(self.similarity)]
             self.similarity[known] = self.similarity[:, known] = np.nan
@@ -199,8 +255,8 @@ class SemanticGroups:
             similarity[at] = rows
             similarity[:, at] = rows.T
             self.similarity = similarity
-        self.threshold = self._threshold()
-        self.groups = linked_groups(self.similarity, self.threshold, labels)
+        self.thresholds = self._thresholds()
+        self.levels = tuple(linked_groups(self.similarity, one, labels) for one in self.thresholds)
 
     def _pairs(self, rows: IndexArray) -> FloatArray:
         """Return the similarity of some classes to all; NaN where one has no prototype."""
@@ -220,22 +276,31 @@ class SemanticGroups:
         found[~there[rows]] = np.nan
         return found
 
-    def _threshold(self) -> float:
-        if isinstance(self.rule, int | float):
-            return float(self.rule)
+    def _thresholds(self) -> tuple[float, ...]:
+        """Return the threshold of each level; one that is below that of the level before counts as that."""
         pairs = self.similarity[np.triu_indices(len(self.similarity), 1)]
         pairs = pairs[np.isfinite(pairs)]
-        if not len(pairs):
-            return 1.0
         if self.rule is None:
-            return float(np.quantile(pairs, QUANTILE if self.quantile is None else self.quantile))
-        with torch.no_grad():
-            given = torch.from_numpy(pairs).float()
-            found = float(self.rule(given.to(device_of(self.rule))))
-        if not math.isfinite(found):
-            msg = f"adaptive_threshold must return a finite number, but returned {found}"
-            raise ValueError(msg)
-        return found
+            found = [float(np.quantile(pairs, one)) if len(pairs) else 1.0 for one in self.quantiles]
+        else:
+            rules = self.rule if isinstance(self.rule, tuple) else (self.rule,)
+            found = [_asked(rule, pairs) for rule in rules]
+        return tuple(np.maximum.accumulate(found).tolist())
+
+
+def _asked(rule: Any, pairs: FloatArray) -> float:
+    """Return a threshold as it is given, or what a callable makes of the similarities of all pairs."""
+    if isinstance(rule, int | float):
+        return float(rule)
+    if not len(pairs):
+        return 1.0
+    with torch.no_grad():
+        given = torch.from_numpy(pairs).float()
+        found = float(rule(given.to(device_of(rule))))
+    if not math.isfinite(found):
+        msg = f"adaptive_threshold must return a finite number, but returned {found}"
+        raise ValueError(msg)
+    return found
 
 
 def _unit_rows(table: FloatArray) -> FloatArray:

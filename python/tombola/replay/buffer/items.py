@@ -202,6 +202,10 @@ class Storage:
         part = self.parts[name]
         return part.index_select(0, torch.from_numpy(slots).to(part.device))
 
+    def part(self, name: str, count: int) -> torch.Tensor | None:
+        """Return a copy of the entries of the first slots, if there is such a part."""
+        return self.first(name, count).clone() if name in self.parts else None
+
     def first(self, name: str, count: int) -> torch.Tensor:
         """Return the entries of the first slots, borrowed."""
         return self.parts[name][:count]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..._base.plot_style import STYLE
+from ..scores import temporal_scores
 from .balance import Balance
 
 if TYPE_CHECKING:
@@ -33,13 +34,17 @@ class BufferReport(dict[str, Any]):
     """A report on a `BalancedBuffer`; prints as a table.
 
     Keys: ``stored``, ``seen``, ``classes``, ``groups``, ``threshold``, ``balance_weight``, ``replace``;
+    ``levels``, for each level of groups a dict of ``groups``, ``threshold`` and ``balance_weight``, of which
+    these of the first are repeated above;
     ``balanced_draws`` and ``uniform_draws``, in minibatches; ``ignored_priorities``, of items that were gone
-    when these came; ``score_quantiles``, level to score over mean;
-    ``score_histogram``, ``counts`` between ``edges`` of log10 of that; and ``group_table``, for each group
-    that holds items a dict of ``labels``, ``items``, ``stored`` (its share of all items), ``next`` (its share
-    of the next draw) and, of all balanced draws so far of classes that are still stored, ``drawn`` and
-    ``expected``, NaN before the first. ``next`` and ``expected`` are shares of independent draws; where
-    ``replace`` is False heavy items come less often than that, as none comes twice in a minibatch.
+    when these came; ``score_quantiles``, level to score over mean; ``score_histogram``, ``counts`` between
+    ``edges`` of log10 of that; ``score_parts``, level to value of what scores are made of: ``prototype``,
+    that is ``1 / (similarity + eps)``, and, as far as there are such, ``temporal``, ``difficulty``,
+    ``uncertainty``, ``task`` and ``priority``; and ``group_table``, for each group that holds items a dict of
+    ``labels``, ``items``, ``stored`` (its share of all items), ``next`` (its share of the next draw) and, of
+    all balanced draws so far of classes that are still stored, ``drawn`` and ``expected``, NaN before the
+    first. ``next`` and ``expected`` are shares of independent draws; where ``replace`` is False heavy items
+    come less often than that, as none comes twice in a minibatch.
     """
 
     def __str__(self) -> str:
@@ -60,19 +65,29 @@ def make_report(balance: Balance, stored: int, seen: int, uniform_draws: int) ->
     """Return the report on a buffer's balance."""
     sizes = balance.group_sizes() if balance.labelled else np.empty(0, dtype=np.int64)
     groups = np.flatnonzero(sizes)
+    levels = [
+        {
+            "groups": int(np.count_nonzero(balance.group_sizes(k))) if balance.labelled else 0,
+            "threshold": float(threshold),
+            "balance_weight": weight,
+        }
+        for k, (threshold, weight) in enumerate(
+            zip(balance.groups.thresholds, balance.options.powers(balance.draws), strict=True)
+        )
+    ]
     report = BufferReport(
         stored=stored,
         seen=seen,
         classes=int(np.count_nonzero(balance.classes.counts)) if balance.labelled else 0,
-        groups=len(groups),
-        threshold=float(balance.groups.threshold),
-        balance_weight=balance.options.power(balance.draws),
+        **levels[0],
+        levels=levels,
         replace=balance.options.replace,
         balanced_draws=balance.draws,
         uniform_draws=uniform_draws,
         ignored_priorities=balance.storage.stamps.ignored,
     )
     report.update(_scores(balance, stored))
+    report["score_parts"] = _parts(balance, stored, seen)
     report["group_table"] = _group_table(balance, groups, sizes)
     return report
 
@@ -92,6 +107,27 @@ def _scores(balance: Balance, stored: int) -> dict[str, Any]:
     return {
         "score_quantiles": dict(zip(_QUANTILES, levels.tolist(), strict=True)),
         "score_histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
+    }
+
+
+def _parts(balance: Balance, stored: int, seen: int) -> dict[str, dict[float, float]]:
+    """Return the distribution of each part of the scores."""
+    parts = {"prototype": balance.scores[:stored]}
+    scores = balance.item_scores
+    if "temporal" in scores.arrays:
+        stamps = balance.storage.stamps
+        parts["temporal"] = temporal_scores(
+            stamps.before + seen - stamps.items[:stored], half_life=scores.half_life
+        )
+    parts.update({name: scores.arrays[name][:stored] for name in scores.powers})
+    if balance.options.factor_of_task:
+        parts["task"] = balance.task_factors[:stored]
+    if balance.prioritised:
+        parts["priority"] = balance.priorities[:stored]
+    return {
+        name: dict(zip(_QUANTILES, np.quantile(values, _QUANTILES).tolist(), strict=True))
+        for name, values in parts.items()
+        if stored and np.isfinite(values).all()
     }
 
 
@@ -125,15 +161,18 @@ def _lines(report: BufferReport) -> list[str]:
     table = [
         ("items stored", f"{report['stored']:,} of {report['seen']:,} seen"),
         ("classes", f"{report['classes']:,}"),
-        ("semantic groups", f"{report['groups']:,}"),
-        ("threshold of similarity", f"{report['threshold']:.4g}"),
-        ("balance weight", f"{report['balance_weight']:.4g}"),
+        ("semantic groups", _by_level(report, "groups", ",")),
+        ("threshold of similarity", _by_level(report, "threshold", ".4g")),
+        ("balance weight", _by_level(report, "balance_weight", ".4g")),
         ("balanced draws", f"{report['balanced_draws']:,}"),
         ("uniform draws", f"{report['uniform_draws']:,}"),
         ("priorities ignored", f"{report['ignored_priorities']:,}"),
     ]
     for level, score in report["score_quantiles"].items():
         table.append((f"score over mean, {level:.0%}", f"{score:.4g}"))
+    for name, levels in report["score_parts"].items() if len(report["score_parts"]) > 1 else ():
+        shown = ", ".join(f"{levels[level]:.4g}" for level in (0.05, 0.5, 0.95))
+        table.append((f"{name} score", f"{shown} (5%, 50%, 95%)"))
     width = max(len(name) for name, _ in table)
     lines = [f"{name:<{width}}  {text}" for name, text in table]
     groups = sorted(report["group_table"].items(), key=lambda item: -item[1]["items"])
@@ -150,6 +189,10 @@ def _lines(report: BufferReport) -> list[str]:
         lines.append(f"... and {len(groups) - _SHOWN_GROUPS:,} more")
     lines.append(f"next, expected: shares of {INDEPENDENT}" + ("" if report["replace"] else WITHOUT))
     return lines
+
+
+def _by_level(report: BufferReport, name: str, form: str) -> str:
+    return ", ".join(format(level[name], form) for level in report["levels"])
 
 
 def _share(value: float) -> str:
@@ -193,6 +236,7 @@ def _draw_shares(axes: "Axes", rows: list[tuple[int, dict[str, Any]]], *, replac
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_title("Share of draws" if so_far else "Share of the next draw")
     if rows:
+        axes.set_ylim(0, 1.4 * axes.get_ylim()[1])  # room for the legend above the bars
         axes.legend()
 
 
