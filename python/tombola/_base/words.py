@@ -6,10 +6,11 @@ from collections.abc import Iterable
 __all__ = ["meant_or"]
 
 
-def meant_or(word: str, known: Iterable[str], otherwise: str) -> str:
+def meant_or(word: str, known: Iterable[str], otherwise: str, *, likeness: float = 0.6) -> str:
     """Return "'x' is meant, perhaps" of the known word nearest to this one; `otherwise` if none is like it.
 
-    Case does not count, nor whether hyphens or underscores stand between parts.
+    Case does not count, nor whether hyphens or underscores stand between parts. `likeness` is how like they
+    must be, of 1: more where words share parts anyway, such as paths.
 
     Examples
     --------
@@ -20,7 +21,7 @@ def meant_or(word: str, known: Iterable[str], otherwise: str) -> str:
     'known are phase, louvain'
     """
     plain = {_plain(other): other for other in known}
-    close = difflib.get_close_matches(_plain(word), plain, n=1)
+    close = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=likeness)
     return f"{plain[close[0]]!r} is meant, perhaps" if close else otherwise
 
 

@@ -109,7 +109,7 @@ def find_matrix(file: h5py.File, path: Path, x: str, files: OpenFiles) -> tuple[
                     var = key.replace("X", "var") if head == "raw" else None if head == "obsm" else "var"
                     return _open_matrix(element, kind, path, f"{prefix}{key}", files), var
     names = list_matrices(file)
-    msg = f"{path}: no {x!r}; {meant_or(x, names, f'the file has {listed(names)}')}"
+    msg = f"{path}: no {x!r}; {meant_or(x, names, f'the file has {listed(names)}', likeness=0.8)}"
     raise MissingElementError(msg)
 
 
