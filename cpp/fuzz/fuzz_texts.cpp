@@ -39,7 +39,9 @@ void check(const std::string& found, u64 count, const Bytes& file) {
 
 std::vector<std::byte> references(const Bytes& file, u64 offset, u64 count) {
     std::vector<std::byte> list(static_cast<std::size_t>(count) * reference_bytes);
-    std::memcpy(list.data(), file.data() + offset, list.size());
+    const auto from = file.begin() + static_cast<std::ptrdiff_t>(offset);
+    std::transform(from, from + static_cast<std::ptrdiff_t>(list.size()), list.begin(),
+                   [](auto byte) { return static_cast<std::byte>(byte); });
     return list;
 }
 

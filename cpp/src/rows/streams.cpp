@@ -46,7 +46,7 @@ bool put_literals(Input& in, Output& out, std::size_t count) noexcept {
     if (count <= slack && in.left() >= slack && out.room() >= slack) {
         copy_block<slack>(out.to, in.from);
     } else {
-        std::memcpy(out.to, in.from, count);
+        std::copy_n(in.from, count, out.to);  // memcpy takes no nullptr, even for nothing
     }
     in.from += count;
     out.to += count;
