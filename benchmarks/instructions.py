@@ -73,9 +73,8 @@ def count_one(binary: Path, name: str) -> int:
 def compare(counted: Counts, record: Counts) -> tuple[list[str], list[str]]:
     """Return the rows of a Markdown table, and what is wrong."""
     lines = ["| work | recorded | now | ratio |", "|---|---|---|---|"]
-    wrong = [
-        f"{name} is recorded but was not counted" for name in record.counts.keys() - counted.counts.keys()
-    ]
+    lost = sorted(record.counts.keys() - counted.counts.keys())
+    wrong = [f"{name} is recorded but was not counted" for name in lost]
     held = counted.is_comparable(record)
     for name, now in counted.counts.items():
         before = record.counts.get(name)

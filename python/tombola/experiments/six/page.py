@@ -20,9 +20,9 @@ from ..plotting import (
     plot_training_curves,
     save_figure,
 )
-from .bars import by_strategy, deviation, mean
 from .reading import BASELINE, read_results, read_summary, tasks_of
 from .study import EXPERIMENT_FILE, mean_rows
+from .summary import mean_text
 
 __all__ = ["write_page"]
 
@@ -79,9 +79,10 @@ def write_page(folder: Path) -> Path:
         drawn |= {f"curves_{task}": plot_training_curves(results, task)[0] for task in tasks}
     pictures = [_picture(figure, figures / name) for name, figure in drawn.items()]
     about = _about(folder)
+    means = mean_rows([{**dict.fromkeys(rows[0], ""), **row} for row in rows])
     parts = [
-        *_section("Scores on the test rows", _scores(rows, tasks)),
-        *_section("Speed", _speed(rows)),
+        *_section("Scores on the test rows", _scores(means, tasks)),
+        *_section("Speed", _speed(means)),
         *_section("Pictures", pictures),
         *_section("Data", _pairs(_data(about.get("data", {})))),
         *_section("Options", _pairs(about.get("options", {}))),
@@ -137,9 +138,8 @@ def _data(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**told, "test classes that no training row has": unseen} if data else {}
 
 
-def _scores(rows: Sequence[dict[str, Any]], tasks: Sequence[str]) -> list[str]:
+def _scores(means: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[str]:
     """Return tables of macro-F1 and accuracy: means, with deviations where a strategy has several runs."""
-    means = mean_rows([{**dict.fromkeys(rows[0], ""), **row} for row in rows])
     tables = []
     for measure, heading in (("macro_f1", "macro-F1"), ("accuracy", "accuracy")):
         columns = [f"{measure}_{task}" for task in tasks]
@@ -152,9 +152,8 @@ def _scores(rows: Sequence[dict[str, Any]], tasks: Sequence[str]) -> list[str]:
             runs = "" if row["strategy"] == BASELINE else row["runs"]
             cells = [f"<td>{escape(str(row['strategy']))}</td>", f"<td>{runs}</td>"]
             for name in columns:
-                mean, deviation = row[f"{name}_mean"], row[f"{name}_sd"]
-                is_best = row["strategy"] != BASELINE and mean == best[name]
-                text = f"{mean:.3f}" + ("" if deviation == "" else f" ± {deviation:.3f}")
+                is_best = row["strategy"] != BASELINE and row[f"{name}_mean"] == best[name]
+                text = mean_text(row, name, ".3f")
                 cells.append(f'<td class="best">{text}</td>' if is_best else f"<td>{text}</td>")
             kind = ' class="baseline"' if row["strategy"] == BASELINE else ""
             lines.append(f"<tr{kind}>{''.join(cells)}</tr>")
@@ -162,17 +161,15 @@ def _scores(rows: Sequence[dict[str, Any]], tasks: Sequence[str]) -> list[str]:
     return tables
 
 
-def _speed(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _speed(means: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a table of time and throughput with their repeats."""
+    columns = {"seconds": ",.1f", "wait_seconds": ",.1f", "cells_per_second": ",.0f"}
     lines = []
-    for strategy, seconds in by_strategy(list(rows), "seconds").items():
-        speeds = by_strategy(list(rows), "cells_per_second")[strategy]
-        waits = by_strategy(list(rows), "wait_seconds")[strategy]
-        cells = [strategy, str(len(speeds))]
-        for values, form in ((seconds, ",.1f"), (waits, ",.1f"), (speeds, ",.0f")):
-            spread = deviation(values)
-            cells.append(f"{mean(values):{form}}" + ("" if spread is None else f" ± {spread:{form}}"))
-        lines.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    for row in means:
+        if row["strategy"] != BASELINE:
+            cells = [str(row["strategy"]), str(row["runs"])]
+            cells += [mean_text(row, name, form) for name, form in columns.items()]
+            lines.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     return _framed(["strategy", "runs", "seconds", "of them waiting", "cells a second"], lines)
 
 

@@ -14,7 +14,15 @@ from .data import ExperimentData
 from .metrics import Scores
 from .training import RunResult
 
-__all__ = ["BASELINE_NAME", "accuracy_table", "key_label", "means_table", "result_table", "summary_rows"]
+__all__ = [
+    "BASELINE_NAME",
+    "accuracy_table",
+    "key_label",
+    "mean_text",
+    "means_table",
+    "result_table",
+    "summary_rows",
+]
 
 BASELINE_NAME = "majority class"
 
@@ -139,7 +147,7 @@ def means_table(
     for heading, _ in columns.values():
         table.add_column(escape(heading), justify="right")
     for row in means:
-        cells = [_mean_text(row, name, form) for name, (_, form) in columns.items()]
+        cells = [mean_text(row, name, form) for name, (_, form) in columns.items()]
         is_baseline = row["strategy"] == BASELINE_NAME.replace(" ", "_")
         if is_baseline:
             table.add_section()
@@ -148,7 +156,8 @@ def means_table(
     return table
 
 
-def _mean_text(row: Mapping[str, object], name: str, form: str) -> str:
+def mean_text(row: Mapping[str, object], name: str, form: str) -> str:
+    """Return a figure of a row of ``means.csv``, with its deviation where there are several runs."""
     mean, deviation = row[f"{name}_mean"], row[f"{name}_sd"]
     if mean == "":
         return ""
