@@ -29,12 +29,11 @@ from .stream import MakeLoader, open_stream
 __all__ = [
     "AUTO",
     "PARTS",
-    "SHARE",
-    "UNKNOWN_MEMORY",
     "AutoSize",
     "ShardSize",
     "choose_size",
     "find_size",
+    "fit_memory",
     "measure_shard",
 ]
 
@@ -138,19 +137,50 @@ def choose_size(
     free : callable, optional
         Gives the bytes of memory that are free, or None; `free_memory`.
     """
-    found = (free or free_memory)()
-    known = UNKNOWN_MEMORY if found is None else found
-    rows = int(known * SHARE) // measured.row_bytes
     sizes = _file_sizes(shards)
     if sizes is None or not sizes[name]:
-        unit, fitting, most, least = "shards", rows // measured.rows, -(-len(shards) // PARTS), 1
+        unit, per_row, most, least = "shards", 1, -(-len(shards) // PARTS), 1
     else:
-        fitting = rows * sizes[name] // measured.rows
-        unit, most, least = "bytes", -(-sum(sizes.values()) // PARTS), min(sizes.values())
-    amount = max(min(fitting, most), least, 1)
-    bound = "half of that" if amount == fitting else "one shard" if amount == least else "a tenth of all"
-    memory = f"{known / 1e9:,.1f} GB are {'taken to be ' if found is None else ''}free"
-    return AutoSize(amount, unit, f"{memory}, a row takes {measured.row_bytes:,} bytes: {bound}")
+        unit, per_row, most, least = (
+            "bytes",
+            sizes[name],
+            -(-sum(sizes.values()) // PARTS),
+            min(sizes.values()),
+        )
+    amount, why = fit_memory(
+        measured.row_bytes,
+        lambda rows: rows * per_row // measured.rows,
+        (least, "one shard"),
+        most,
+        (free or free_memory)(),
+    )
+    return AutoSize(amount, unit, why)
+
+
+def fit_memory(
+    row_bytes: int, amount_of: Callable[[int], int], least: tuple[int, str], most: int, free: int | None
+) -> tuple[int, str]:
+    """Return how much of something half of the free memory holds within bounds, and why, in words.
+
+    Parameters
+    ----------
+    row_bytes : int
+        What a row takes.
+    amount_of : callable
+        How much so many rows are.
+    least : (int, str)
+        The smallest amount, and what it is; it holds where `most` is less.
+    most : int
+        The largest amount: a tenth of all.
+    free : int or None
+        Bytes that are free, None where the system does not say.
+    """
+    known = UNKNOWN_MEMORY if free is None else free
+    fitting = amount_of(int(known * SHARE) // row_bytes)
+    amount = max(min(fitting, most), least[0], 1)
+    bound = "half of that" if amount == fitting else least[1] if amount == least[0] else "a tenth of all"
+    memory = f"{known / 1e9:,.1f} GB are {'taken to be ' if free is None else ''}free"
+    return amount, f"{memory}, a row takes {row_bytes:,} bytes: {bound}"
 
 
 def _file_sizes(shards: Mapping[str, Any]) -> dict[str, int] | None:

@@ -15,7 +15,7 @@ import numpy as np
 from tombola import H5adSource
 from tombola._base.memory import free_memory
 from tombola.sources import CsrRows
-from tombola.training.auto_size import PARTS, SHARE, UNKNOWN_MEMORY
+from tombola.training.auto_size import PARTS, fit_memory
 
 from .config import TrainConfig
 from .data import TrainingData
@@ -44,13 +44,6 @@ def row_bytes(config: TrainConfig, data: TrainingData) -> int:
 
 def auto_chunk(config: TrainConfig, data: TrainingData) -> AutoChunk:
     """Return the rows of a mini epoch; errors as `H5adSource` raises them."""
-    free = free_memory()
-    each = row_bytes(config, data)
-    known = UNKNOWN_MEMORY if free is None else free
-    fitting = int(known * SHARE) // each
-    window = config.batch_size * config.fetch_factor
-    most = max(window, -(-data.n_train // PARTS))
-    rows = min(max(fitting, window, 1), most)
-    memory = f"{known / 1e9:,.1f} GB are {'free' if free is not None else 'taken to be free'}"
-    bound = "half of that" if rows == fitting else "one fetch window" if rows == window else "a tenth of all"
-    return AutoChunk(rows, f"{memory}, a row takes {each:,} bytes: {bound}")
+    window = max(config.batch_size * config.fetch_factor, 1)
+    least, most = (window, "one fetch window"), -(-data.n_train // PARTS)
+    return AutoChunk(*fit_memory(row_bytes(config, data), lambda rows: rows, least, most, free_memory()))
