@@ -10,6 +10,15 @@ constexpr std::size_t at_once = 128;  // looked up together: memory is prefetche
 }  // namespace
 
 template <typename Index>
+struct SeriesRows<Index>::Runs {
+    std::size_t count;
+    std::size_t number = (count + at_once - 1) / at_once;
+
+    std::size_t start(std::size_t r) const noexcept { return std::min(count, r * at_once); }
+    std::size_t length(std::size_t r) const noexcept { return start(r + 1) - start(r); }
+};
+
+template <typename Index>
 SeriesRows<Index>::SeriesRows(const GroupArrays<Index>& groups, u64 most, u64 positions, u64 seed, u64 epoch,
                               bool shuffle, bool numbered)
     : members_(groups.members.data()),
@@ -19,85 +28,72 @@ SeriesRows<Index>::SeriesRows(const GroupArrays<Index>& groups, u64 most, u64 po
       series_(order_series(groups, seed, epoch, shuffle)),
       line_(series_, most, positions) {}
 
-// Runs of positions are in five steps at once: of one the words of the line are prefetched; of the next the series are
-// found and prefetched; of the third the members are placed, where the positions were, while those of the run in front
-// of it are prefetched and those of the run in front of that one are loaded.
+// What positions stand on the line is found in runs, several steps at once: of one run the words of the line are
+// prefetched, of the run in front of it the series are found and prefetched, and of the one in front of that
+// act(step, series, ranks) uses them; it is called `more` times beyond the last run, with neither.
 template <typename Index>
-void SeriesRows<Index>::at(const u64* positions, std::size_t count, u64* out) const {
-    if (numbered_) {
-        at_numbers(positions, count, out);
-        return;
-    }
+template <typename Act>
+void SeriesRows<Index>::walk(const u64* positions, const Runs& runs, std::size_t more, Act act) const {
     constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
     u64 series[2][at_once];
     u64 ranks[2][at_once];
-    u64 ids[at_once];
-    u64 counts[at_once];
-    const std::size_t n_runs = (count + at_once - 1) / at_once;
-    const auto start = [&](std::size_t r) { return std::min(count, r * at_once); };
-    const auto length = [&](std::size_t r) { return start(r + 1) - start(r); };
-    for (std::size_t step = 0; step < n_runs + 4; ++step) {
-        if (step < n_runs) {
-            for (std::size_t i = 0; i < length(step); ++i) {
-                line_.prefetch(positions[start(step) + i]);
+    for (std::size_t step = 0; step < runs.number + 2 + more; ++step) {
+        if (step < runs.number) {
+            for (std::size_t i = 0; i < runs.length(step); ++i) {
+                line_.prefetch(positions[runs.start(step) + i]);
             }
         }
-        if (const std::size_t r = step - 1; r < n_runs) {
-            line_.at(positions + start(r), length(r), series[r % 2], ranks[r % 2], series_.data(), shift + 1);
+        if (const std::size_t r = step - 1; r < runs.number) {
+            line_.at(positions + runs.start(r), runs.length(r), series[r % 2], ranks[r % 2], series_.data(), shift + 1);
         }
-        const std::size_t prefetched = step - 3;
-        const std::size_t loaded = step - 4;
+        act(step - 2, series[step % 2], ranks[step % 2]);
+    }
+}
+
+// Members are placed where the positions were, while those of the run in front are prefetched and those of the run in
+// front of that one are loaded. Where a member is the number of its place there is nothing to load.
+template <typename Index>
+void SeriesRows<Index>::at(const u64* positions, std::size_t count, u64* out) const {
+    const Runs runs{count};
+    if (numbered_) {
+        walk(positions, runs, 0, [&](std::size_t r, const u64* series, const u64* ranks) {
+            for (std::size_t i = 0; r < runs.number && i < runs.length(r); ++i) {
+                out[runs.start(r) + i] = series_[series[i]].offset + ranks[i];
+            }
+        });
+        return;
+    }
+    constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
+    u64 ids[at_once];
+    u64 counts[at_once];
+    walk(positions, runs, 2, [&](std::size_t r, const u64* series, const u64* ranks) {
+        const std::size_t prefetched = r - 1;
+        const std::size_t loaded = r - 2;
         GatherAhead ahead{members_, shift, nullptr, 0};
-        if (prefetched < n_runs) {
-            ahead.prefetch = out + start(prefetched);
-            ahead.prefetch_count = length(prefetched);
+        if (prefetched < runs.number) {
+            ahead.prefetch = out + runs.start(prefetched);
+            ahead.prefetch_count = runs.length(prefetched);
         }
-        if (loaded < n_runs) {
-            ahead.load = out + start(loaded);
-            ahead.load_count = length(loaded);
+        if (loaded < runs.number) {
+            ahead.load = out + runs.start(loaded);
+            ahead.load_count = runs.length(loaded);
         }
-        if (const std::size_t r = step - 2; r < n_runs) {
-            const std::size_t n = length(r);
+        if (r < runs.number) {
+            const std::size_t n = runs.length(r);
             for (std::size_t i = 0; i < n; ++i) {
-                const Series<Index> one = series_[series[r % 2][i]];
+                const Series<Index> one = series_[series[i]];
                 ids[i] = one.offset;
                 counts[i] = one.count;
             }
-            u64* const places = out + start(r);
-            order_.at(ids, counts, ranks[r % 2], n, places, ahead);
+            u64* const places = out + runs.start(r);
+            order_.at(ids, counts, ranks, n, places, ahead);
             for (std::size_t i = 0; i < n; ++i) {
                 places[i] += ids[i];
             }
         } else {
             gather_ahead(ahead);
         }
-    }
-}
-
-// As above, where a member is the number of its place: in three steps.
-template <typename Index>
-void SeriesRows<Index>::at_numbers(const u64* positions, std::size_t count, u64* out) const {
-    constexpr u32 shift = sizeof(Index) == 4 ? 2 : 3;
-    u64 series[2][at_once];
-    u64 ranks[2][at_once];
-    const std::size_t n_runs = (count + at_once - 1) / at_once;
-    const auto start = [&](std::size_t r) { return std::min(count, r * at_once); };
-    const auto length = [&](std::size_t r) { return start(r + 1) - start(r); };
-    for (std::size_t step = 0; step < n_runs + 2; ++step) {
-        if (step < n_runs) {
-            for (std::size_t i = 0; i < length(step); ++i) {
-                line_.prefetch(positions[start(step) + i]);
-            }
-        }
-        if (const std::size_t r = step - 1; r < n_runs) {
-            line_.at(positions + start(r), length(r), series[r % 2], ranks[r % 2], series_.data(), shift + 1);
-        }
-        if (const std::size_t r = step - 2; r < n_runs) {
-            for (std::size_t i = 0; i < length(r); ++i) {
-                out[start(r) + i] = series_[series[r % 2][i]].offset + ranks[r % 2][i];
-            }
-        }
-    }
+    });
 }
 
 template class SeriesRows<u32>;

@@ -35,7 +35,9 @@ class SeriesRows {
     Buffer<Series<Index>> series_;
     SeriesLine<Index> line_;
 
-    void at_numbers(const u64* positions, std::size_t count, u64* out) const;
+    struct Runs;
+    template <typename Act>
+    void walk(const u64* positions, const Runs& runs, std::size_t more, Act act) const;
     u64 positions_of(const Series<Index>& series) const noexcept { return std::min<u64>(series.count, most_); }
 };
 
