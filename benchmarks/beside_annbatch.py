@@ -15,11 +15,11 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
 from benchmarks.h5ad_data import reference_file
+from benchmarks.processes import printed
 from tombola.repacking import RepackOptions, repack
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,22 +86,9 @@ annbatch.DatasetCollection(sys.argv[2]).add_adatas([sys.argv[1]])
 
 
 def call(python: str, code: str, *arguments: str) -> str:
-    """Run code in a new process; return what it prints."""
-    paths = (
-        [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        if python == sys.executable
-        else [str(ROOT)]
-    )
-    done = subprocess.run(
-        [python, "-c", code, *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr)
-    return done.stdout
+    """Run code by this Python or another one; return what it prints."""
+    own = os.environ.get("PYTHONPATH") if python == sys.executable else None
+    return printed(code, *arguments, python=python, paths=[str(ROOT), *([own] if own else [])])
 
 
 def zarr_store(python: str, original: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What is measured in processes of its own: peak memory and import time.
+"""What is measured in processes of its own: peak memory, import time, whole epochs.
 
 The peak of a process that was started by a larger one cannot be had from getrusage: on Linux it begins at the
 parent's. The kernel's own count (VmHWM) does not, and can be set back to what is in use.
@@ -10,9 +10,10 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["extra_memory", "import_seconds", "opened"]
+__all__ = ["extra_memory", "import_seconds", "opened", "printed"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -70,6 +71,22 @@ def opened(script: str, folder: Path, package: Path | None = None) -> tuple[floa
     result = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
     seconds, kilobytes, answer = json.loads(result.stdout)
     return seconds, kilobytes * 1024 / 1e6, answer
+
+
+def printed(code: str, *arguments: str, paths: Sequence[str], python: str = sys.executable) -> str:
+    """Return what code prints in a new process that imports from these folders first.
+
+    Raises
+    ------
+    RuntimeError
+        If it fails, with what it said.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [python, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    return done.stdout
 
 
 def import_seconds(statements: list[str], rounds: int) -> list[float]:

@@ -9,15 +9,13 @@ epoch, after the system was told to forget the file. Written as Markdown.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.h5ad_data import dense_file, reference_file, small_files
+from benchmarks.processes import printed
 
 __all__ = ["main"]
 
@@ -94,16 +92,8 @@ class Case:
     def run(self, sources: str, *, check: bool) -> dict[str, float]:
         """Run one epoch in a new process, with the package of that source tree."""
         case = {**self.__dict__, "paths": list(self.paths), "check": check}
-        path = os.pathsep.join([sources, str(ROOT)])
-        done = subprocess.run(
-            [sys.executable, "-c", EPOCH, json.dumps(case)],
-            env={**os.environ, "PYTHONPATH": path},
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        found: dict[str, float] = json.loads(done.stdout)
+        said = printed(EPOCH, json.dumps(case), paths=[sources, str(ROOT)])
+        found: dict[str, float] = json.loads(said)
         return found
 
 
