@@ -114,6 +114,12 @@ def test_predictions_are_whole(kind: str, tmp_path: Path) -> None:
         assert sorted(torch.cat(predicted).tolist()) == list(range(common.N_ROWS))
 
 
+def test_predictions_of_a_bare_loader_are_refused(tmp_path: Path) -> None:
+    loader = common.make_rows("blocks")
+    with pytest.raises(AttributeError, match=r"give trainers tombola\.DataLoader\(loader\)"):
+        make_trainer(tmp_path).predict(make_module(common.Recorder()), loader)
+
+
 @pytest.mark.parametrize("limit", [4, 1.0])
 @common.every_kind
 def test_epochs_cut_short_are_fresh(kind: str, limit: float, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -329,3 +330,12 @@ def test_bad_options_are_named() -> None:
         make_loader(strategy=BlockWeightedSampling(np.ones(3)))
     with pytest.raises(ValueError, match="fetch_factor must be an integer >= 1, but is 0"):
         make_loader(fetch_factor=0)
+
+
+@pytest.mark.parametrize("part", ["dataset", "batch_sampler"])
+def test_what_trainers_take_apart_is_refused(part: str) -> None:
+    loader = Loader(ArraySource(VALUES), STRATEGY, batch_size=4)
+    assert not hasattr(loader, part)
+    message = f"a Loader has no {part}, as it is no DataLoader: give trainers tombola.DataLoader(loader)"
+    with pytest.raises(AttributeError, match=re.escape(message)):
+        getattr(loader, part)

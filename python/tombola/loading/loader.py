@@ -166,8 +166,12 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
     @property
     def dataset(self) -> NoReturn:
         """Refused: what trainers take apart is a DataLoader, and this is none."""
-        msg = "a Loader has no dataset, as it is no DataLoader: give trainers tombola.DataLoader(loader)"
-        raise AttributeError(msg)
+        _refuse("dataset")
+
+    @property
+    def batch_sampler(self) -> NoReturn:
+        """Refused, as `dataset` is."""
+        _refuse("batch_sampler")
 
     def __iter__(self) -> PassIterator[Any]:
         """Return an iterator over one pass, which begins with its first ``next``."""
@@ -191,6 +195,11 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
                         yield batch if batch_transform is None else batch_transform(batch)
                         del batch
                 del window, batches
+
+
+def _refuse(part: str) -> NoReturn:
+    msg = f"a Loader has no {part}, as it is no DataLoader: give trainers tombola.DataLoader(loader)"
+    raise AttributeError(msg)
 
 
 class EpochTold(Sampler[None]):
