@@ -28,6 +28,8 @@ ELSEWHERE = {
     "benchmarks/README.md": "measuring.md",
     "cpp/README.md": "core.md",
     "CITATION.cff": "CITATION.cff",
+    "LICENSE": "license.txt",
+    "pyproject.toml": "pyproject.toml",
     "docs/site/site.css": "site.css",
 }
 """Path in the repository to path in the site."""
