@@ -102,6 +102,16 @@ def test_every_page_renders(browser: Browser, address: str) -> None:
     assert len(titles) == len(pages())
 
 
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_commands_are_seen_whole(browser: Browser, address: str, width: int) -> None:
+    browser.open(address, width=width)
+    widths = browser.evaluate(
+        '[...document.querySelectorAll(".language-sh code")].map(one => [one.scrollWidth, one.clientWidth])'
+    )
+    assert len(widths) == 2
+    assert [seen for needed, seen in widths if needed > seen] == []
+
+
 def test_every_page_of_the_repository_is_there() -> None:
     assert len(pages()) >= len(PAGES) + 10
 
