@@ -30,7 +30,7 @@ EPOCH = """
 import json, os, resource, sys, time
 import numpy as np
 import tombola
-from benchmarks.h5ad_data import GENES, checksums, make_rows
+from benchmarks.h5ad_data import GENES, as_scipy, checksums, make_rows
 
 case = json.loads(sys.argv[1])
 tombola.set_num_threads(case["threads"])
@@ -63,7 +63,7 @@ if case["check"]:
     for batch in loader:
         rows = batch["row"].numpy()
         seen[rows] += 1
-        x = batch["X"].to_dense().numpy() if case["form"] == "csr" else batch["X"].numpy()
+        x = as_scipy(batch["X"]) if case["form"] == "csr" else batch["X"].numpy()
         columns, values = make_rows(rows % case["cells"])
         values = np.where(columns % case["every"], 0, values)
         weights = (np.arange(0, GENES, case["every"], dtype=np.float64) + 1) ** 2
