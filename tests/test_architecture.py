@@ -66,6 +66,7 @@ ROOMS = (
     Room("experiments", UP_TO_TRAINING, "numpy torch h5py matplotlib pydantic yaml"),
     Room("repacking", "_base _core _version draws labels sources", "numpy h5py hdf5plugin deflate"),
     Room("cli", f"{UP_TO_TRAINING} repacking experiments", "numpy torch h5py matplotlib rich typer"),
+    Room("__main__", "cli", ""),
     Room(DOOR, f"_version {ENGINE} passes samplers sources loading replay", ""),
 )
 
@@ -138,6 +139,7 @@ def test_the_root_is_the_door_alone() -> None:
     files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
     assert {name for name in files if not name.startswith("_core.cpython")} == {
         "__init__.py",
+        "__main__.py",
         "_core.pyi",
         "_version.py",
         "py.typed",

@@ -44,6 +44,12 @@ def test_the_plan_layer_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+def test_the_package_runs_as_the_command() -> None:
+    command = [sys.executable, "-m", "tombola", "--help"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "inspect" in shown
+
+
 def test_unknown_names() -> None:
     with pytest.raises(AttributeError, match=r"^module 'tombola' has no attribute 'Tombola'$"):
         getattr(tombola, "Tombola")  # noqa: B009

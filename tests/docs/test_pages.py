@@ -142,6 +142,22 @@ def test_the_short_table_says_what_the_full_one_says() -> None:
     assert {row[-1] for row in rows} == {"yes", "no"}, "targets that are missed are shown"
 
 
+def test_what_choosing_costs_is_what_benchmarks_say() -> None:
+    """One place for one fact: figures there stand in docs/benchmarks.md, multiples are those of the figures."""
+    page = PAGES["docs/choosing.md"]
+    table = page[page.index("## What it costs") : page.index("## Pictures of plans")]
+    rows = [line.strip("| ").split("|") for line in table.splitlines() if line.startswith("| ")]
+    known = set(re.findall(r"(?<![\w.,^])\d[\d,.]*\d", PAGES["docs/benchmarks.md"]))
+    head = next(number for number, row in enumerate(rows) if row[0].startswith("blocks of"))
+    epochs = [[cell.strip("* ") for cell in row] for row in rows[1:head]]
+    full_shuffle = float(epochs[0][2])
+    assert {row[2] for row in epochs} <= known
+    assert [row[3] for row in epochs[:6]] == [f"{float(row[2]) / full_shuffle:.1f}" for row in epochs[:6]]
+    read = [cell.strip() for row in rows[head + 1 :] for cell in row[1:]]
+    assert set(filter(None, read)) <= known
+    assert len(rows) == head + 5 == 15
+
+
 def test_paths_are_there() -> None:
     named = {(page, path) for page in (ARCHITECTURE, *IN_ROOT) for path in paths(TAKEN_APART[page])}
     assert len(named) > 50

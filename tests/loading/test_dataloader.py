@@ -195,6 +195,11 @@ def test_spawned_workers(kind: str) -> None:
             TypeError,
             "needs batch_sampler=PlanBatchSampler.*, but has a Plan",
         ),
+        (
+            lambda: DataLoader(range(4), batch_size=2, sampler=make_sampler()),
+            TypeError,
+            r"has sampler=PlanBatchSampler\(\.\.\.\): use batch_sampler=, not sampler=",
+        ),
         (lambda: DataLoader(range(4), batch_size=2), TypeError, "but has a range and batch_sampler=<torch"),
         (
             lambda: DataLoader(make_loader(), batch_size=2),

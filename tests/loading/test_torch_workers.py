@@ -168,7 +168,8 @@ def test_a_batch_sampler_in_the_place_of_a_sampler_is_refused(workers: int, drop
         data, sampler=sampler, batch_size=3, drop_last=drop_last, **options
     )
     with pytest.raises(
-        ValueError, match="must be given a PlanBatchSampler as batch_sampler, but was given it"
+        ValueError,
+        match=r"must be given a PlanBatchSampler as batch_sampler, .* use batch_sampler=, not sampler=",
     ):
         next(iter(loader))
     assert sampler.epoch == 0

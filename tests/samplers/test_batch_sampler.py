@@ -10,7 +10,14 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler
 
-from tombola import BlockShuffling, BlockWeightedSampling, PlanBatchSampler, Streaming
+from tombola import (
+    BlockShuffling,
+    BlockWeightedSampling,
+    ClassBalancedSampling,
+    PlanBatchSampler,
+    Strategy,
+    Streaming,
+)
 from tombola.plans.plan import Plan
 
 N_ROWS = 50
@@ -212,6 +219,33 @@ def test_rows_must_be_known() -> None:
         PlanBatchSampler(BlockWeightedSampling(np.ones(3)), 4, batch_size=4)
     with pytest.raises(ValueError, match="epoch must be an integer >= 0, but is -1"):
         make_sampler().set_epoch(-1)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "fetch_factor", "said"),
+    [
+        (ClassBalancedSampling(np.arange(1_000) // 900), 1, ["32 rows mixes only 2 blocks of block_size=16"]),
+        (BlockShuffling(), 7, ["224 rows mixes only 14 blocks of block_size=16"]),
+        (BlockShuffling(bounds=[0, 500, 1_000]), 1, []),
+        (BlockShuffling(), 8, []),
+        (BlockShuffling(block_size=1), 1, []),
+        (BlockShuffling(block_size=400), 32, []),
+        (Streaming(), 1, []),
+    ],
+)
+def test_windows_of_few_blocks_are_said_once(
+    strategy: Strategy, fetch_factor: int, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not where a window holds all rows, which are then mixed as a whole."""
+    sampler = PlanBatchSampler(strategy, 1_000, batch_size=32, fetch_factor=fetch_factor)
+    for _ in range(2):
+        list(sampler)
+    assert len(caplog.messages) == len(said)
+    for message, expected in zip(caplog.messages, said, strict=True):
+        assert expected in message
+        assert message.endswith(
+            "set block_size=1 for data in memory, and for files that are read in runs fetch_factor=16 or more"
+        )
 
 
 @pytest.mark.parametrize("even", ["drop", "pad", "none"])

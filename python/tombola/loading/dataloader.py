@@ -74,9 +74,12 @@ class DataLoader(TorchDataLoader[Any]):
         super().__init__(dataset, *args, **options)
         given: object = dataset if reads_loader else _unwrapped(self.batch_sampler)
         if not isinstance(given, EpochMethods):
+            has = f"has a {type(self.dataset).__name__} and batch_sampler={self.batch_sampler!r}"
+            if isinstance(self.sampler, EpochMethods):
+                has = f"has sampler={type(self.sampler).__name__}(...): use batch_sampler=, not sampler="
             msg = (
                 "tombola.DataLoader needs batch_sampler=PlanBatchSampler(...), or a tombola.Loader as data, "
-                f"but has a {type(self.dataset).__name__} and batch_sampler={self.batch_sampler!r}"
+                f"but {has}"
             )
             raise TypeError(msg)
         if reads_loader and self.batch_size is not None:

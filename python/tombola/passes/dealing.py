@@ -22,8 +22,8 @@ def check_whole(caller: Caller, name: str) -> None:
     if caller.joins == "a BatchSampler":
         msg = (
             f"a DataLoader must be given a {name} as batch_sampler, but was given it as sampler, and joins "
-            "whole batches to larger ones: pass batch_sampler=..., or sampler=... with batch_size=None; its "
-            "own sampler gives rows one by one"
+            "whole batches to larger ones: use batch_sampler=, not sampler=, or batch_size=None beside it; "
+            "its own sampler gives rows one by one"
         )
         raise ValueError(msg)
     if caller.joins:

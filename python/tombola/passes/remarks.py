@@ -3,6 +3,7 @@
 import logging
 
 from .._base.workers import loader_worker
+from ..plans.plan import Plan
 from .callers import Caller
 from .progress import Progress
 from .schedule import Schedule
@@ -10,6 +11,9 @@ from .schedule import Schedule
 __all__ = ["Remarks"]
 
 _logger = logging.getLogger("tombola.passes")
+
+ENOUGH_BLOCKS = 16
+"""Blocks that a window must hold for its batches to be mixed nearly as rows drawn alone are."""
 
 
 class Remarks:
@@ -28,6 +32,21 @@ class Remarks:
     def empty(self, batch_size: int) -> None:
         """Say that ``drop_last`` leaves no batch."""
         self._say("drop_last=True leaves no batch, as there are fewer rows than batch_size=%d", batch_size)
+
+    def few_blocks(self, plan: Plan, block_size: int) -> None:
+        """Say that batches are few runs of neighbours, where each window is to mix fewer than 16 blocks."""
+        rows = plan.batch_size * plan.fetch_factor
+        if block_size == 1 or rows >= min(ENOUGH_BLOCKS * block_size, plan.n_rows):
+            return
+        self._say(
+            "a window of batch_size * fetch_factor = %d rows mixes only %d blocks of block_size=%d "
+            "neighbouring rows, so batches are less balanced than rows drawn alone: set block_size=1 for "
+            "data in memory, and for files that are read in runs fetch_factor=%d or more",
+            rows,
+            -(-rows // block_size),
+            block_size,
+            max(ENOUGH_BLOCKS, -(-ENOUGH_BLOCKS * block_size // plan.batch_size)),
+        )
 
     def other_data(self, rows: int, data: int) -> None:
         """Say that the data have another number of rows than the strategy knows of."""

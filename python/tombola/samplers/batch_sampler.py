@@ -51,7 +51,8 @@ class PlanBatchSampler(EpochMethods, BatchSampler):
     batch_size : int
         Rows of a batch.
     fetch_factor : int
-        Batches of a fetch window, within which the windowed strategies permute rows.
+        Batches of a fetch window, within which the windowed strategies permute rows. Where it holds fewer
+        than 16 blocks of a strategy, the log says so once.
     drop_last : bool
         Whether batches that are not full are left out.
     seed : int
@@ -140,6 +141,8 @@ class PlanBatchSampler(EpochMethods, BatchSampler):
         self.batch_size = epochs.promised_size  # type: ignore[assignment]  # torch's type has no None
         self._use(epochs)
         share_passes(self, epochs)
+        if getattr(strategy, "bounds", None) is None:
+            epochs.remarks.few_blocks(epochs.plan(epochs.epoch), getattr(strategy, "block_size", 1))
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make one that remembers its arguments, for trainers that build it anew."""

@@ -172,6 +172,8 @@ def test_matrices_that_are_none(path: Path) -> None:
 def test_files_that_are_none(tmp_path: Path, path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.h5ad: no such file"):
         H5adSource(tmp_path / "none.h5ad")
+    with pytest.raises(FileNotFoundError, match=r"no such file; sorted\(Path\('.*'\)\.glob\('\*\.h5ad'\)\)"):
+        H5adSource(tmp_path / "*.h5ad")
     with pytest.raises(OSError, match="a folder, not an h5ad file, with h5ad files, 1 in number"):
         H5adSource(tmp_path)
     text = tmp_path / "text.h5ad"

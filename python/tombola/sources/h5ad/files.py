@@ -70,7 +70,8 @@ def open_h5(path: Path) -> h5py.File:
     except OSError as error:
         check_is_file(path)
         if not path.is_file():
-            msg = f"{path}: no such file"
+            cure = f"; sorted(Path({str(path.parent)!r}).glob({path.name!r})) names those that there are"
+            msg = f"{path}: no such file{cure if any(sign in path.name for sign in '*?[') else ''}"
             raise FileNotFoundError(msg) from None
         if not h5py.is_hdf5(path):
             msg = f"{path}: not an HDF5 file, so not h5ad"
