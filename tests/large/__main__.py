@@ -4,10 +4,18 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.large.day import prove_day
+from tests.large.kill import prove_plates
 from tests.large.ranks import prove_ranks
 from tests.large.record import ROOT, run_recorded, written_into
+from tests.large.tree import prove_tree
 
-PROOFS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {"ranks": prove_ranks}
+PROOFS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "ranks": prove_ranks,
+    "kill": prove_plates,
+    "tree": prove_tree,
+    "day": prove_day,
+}
 RESULTS = ROOT / "benchmarks" / "results" / "large.md"
 
 

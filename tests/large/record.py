@@ -1,4 +1,4 @@
-"""What a proof found, as lines of Markdown: the command, where and of what it was run, seconds, peak memory."""
+"""What a proof found, as lines of Markdown: command, commit, machine, seconds, peak memory."""
 
 import datetime
 import os
@@ -16,8 +16,8 @@ __all__ = ["peak_memory", "run_recorded", "written_into"]
 ROOT = Path(__file__).resolve().parents[2]
 TITLE = """# Large runs
 
-What is too large for the suite, run once; each command replaces its own section. Seconds are of a machine that
-others used too, so they say what to expect at most. Short forms of all four are among the tests.
+What is too large for the suite, run once; each command replaces its own section. Seconds are of a machine
+that others used too, so they say what to expect at most. Short forms of all four are among the tests.
 """
 
 
@@ -58,15 +58,14 @@ def peak_memory(process: int | str = "self") -> int:
 
 
 def _commit() -> str:
-    """Return the commit of the checkout, and whether files of it were changed since."""
-    git = ["git", "-C", str(ROOT)]
-    name = subprocess.run(
-        [*git, "rev-parse", "--short=9", "HEAD"], capture_output=True, text=True, check=True
-    )
-    changed = subprocess.run(
-        [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
-    )
-    return name.stdout.strip() + (" with changes" if changed.stdout else "")
+    """Return the commit of the checkout, and whether what is proved, or the proof, was changed since."""
+    changed = _git("status", "--porcelain", "--", "cpp", "python", "tests")
+    return _git("rev-parse", "--short=9", "HEAD") + (" with changes" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _processor() -> str:
