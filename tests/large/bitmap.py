@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 __all__ = ["Bitmap"]
 
+_LOOKED_AT = 1 << 20
+"""Bytes at once."""
+
 
 def _mark_rows(bits: Any, rows: Any, n: Any) -> Any:
     """Set the bits of rows; return the first place that is out of range or set already, or -1."""
@@ -53,10 +56,10 @@ class Bitmap:
 
     def check_all_came(self) -> None:
         """AssertionError with the first row that has not come; looks at the bits, not at the count."""
-        whole = self.n // 8
-        short = np.flatnonzero(self._bits[:whole] != 255)[:1].tolist() or [whole]
-        first = short[0] * 8
-        came = np.unpackbits(self._bits[short[0] : short[0] + 1], bitorder="little")[: self.n - first]
-        if not came.all():
-            raise AssertionError(f"row {first + int(np.argmin(came)):,} never came; {self.count:,} rows did")
+        for start in range(0, len(self._bits), _LOOKED_AT):
+            first = 8 * start
+            came = np.unpackbits(self._bits[start : start + _LOOKED_AT], bitorder="little")[: self.n - first]
+            if not came.all():
+                row = first + int(np.argmin(came))
+                raise AssertionError(f"row {row:,} never came; {self.count:,} rows did")
         assert self.count == self.n
