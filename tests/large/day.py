@@ -14,6 +14,7 @@ import random
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +55,8 @@ SHARES = {
     "workers": 0.005,
 }
 """Of an hour's batches, by who reads them."""
+SETTLING = 10.0
+"""Seconds for what is ending to end."""
 MOST_BYTES, MOST_BLOCKS = 4 << 20, 4_000
 """What may be added from the first hours that count to the last: some 700 bytes a pass, and an object."""
 
@@ -85,6 +88,22 @@ def usage() -> Usage:
         len(children),
         sys.getallocatedblocks(),
     )
+
+
+def _settled(seen: list[Usage]) -> Usage:
+    """Look at this process, once threads and processes of passes that were broken off have ended."""
+    end = time.monotonic() + SETTLING
+    while True:
+        now = usage()
+        more = (
+            now.descriptors > before.descriptors
+            or now.threads > before.threads
+            or now.children > before.children
+            for before in seen
+        )
+        if not any(more) or time.monotonic() > end:
+            return now
+        time.sleep(0.01)
 
 
 def check_growth(hours: list[Usage]) -> tuple[int, int]:
@@ -125,7 +144,7 @@ def prove_day(batches: int = DAY, hours: int = HOURS, of_pass: int = 1_000) -> I
                     kind = kinds[passes % len(kinds)]
                     counts[name] += _read_pass(kind, passes, generator)
                     passes += 1
-            seen.append(usage())
+            seen.append(_settled(seen))
     counted = seen[hours * FILLING // HOURS :]
     grown, blocks = check_growth(counted)
     told = ", ".join(f"{count:,} by {name}" for name, count in counts.items())
