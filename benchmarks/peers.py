@@ -91,13 +91,13 @@ def blend(first: int, second: int, weights: npt.NDArray[np.float64], window: int
 
 
 MEMORY_SCRIPTS = {
-    "tombola": """
+    ("blocks", "tombola"): """
 from tombola import BlockShuffling
 def use(n):
     plan = BlockShuffling(16).plan(n, batch_size=64, fetch_factor=256, seed=1)
     return plan, plan.batches(0, min(256, len(plan)))
 """,
-    "scDataset": """
+    ("blocks", "scDataset"): """
 import numpy
 from scdataset import BlockShuffling, scDataset
 from benchmarks.peers import Identity
@@ -105,10 +105,37 @@ def use(n):
     batches = iter(scDataset(Identity(n), BlockShuffling(16), batch_size=64, fetch_factor=256, seed=1))
     return batches, next(batches)
 """,
-    "torch RandomSampler + BatchSampler": """
+    ("blocks", "torch"): """
 from benchmarks.peers import random_batches
 def use(n):
     batches = random_batches(n, 64)
     return batches, next(batches)
 """,
+    ("blocks", "grain"): """
+import grain
+def use(n):
+    options = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
+    batches = iter(grain.MapDataset.range(n).shuffle(seed=1).batch(64).to_iter_dataset(options))
+    return batches, next(batches)
+""",
+    ("series", "tombola"): """
+from benchmarks.data import series_ids
+from tombola import SeriesRoundRobin
+ids = {}
+def use(n):
+    plan = SeriesRoundRobin(ids[n]).plan(batch_size=64, fetch_factor=256, seed=1)
+    return plan, plan.batches(0, min(256, len(plan)))
+ids.update((n, series_ids(n)) for n in (100, int(__import__("sys").argv[1])))
+""",
+    ("series", "Python lists"): """
+from benchmarks.data import series_ids
+from benchmarks.python_samplers import PythonSeriesSampler
+ids = {}
+def use(n):
+    sampler = PythonSeriesSampler(ids[n].tolist(), 64)
+    batches = iter(sampler)
+    return sampler, batches, next(batches)
+ids.update((n, series_ids(n)) for n in (100, int(__import__("sys").argv[1])))
+""",
 }
+"""What is made for an epoch, by work and by who does it: ``use(n)`` keeps it; see `benchmarks.processes`."""

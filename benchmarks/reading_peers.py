@@ -40,11 +40,20 @@ def to_tensor(rows: Any, dense: bool) -> torch.Tensor:
     )
 
 
+class RepeatedRows(StoredRows):
+    """Rows that may be asked for more than once, which a mask cannot say: each is read once."""
+
+    def fetch(self, rows: Any) -> Any:
+        """Read rows, as SciPy's or NumPy's."""
+        distinct, places = np.unique(rows, return_inverse=True)
+        return super().fetch(distinct)[places]
+
+
 def strongest_scdataset(
-    path: Path, dense: bool, strategy: Any = None, fetch_factor: int = FETCH
+    path: Path, dense: bool, strategy: Any = None, fetch_factor: int = FETCH, *, repeats: bool = False
 ) -> Iterable[torch.Tensor]:
     epochs: Iterable[torch.Tensor] = scdataset.scDataset(
-        StoredRows(path, "X"),
+        RepeatedRows(path, "X") if repeats else StoredRows(path, "X"),
         strategy or scdataset.BlockShuffling(block_size=BLOCK),
         batch_size=BATCH,
         fetch_factor=fetch_factor,

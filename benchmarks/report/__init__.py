@@ -1,5 +1,6 @@
-"""One command that measures everything beside its peers and writes a page: ``python -m benchmarks.report``.
+"""One command that measures all beside its peers and writes a page: ``python -m benchmarks.report``.
 
-`works` says what is measured and by whom, `measuring` lets processes take turns, `worker` is what runs in them,
-`plans`, `replay`, `reading` and `training` make what they run; `page` and `plots` show what `results` keeps.
+`works` says what is measured and by whom, `jobs` with how many rows; `measuring` lets processes take turns,
+`worker` is what runs in them; `plans`, `first`, `replay`, `reading`, `training` and `memory` make what they
+run. `results` keeps all times, `page` and `plots` show them.
 """

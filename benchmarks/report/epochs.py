@@ -12,14 +12,20 @@ from benchmarks.diversity import make_labels, mean_bits
 from benchmarks.h5ad_data import GENES, VALUES, checksums, forget, reference_sums
 from benchmarks.report.tasks import Call, Task
 
-__all__ = ["epochs", "row_sums"]
+__all__ = ["epochs", "row_sums", "taken"]
 
 Rows = npt.NDArray[np.int64]
 WEIGHTS = (np.arange(GENES, dtype=np.float64) + 1) ** 2
 
 
 def epochs(
-    call: Call, path: Path, batches: Callable[[], Iterable[Any]], *, repeats: bool = False, note: str = ""
+    call: Call,
+    path: Path,
+    batches: Callable[[], Iterable[Any]],
+    *,
+    window: int,
+    repeats: bool = False,
+    note: str = "",
 ) -> Task:
     """Return the task of reading an epoch, or its beginning where it takes longer than the call allows.
 
@@ -32,6 +38,8 @@ def epochs(
         The file or folder that is read.
     batches : callable
         Gives the batches of an epoch: tensors, SciPy's CSR or arrays.
+    window : int
+        Rows that are read at once: one that was begun counts whole, so that it is used up.
     repeats : bool
         Whether a row may come more than once.
     note : str
@@ -43,20 +51,25 @@ def epochs(
     assert repeats or not complete or int(seen.min()) == 1
     labels = make_labels(call.n) if call.options.get("bits") else {}
 
-    def run() -> int:
-        count, stop = 0, time.perf_counter() + call.seconds
-        for x in batches():
-            count += x.shape[0]
-            if time.perf_counter() > stop:
-                break
-        return count
-
     return Task(
-        run,
+        lambda: taken(batches(), call.seconds, window),
         before=(lambda: forget(path)) if call.options.get("cold") else None,
         note=note,
         bits={name: mean_bits(codes, rows) for name, codes in labels.items()},
     )
+
+
+def taken(
+    batches: Iterable[Any], seconds: float, window: int, use: Callable[[Any], object] = lambda x: None
+) -> int:
+    """Use batches until their end, or until after so many seconds a window is used up; return their rows."""
+    count, stop = 0, time.perf_counter() + seconds
+    for x in batches:
+        use(x)
+        count += x.shape[0]
+        if count % window == 0 and time.perf_counter() > stop:
+            break
+    return count
 
 
 def _rows(call: Call, batches: Callable[[], Iterable[Any]], most: float) -> tuple[list[Rows], bool]:

@@ -1,4 +1,4 @@
-"""The first batch of a new epoch and the first one after a resume in its middle, as a trainer waits for it."""
+"""The first batch of a new epoch, and the first one after a resume: what a trainer waits for."""
 
 from collections.abc import Callable, Iterable
 from itertools import count, islice

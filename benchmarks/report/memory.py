@@ -1,4 +1,4 @@
-"""What memory allows, by NumPy: no order is given faster than it is written, no row number sooner than it comes."""
+"""What memory allows, by NumPy: an order must be written, and a row number must come from where it lies."""
 
 import numpy as np
 

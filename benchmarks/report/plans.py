@@ -193,7 +193,7 @@ def series_metric_learning(call: Call) -> Task:
 
 
 def series_build(call: Call) -> Task:
-    ids = data.series_ids(call.n)
+    ids = data.series_ids(call.n).astype(call.options.get("dtype", "int64"))
     return Task(counted(lambda: tombola.SeriesRoundRobin(ids).describe(), call.n))
 
 

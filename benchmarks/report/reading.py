@@ -9,7 +9,7 @@ from benchmarks.report.epochs import epochs
 from benchmarks.report.tasks import Call, Task, needed
 
 STRETCH = 512
-SPEED_FETCH, QUALITY_FETCH = 256, 16
+BATCH, SPEED_FETCH, QUALITY_FETCH = 64, 256, 16
 
 
 def original(call: Call) -> Path:
@@ -24,7 +24,8 @@ def ours(call: Call) -> Task:
     path = original(call)
     loader = our_loader(path, _dense(call), fetch_factor=_fetch(call), strategy=_strategy(call, path))
     repeats = call.options.get("strategy") in ("weighted", "balanced", "tuples", "mixture")
-    return epochs(call, path, lambda: (batch["X"] for batch in loader), repeats=repeats)
+    window = BATCH * _fetch(call)
+    return epochs(call, path, lambda: (batch["X"] for batch in loader), window=window, repeats=repeats)
 
 
 def ours_shuffled(call: Call) -> Task:
@@ -34,7 +35,8 @@ def ours_shuffled(call: Call) -> Task:
 
     path = repacked_file(original(call), "zstd")
     loader = our_loader(path, _dense(call), strategy=tombola.BlockShuffling(STRETCH))
-    return epochs(call, path, lambda: (batch["X"] for batch in loader), note="written by repack, zstd")
+    window, note = BATCH * SPEED_FETCH, "written by repack, zstd"
+    return epochs(call, path, lambda: (batch["X"] for batch in loader), window=window, note=note)
 
 
 def scdataset(call: Call) -> Task:
@@ -50,8 +52,9 @@ def scdataset(call: Call) -> Task:
         strategy = package.Streaming()
     else:
         strategy = package.BlockShuffling(block_size=_block_size(name))
-    batches = strongest_scdataset(path, _dense(call), strategy, _fetch(call))
-    return epochs(call, path, lambda: batches, repeats=name == "balanced")
+    repeats = name == "balanced"
+    batches = strongest_scdataset(path, _dense(call), strategy, _fetch(call), repeats=repeats)
+    return epochs(call, path, lambda: batches, window=BATCH * _fetch(call), repeats=repeats)
 
 
 def anndata(call: Call) -> Task:
@@ -59,16 +62,16 @@ def anndata(call: Call) -> Task:
     from benchmarks.reading_peers import anndata_loader
 
     path = original(call)
-    return epochs(call, path, lambda: anndata_loader(path), note="dense batches; rows one by one")
+    note = "dense batches; rows one by one"
+    return epochs(call, path, lambda: anndata_loader(path), window=BATCH, note=note)
 
 
 def annbatch(call: Call) -> Task:
     needed("annbatch")
     path = zarr_store(original(call))
     form = call.options.get("form", "csr")
-    return epochs(
-        call, path, lambda: annbatch_batches(path, form), note="its own Zarr store, SciPy's matrices"
-    )
+    window, note = BATCH * SPEED_FETCH, "its own Zarr store, SciPy's matrices"
+    return epochs(call, path, lambda: annbatch_batches(path, form), window=window, note=note)
 
 
 def _dense(call: Call) -> bool:
@@ -103,7 +106,7 @@ def _strategy(call: Call, path: Path) -> Any:
         case "buckets":
             return tombola.Bucketed(labels["label"])
         case "tuples":
-            return tombola.PerClass(labels["label"], classes_per_batch=16, rows_per_class=4, few="drop")
+            return tombola.PerClass(labels["label"], classes_per_batch=8, rows_per_class=8, few="drop")
         case "mixture":
             return tombola.Mixture((labels["plate"] >= 7).astype("int8"), {0: 16, 1: 48})
         case _:

@@ -1,5 +1,6 @@
 """Draws for replay, one call a batch: weights that stay, and weights that change."""
 
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -18,7 +19,7 @@ Rows = npt.NDArray[np.int64]
 
 
 def alias(call: Call) -> Task:
-    own, size = data.weights(call.n), call.options["batch"]
+    own, size = data.weights(call.n), int(call.options["batch"])
     table = tombola.AliasTable(own)
     _check(table.draw(LARGE, seed=7), own)
     steps = count()
@@ -34,7 +35,7 @@ def alias_numpy(call: Call) -> Task:
 
 
 def alias_torch(call: Call) -> Task:
-    torch, size = needed("torch"), call.options["batch"]
+    torch, size = needed("torch"), int(call.options["batch"])
     own = data.weights(call.n)
     tensor, generator = torch.from_numpy(own), torch.Generator().manual_seed(1)
 
@@ -56,7 +57,7 @@ def grouped(call: Call) -> Task:
 
 
 def tree(call: Call) -> Task:
-    own, size = data.weights(call.n), call.options["batch"]
+    own, size = data.weights(call.n), int(call.options["batch"])
     made = tombola.SumTree(call.n, own)
     _check(made.draw(LARGE, seed=7), own)
     steps = count()
@@ -64,7 +65,7 @@ def tree(call: Call) -> Task:
 
 
 def tree_cpprb(call: Call) -> Task:
-    own, size = data.weights(call.n), call.options["batch"]
+    own, size = data.weights(call.n), int(call.options["batch"])
     buffer = _cpprb_buffer(own)
     mass = own.astype(np.float64)
     drawn = mass[np.asarray(buffer.sample(LARGE, beta=0.0)["indexes"], dtype=np.int64)]
@@ -74,7 +75,7 @@ def tree_cpprb(call: Call) -> Task:
 
 
 def tree_torchrl(call: Call) -> Task:
-    own, size = data.weights(call.n), call.options["batch"]
+    own, size = data.weights(call.n), int(call.options["batch"])
     made = _torchrl_tree(own)
     generator = np.random.default_rng(1)
 
@@ -102,7 +103,7 @@ def updates_torchrl(call: Call) -> Task:
     return _updates(call, _torchrl_tree(data.weights(call.n)).update)
 
 
-def _batches(draw: Any, size: int, note: str = "") -> Task:
+def _batches(draw: Callable[[], object], size: int, note: str = "") -> Task:
     def run() -> int:
         for _ in range(BATCHES):
             draw()
@@ -112,7 +113,7 @@ def _batches(draw: Any, size: int, note: str = "") -> Task:
 
 
 def _updates(call: Call, update: Any) -> Task:
-    size, generator = call.options["batch"], np.random.default_rng(5)
+    size, generator = int(call.options["batch"]), np.random.default_rng(5)
     slots = [generator.integers(call.n, size=size) for _ in range(BATCHES)]
     weights = [generator.standard_exponential(size) for _ in range(BATCHES)]
 

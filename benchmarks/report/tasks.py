@@ -77,7 +77,7 @@ def needed(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         text = re.sub(r"(/[^/\s]+)+/", "", " ".join(str(error).split()))  # no folders of this machine
-        raise Absent(text if len(text) < 160 else f"{text[:160]}...") from None
+        raise Absent(text if len(text) < 100 else f"{text[:100]}...") from None
 
 
 def counted(read: Callable[[], object], n: int) -> Callable[[], int]:

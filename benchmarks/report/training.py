@@ -1,13 +1,13 @@
 """Loaders into a trainer: a linear model and SGD, on cells of an h5ad file and on rows in memory."""
 
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from benchmarks.h5ad_data import GENES, dense_rows
-from benchmarks.report.reading import original
+from benchmarks.report.epochs import taken
+from benchmarks.report.reading import SPEED_FETCH, original
 from benchmarks.report.tasks import Call, Task, needed
 
 BATCH, WIDTH, CLASSES = 64, 128, 8
@@ -17,7 +17,7 @@ def cells(call: Call) -> Task:
     from benchmarks.reading_peers import our_loader
 
     loader = our_loader(original(call), dense=True)
-    return _trained(call, lambda: (batch["X"] for batch in loader), GENES)
+    return _trained(call, lambda: (batch["X"] for batch in loader), GENES, window=BATCH * SPEED_FETCH)
 
 
 def cells_scdataset(call: Call) -> Task:
@@ -25,7 +25,7 @@ def cells_scdataset(call: Call) -> Task:
     from benchmarks.reading_peers import strongest_scdataset
 
     batches = strongest_scdataset(original(call), True)
-    return _trained(call, lambda: batches, GENES)
+    return _trained(call, lambda: batches, GENES, window=BATCH * SPEED_FETCH)
 
 
 def cells_anndata(call: Call) -> Task:
@@ -89,7 +89,14 @@ def _dataset(n: int) -> Any:
     return TensorDataset(torch.from_numpy(_array(n)))
 
 
-def _trained(call: Call, batches: Callable[[], Iterable[Any]], width: int, *, covers: bool = False) -> Task:
+def _trained(
+    call: Call,
+    batches: Callable[[], Iterable[Any]],
+    width: int,
+    *,
+    window: int = BATCH,
+    covers: bool = False,
+) -> Task:
     import torch
     from torch import nn
 
@@ -101,16 +108,10 @@ def _trained(call: Call, batches: Callable[[], Iterable[Any]], width: int, *, co
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
     target = torch.arange(BATCH) % CLASSES
 
-    def run() -> int:
-        count, stop = 0, time.perf_counter() + call.seconds
-        for x in batches():
-            loss = nn.functional.cross_entropy(model(x), target[: x.shape[0]])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            count += x.shape[0]
-            if time.perf_counter() > stop:
-                break
-        return count
+    def step(x: torch.Tensor) -> None:
+        loss = nn.functional.cross_entropy(model(x), target[: x.shape[0]])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
 
-    return Task(run)
+    return Task(lambda: taken(batches(), call.seconds, window, step))

@@ -1,7 +1,7 @@
-"""The process that measures one thing: it makes a task, checks its answer, and runs it as often as it is asked.
+"""The process that measures one thing: it makes a task, checks its answer, and runs it whenever it is asked.
 
-``python -m benchmarks.report.worker CALL`` answers each line of its input by a line of JSON: the first by what
-it made, or why it could not, each further one by ``[seconds, count]`` of one time.
+``python -m benchmarks.report.worker CALL`` answers each line of its input by a line of JSON: the first by
+what it made, or why it could not, each further one by ``[seconds, count]`` of one time.
 """
 
 import json
