@@ -63,7 +63,7 @@ def start(job: Job, doer: Doer, call: Call, patience: float, annbatch: str) -> T
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole report."""
     folder = tmp_path_factory.mktemp("report")
-    tiny = ["--sizes", "1e4,2e4", "--cells", "300", "--seconds", "1e-3", "--name", NAME, "--out", str(folder)]
+    tiny = ["--sizes", "1e4", "--cells", "300", "--seconds", "1e-3", "--name", NAME, "--out", str(folder)]
     assert main(tiny, start=start) == 0
     return folder
 
@@ -83,7 +83,7 @@ def test_figures_of_the_page_are_medians_of_the_times_that_are_kept(folder: Path
     cells = [[part.strip() for part in line.split("|")[1:-1]] for line in page.splitlines() if "|" in line]
     shown = {(row[0], row[1]): row[3] for row in cells if len(row) == 7}
     ours = [one for one in kept["measured"] if one["who"] == OURS and one["section"] != "limits"]
-    assert len(ours) > 30
+    assert len(ours) > 25
     for one in ours:
         scale = {"ns/index": 1e9, "ms": 1e3, "MB": 1.0}.get(one["unit"])
         values = [scale * amount / count if scale else count / amount for amount, count in one["raw"]]
@@ -162,7 +162,8 @@ def test_memory_alone() -> None:
     results = make_results(*(one(f"limit: {name}", ns) for name, ns in limits), one("buckets, epoch", 10.8))
     results.instructions = {"counts": {"buckets, epoch": 54.0}}
     ((name, ns, limit, count, _),) = limit_rows(results)
-    assert (name, ns, limit, count) == ("buckets, epoch", 10.8, pytest.approx(5.4), 54.0)
+    assert (name, count) == ("buckets, epoch", 54.0)
+    assert (ns, limit) == pytest.approx((10.8, 5.4))
     assert "| 10.8 | 8, 0, 1 | 5.40 | 50% | 54.0 | 5.00 |" in markdown(results, NAME)
 
 

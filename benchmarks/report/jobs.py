@@ -42,7 +42,7 @@ SLOW, SLOWER, SLOWEST = 10**7, 10**6, 10**5
 """Most rows for those whose answer would take minutes or many GB with more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Doer:
     """Who does a work.
 

@@ -1,19 +1,22 @@
 """Those who do a work take turns, each in a process of its own, until each has its times.
 
-Processes of a work are all alive and warm; at any moment one of them works. Where many do the same work
-they come in groups, so that memory suffices.
+Processes of a work make their data side by side and are all warm before the first time is taken; from then on
+one of them works at any moment. Where many do the same work they come in groups, so that memory suffices.
 """
 
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any, Protocol
 
 from benchmarks.figures import OURS
+from benchmarks.h5ad_data import reference_file, reference_sums
 from benchmarks.peers import MEMORY_SCRIPTS
 from benchmarks.processes import ROOT, Child, ChildError, extra_memory
 from benchmarks.report.jobs import MEMORY, Doer, Job, Profile
@@ -30,7 +33,9 @@ TOGETHER = 6
 class Turn(Protocol):
     """One who does a work, warm."""
 
-    made: Made
+    @property
+    def made(self) -> Made:
+        """What was made; waits for it."""
 
     def time(self) -> tuple[float, float]:
         """Take one time: its amount, and of how many it is."""
@@ -56,10 +61,13 @@ class _Process:
             seconds=patience,
             variables={"TOMBOLA_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
         )
+
+    @cached_property
+    def made(self) -> Made:
         try:
-            self.made = Made(**json.loads(self._child.ask("")))
+            return Made(**json.loads(self._child.ask("")))
         except ChildError as error:
-            self.made = Made(absent=str(error), failed=True)
+            return Made(absent=str(error), failed=True)
 
     def time(self) -> tuple[float, float]:
         seconds, count = json.loads(self._child.ask(""))
@@ -82,24 +90,20 @@ class _Inline:
 
 
 class _Memory:
-    """No turns are needed where memory is counted: a new process each time."""
+    """Memory is counted once, in a process that is new: it does not vary."""
 
     def __init__(self, doer: Doer, call: Call) -> None:
-        self._script, self._n = MEMORY_SCRIPTS[doer.options["script"], doer.who], call.n
+        script = MEMORY_SCRIPTS[doer.options["script"], doer.who]
         try:
-            self._first: tuple[float, float] | None = self._count()
+            self._found = extra_memory(script, call.n), 1
         except subprocess.CalledProcessError as error:
             said = (error.stderr or "").strip().splitlines()
             self.made = Made(absent=said[-1] if said else str(error))
         else:
-            self.made = Made(seconds=1e9)  # one round: it does not vary
-
-    def _count(self) -> tuple[float, float]:
-        return extra_memory(self._script, self._n), 1
+            self.made = Made()
 
     def time(self) -> tuple[float, float]:
-        found, self._first = self._first or self._count(), None
-        return found
+        return self._found
 
     def close(self) -> None:
         pass
@@ -140,6 +144,8 @@ def measure(
                 if (doer.who, n) not in seen and doer.who not in lost:
                     seen.add((doer.who, n))
                     asked.append((doer, n))
+            if job.sizes == "cells":
+                _write_files(job, size)
             for at in range(0, len(asked), TOGETHER):
                 some = asked[at : at + TOGETHER]
                 found, left_out = _turns(job, some, profile, start, annbatch, results.versions)
@@ -147,6 +153,13 @@ def measure(
                 results.left_out += left_out
                 lost |= {one.who for one in left_out}
                 say(_line(job, size, found, left_out))
+
+
+def _write_files(job: Job, cells: int) -> None:
+    """Write what all read, so that they do not write it side by side."""
+    stored = job.options.get("stored", "gzip")
+    reference_file(None if stored == "raw" else stored, cells)
+    reference_sums(cells)
 
 
 def _turns(
@@ -157,39 +170,43 @@ def _turns(
     annbatch: str,
     versions: dict[str, str],
 ) -> tuple[list[Measured], list[LeftOut]]:
-    taken: dict[str, list[tuple[float, float]]] = {}
-    turns: dict[str, tuple[Turn, int]] = {}
+    taken: dict[Doer, list[tuple[float, float]]] = {}
+    rounds: dict[Doer, int] = {}
     left_out = []
     with ExitStack() as stack:
+        turns = {}
         for doer, n in asked:
             call = Call(doer.maker, n, profile.seconds, {**job.options, **doer.options})
-            turn = start(job, doer, call, profile.patience, annbatch)
-            stack.callback(turn.close)
-            if turn.made.absent:
-                left_out.append(_left_out(job, doer, turn.made))
-                continue
-            turns[doer.who], taken[doer.who] = (turn, n), []
-            versions.update(turn.made.versions)
-        rounds = {who: _rounds(turn.made, profile.seconds) for who, (turn, _) in turns.items()}
-        for number in range(max(rounds.values(), default=0)):
-            for who, (turn, _) in list(turns.items()):
-                if number < rounds[who]:
-                    try:
-                        taken[who].append(turn.time())
-                    except ChildError as error:
-                        doer = next(doer for doer, _ in asked if doer.who == who)
-                        left_out.append(_left_out(job, doer, Made(absent=str(error), failed=True)))
-                        del turns[who]
+            turns[doer] = start(job, doer, call, profile.patience, annbatch)
+            stack.callback(turns[doer].close)
+        made = {doer: turn.made for doer, turn in turns.items()}
+        for doer, what in made.items():
+            if what.absent:
+                left_out.append(_left_out(job, doer, what))
+            else:
+                taken[doer], rounds[doer] = [], 1
+                versions.update(what.versions)
+        for number in range(MOST_ROUNDS):
+            for doer in [doer for doer in taken if number < rounds[doer]]:
+                begun = time.perf_counter()
+                try:
+                    taken[doer].append(turns[doer].time())
+                except ChildError as error:
+                    left_out.append(_left_out(job, doer, Made(absent=str(error), failed=True)))
+                    del taken[doer]
+                    continue
+                if number == 0 and doer.maker != MEMORY:
+                    rounds[doer] = _rounds(time.perf_counter() - begun, profile.seconds)
     found = [
-        Measured(job.section, job.name, job.unit, who, n, taken[who], turn.made.note, turn.made.bits)
-        for who, (turn, n) in turns.items()
+        Measured(job.section, job.name, job.unit, doer.who, n, taken[doer], made[doer].note, made[doer].bits)
+        for doer, n in asked
+        if doer in taken
     ]
     return found, left_out
 
 
-def _rounds(made: Made, seconds: float) -> int:
-    once = max(made.seconds * made.repeats, 1e-9)
-    rounds = max(1, min(MOST_ROUNDS, int(seconds / once)))
+def _rounds(once: float, seconds: float) -> int:
+    rounds = max(1, min(MOST_ROUNDS, int(seconds / max(once, 1e-9))))
     return rounds - 1 + rounds % 2  # odd, so that the median is a time that was taken
 
 

@@ -58,6 +58,8 @@ def _growth(results: Results, path: Path) -> bool:
 
 
 def _growth_panel(panel: Any, found: list[Measured], shown: dict[str, Any]) -> None:
+    from matplotlib.ticker import NullFormatter
+
     panel.set_title(found[0].work, fontsize=10)
     for who in dict.fromkeys(one.who for one in found):
         mine = sorted((one for one in found if one.who == who), key=lambda one: one.n)
@@ -74,6 +76,8 @@ def _growth_panel(panel: Any, found: list[Measured], shown: dict[str, Any]) -> N
         shown.setdefault(who, line)
     panel.set_xscale("log")
     panel.set_yscale("log")
+    for axis in (panel.xaxis, panel.yaxis):  # decades alone have a number
+        axis.set_minor_formatter(NullFormatter())
     low, high = panel.get_ylim()
     if high / low < 30:  # so that at least a decade is marked
         middle = (high * low) ** 0.5
@@ -88,7 +92,7 @@ def _quality(results: Results, path: Path) -> bool:
     found = results.of("quality")
     if not found:
         return False
-    with picture(path, size=(13.5, 6.6), title="Speed beside quality", dpi=80) as figure:
+    with picture(path, size=(14.5, 7.6), title="Speed beside quality", dpi=80) as figure:
         labels = list(found[0].bits)
         panels: Any = figure.subplots(1, len(labels), sharey=True, squeeze=False)[0]
         handles = []
@@ -100,17 +104,35 @@ def _quality(results: Results, path: Path) -> bool:
             handles.append(mark)
         for panel, label in zip(panels, labels, strict=True):
             panel.set_yscale("log")
-            panel.margins(x=0.12, y=0.12)
             panel.set_xlabel(f"bits of {label} a batch")
-            _number(panel, [(one.bits[label], one.value) for one in found])
+            _near_the_most(panel, max(one.bits[label] for one in found))
+            panel.margins(x=0.12, y=0.12)
         panels[0].set_ylabel("cells/s")
         figure.legend(handles=handles, loc="outside right center", fontsize=10)
+        figure.canvas.draw()  # so that places on the canvas are known
+        for panel, label in zip(panels, labels, strict=True):
+            _number(panel, [(one.bits[label], one.value) for one in found])
     return True
+
+
+def _near_the_most(panel: Any, most: float) -> None:
+    """Give more room to what is nearly as mixed as can be, where most readers are."""
+    import numpy as np
+
+    beyond = most + 0.1
+
+    def forward(bits: Any) -> Any:
+        return -np.log(np.maximum(beyond - np.asarray(bits), 1e-3))
+
+    def backward(places: Any) -> Any:
+        return beyond - np.exp(-np.asarray(places))
+
+    panel.set_xscale("function", functions=(forward, backward))
+    panel.set_xticks([bits for bits in (0, 1, 2, 2.5, 3, 3.3, 3.5, 3.7) if bits < beyond - 0.05])
 
 
 def _number(panel: Any, points: Iterable[tuple[float, float]]) -> None:
     """Write the number of each point beside it, where no other number stands and no point is."""
-    panel.figure.canvas.draw()  # so that places on the canvas are known
     marks = [tuple(panel.transData.transform(point)) for point in points]
     taken = list(marks)
     for number, (mark, point) in enumerate(zip(marks, points, strict=True), 1):

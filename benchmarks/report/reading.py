@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.annbatch_peer import annbatch_batches, zarr_store
 from benchmarks.h5ad_data import reference_file
 from benchmarks.report.epochs import epochs
@@ -106,8 +108,10 @@ def _strategy(call: Call, path: Path) -> Any:
         case "buckets":
             return tombola.Bucketed(labels["label"])
         case "tuples":
-            return tombola.PerClass(labels["label"], classes_per_batch=8, rows_per_class=8, few="drop")
+            many = int(np.count_nonzero(np.bincount(labels["label"]) >= 16))
+            of_classes = {"classes_per_batch": min(4, many), "rows_per_class": 16}
+            return tombola.PerClass(labels["label"], few="drop", **of_classes)
         case "mixture":
-            return tombola.Mixture((labels["plate"] >= 7).astype("int8"), {0: 16, 1: 48})
+            return tombola.Mixture((labels["plate"] >= 7).astype(np.int8), {0: 16, 1: 48})
         case _:
             return tombola.BlockShuffling(block_size=_block_size(name))

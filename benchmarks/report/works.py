@@ -207,7 +207,7 @@ def _quality() -> Job:
         "balanced": "labels balanced, blocks of 16",
         "series": "series of 3 cells",
         "buckets": "a label a batch",
-        "tuples": "8 labels x 8 cells",
+        "tuples": "4 labels x 16 cells",
         "mixture": "two halves of the plates, 16 and 48",
     }
     theirs = ("in order", "blocks of 64", "blocks of 16", "blocks of 4", "blocks of 1", "balanced")
