@@ -73,13 +73,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cells", type=parse_count, help="cells of the h5ad files")
     parser.add_argument("--seconds", type=float, help="about how long each measurement repeats")
     parser.add_argument(
-        "--annbatch", default=sys.executable, metavar="PYTHON", help="the Python that has annbatch"
+        "--annbatch",
+        type=_python,
+        default=sys.executable,
+        metavar="PYTHON",
+        help="the Python that has annbatch",
     )
     parser.add_argument("--name", help="of the files; by default day and kind")
     parser.add_argument(
         "--out", type=Path, default=FOLDER, help="their folder; by default benchmarks/results"
     )
     return parser
+
+
+def _python(text: str) -> str:
+    return str(Path(text).absolute()) if "/" in text else text  # processes start in a folder of their own
 
 
 def _sizes(text: str) -> tuple[int, ...]:
