@@ -103,6 +103,13 @@ def forget(path: Path) -> None:
             os.close(file)
 
 
+def as_scipy(x: Any) -> Any:
+    """Return a CSR tensor as SciPy's matrix."""
+    from scipy.sparse import csr_matrix  # not every Python that measures has it
+
+    return csr_matrix((x.values(), x.col_indices(), x.crow_indices()), shape=tuple(x.shape))
+
+
 def reference_file(compression: str | None, cells: int = CELLS, chunk: int = CHUNK) -> Path:
     """Return the path of a file, which is written if it is not there; `compression` is one of `CODECS`."""
     of_chunk = "" if chunk == CHUNK else f"-{chunk}"
