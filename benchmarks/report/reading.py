@@ -108,9 +108,8 @@ def _strategy(call: Call, path: Path) -> Any:
         case "buckets":
             return tombola.Bucketed(labels["label"])
         case "tuples":
-            many = int(np.count_nonzero(np.bincount(labels["label"]) >= 16))
-            of_classes = {"classes_per_batch": min(4, many), "rows_per_class": 16}
-            return tombola.PerClass(labels["label"], few="drop", **of_classes)
+            p = min(4, int(np.count_nonzero(np.bincount(labels["label"]) >= 16)))
+            return tombola.PerClass(labels["label"], classes_per_batch=p, rows_per_class=16, few="drop")
         case "mixture":
             return tombola.Mixture((labels["plate"] >= 7).astype(np.int8), {0: 16, 1: 48})
         case _:
