@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tombola.sources.h5ad.arguments import check_is_file, is_zarr
 
+from .config_files import expanded
+
 __all__ = ["find_files"]
 
 _SIGNS = "*?["
@@ -34,7 +36,7 @@ def find_files(key: str, names: Sequence[str], *, skip_missing: bool = False) ->
     found: set[Path] = set()
     problems: list[ValueError | FileNotFoundError] = []
     for name in names:
-        path = Path(name).expanduser().absolute()
+        path = expanded(name).absolute()
         if path.is_dir():
             if is_zarr(path):
                 check_is_file(path)

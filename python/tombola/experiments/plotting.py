@@ -62,9 +62,10 @@ def _styled(draw: Callable[P, T]) -> Callable[P, T]:
 
 
 def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 130) -> tuple[Path, Path]:
-    """Write a figure as PNG and as PDF, each whole or not at all; the path's own ending does not count."""
-    stem = Path(path).with_suffix("")
-    written = stem.with_suffix(".png"), stem.with_suffix(".pdf")
+    """Write a figure as PNG and as PDF, each whole or not at all; the path may end in either."""
+    path = Path(path)
+    name = path.stem if path.suffix.lower() in (".png", ".pdf") else path.name
+    written = path.with_name(f"{name}.png"), path.with_name(f"{name}.pdf")
     for target in written:
         with replacing(target) as temporary:
             figure.savefig(temporary, dpi=dpi)

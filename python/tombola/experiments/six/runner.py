@@ -21,9 +21,11 @@ from .records import run_record
 from .summary import summary_rows
 from .training import RunResult, count_steps, run_strategy
 
-__all__ = ["Outcome", "Reporter", "holding", "prepare_output", "run_experiment"]
+__all__ = ["EXPERIMENT_FILE", "Outcome", "Reporter", "holding", "prepare_output", "run_experiment"]
 
 RUNS = "runs"
+EXPERIMENT_FILE = "experiment.json"
+"""Marks a folder of several runs, see `study`."""
 
 
 class Reporter(Protocol):
@@ -134,11 +136,14 @@ def run_experiment(
     Raises
     ------
     ValueError
-        If another process trains into the folder.
+        If another process trains into the folder, or it holds runs of `tombola experiment`.
     OSError
         If the folder cannot be written, which is tried before anything is trained.
     """
     with holding(output):
+        if (output / EXPERIMENT_FILE).exists():
+            msg = f"{output} holds runs of tombola experiment; name another folder (--output)"
+            raise ValueError(msg)
         return _run_all(data, config, output, title, reporter or _Silent())
 
 

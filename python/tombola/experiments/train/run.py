@@ -19,6 +19,7 @@ from tombola.training import Bytes, MiniEpochTrainer, Rows, TrainingResult, save
 from tombola.training.classifier import NAME as CLASSIFIER
 from tombola.training.classifier import write_classifier
 
+from ..config_files import expanded
 from ..model import LINEAR_THREADS, torch_threads
 from .config import TrainConfig
 from .curve import plot_curve
@@ -77,7 +78,7 @@ def config_values(config: TrainConfig) -> dict[str, Any]:
     """Return the configuration as train.yaml has it, with absolute paths."""
     values: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     for key in ("files", "validation_files"):
-        values[key] = [str(Path(name).expanduser().absolute()) for name in values[key]]
+        values[key] = [str(expanded(name).absolute()) for name in values[key]]
     values["output"] = str(config.output.absolute())
     return values
 
