@@ -38,7 +38,8 @@ def row_bytes(config: TrainConfig, data: TrainingData) -> int:
     if x is None:
         return 1
     size = x.data.nbytes + x.indices.nbytes if isinstance(x, CsrRows) else np.asarray(x).nbytes
-    return max(1, -(-size // x.shape[0]))
+    rows: int = x.shape[0]
+    return max(1, -(-size // rows))
 
 
 def auto_chunk(config: TrainConfig, data: TrainingData) -> AutoChunk:
