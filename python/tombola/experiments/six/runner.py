@@ -5,13 +5,13 @@ strategies that are done.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from tombola._base.files import make_output, write_csv, write_json
-from tombola.training.folders import holder, locked
+from tombola.training import folders
 
 from .config import ExperimentConfig
 from .data import ExperimentData
@@ -97,15 +97,7 @@ def holding(output: Path) -> Iterator[None]:
         If it cannot be made.
     """
     prepare_output(output)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(output))
-        except BlockingIOError:
-            msg = (
-                f"{output}: {holder(output)} trains into this folder; wait until it is done, "
-                "or name another folder (--output)"
-            )
-            raise ValueError(msg) from None
+    with folders.holding(output):
         yield
 
 
