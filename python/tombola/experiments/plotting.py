@@ -285,7 +285,8 @@ def _long_intervals(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
     """Return the intervals but those at an epoch's end that are shorter than half: few batches scatter."""
     intervals = [record for record in records if record["kind"] == "interval"]
     sizes = np.diff([0, *(record["cells"] for record in intervals)])
-    return [record for record, size in zip(intervals, sizes, strict=True) if 2 * size >= max(sizes)]
+    is_long = (2 * sizes >= sizes.max(initial=0)).tolist()
+    return [record for record, long in zip(intervals, is_long, strict=True) if long]
 
 
 def _points(
