@@ -30,6 +30,9 @@ def test_a_table_is_read_from_wherever_it_is(tmp_path: Path) -> None:
     assert len(read) == 7
     assert read[0]["macro_f1_drug"] == 0.2
     assert "seconds" not in read[-1]
+    marked = tmp_path / "marked.csv"  # as spreadsheets write UTF-8
+    marked.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_summary(marked) == read
     assert (
         read
         == read_summary(str(tmp_path))

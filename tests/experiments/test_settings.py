@@ -49,6 +49,8 @@ def test_a_file_of_the_user_goes_before_the_packaged_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("default").mkdir()  # no file
+    assert find_config("default")[0].is_file()
     Path("pilot").write_text(MINIMAL, encoding="utf-8")
     assert find_config("pilot") == (Path("pilot"), Path())
 

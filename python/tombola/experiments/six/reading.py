@@ -61,7 +61,7 @@ def read_summary(table: Any) -> list[dict[str, Any]]:
 def _read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a table; ValueError names a line that has fewer or more cells than headings."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             headings = next(reader, [])
             rows = []

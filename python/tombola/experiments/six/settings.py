@@ -75,7 +75,7 @@ class ExperimentSettings:
 
 def find_config(name: str) -> tuple[Path, Path]:
     """Return the file that a path or the name of a packaged configuration means, and its paths' folder."""
-    if name in PACKAGED and not Path(name).exists():
+    if name in PACKAGED and not Path(name).is_file():
         return CONFIGS / f"{name}.yaml", Path()
     return Path(name), Path(name).parent
 
