@@ -62,7 +62,8 @@ def _digest(data: ExperimentData) -> str:
     parts = [rows, *(label.codes[rows] for label in data.labels)]
     names = "\0".join(name for label in data.labels for name in (label.name, *label.classes))
     return "-".join(
-        f"{_core.hash_array(part):016x}" for part in (*parts, np.frombuffer(names.encode(), dtype=np.uint8))
+        f"{_core.hash_array(part):016x}"
+        for part in (*parts, np.frombuffer(names.encode(errors="surrogatepass"), dtype=np.uint8))
     )
 
 
