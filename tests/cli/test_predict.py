@@ -93,6 +93,11 @@ def test_a_classifier_in_code(trained: Path, plates: list[Path]) -> None:
     assert classifier.probabilities(torch.zeros(2, 30))["drug"].shape == (2, 6)
     with pytest.raises(ValueError, match=r"x must have the shape \(rows, 30\), but has 2 x 31"):
         classifier.predict(torch.zeros(2, 31))
+    odd = torch.zeros(3, 30)
+    odd[1, 7] = torch.nan
+    with pytest.raises(ValueError, match="x must be finite, but row 1 gives no probabilities"):
+        classifier.predict(odd)
+    assert classifier.probabilities(odd)["drug"][1].isnan().all()
 
 
 def test_the_best_checkpoint_counts_and_any_can_be_named(trained: Path, tmp_path: Path) -> None:

@@ -101,8 +101,19 @@ class Classifier:
             return {name: logits.softmax(dim=1) for name, logits in self.model(rows).items()}
 
     def predict(self, x: Any) -> dict[str, npt.NDArray[np.str_]]:
-        """Return the most probable class of each row, by label; arguments and errors as `probabilities`."""
+        """Return the most probable class of each row, by label; arguments and errors as `probabilities`.
+
+        Raises
+        ------
+        ValueError
+            If a row gives no probabilities, too, as one with NaN.
+        """
         found = self.probabilities(x)
+        for values in found.values():
+            odd = ~values.isfinite().all(dim=1)
+            if odd.any():
+                msg = f"x must be finite, but row {int(odd.nonzero()[0])} gives no probabilities"
+                raise ValueError(msg)
         return {
             name: np.asarray(self.classes[name], dtype=np.str_)[values.argmax(dim=1).cpu().numpy()]
             for name, values in found.items()
