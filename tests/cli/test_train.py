@@ -11,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.base.locks import held_elsewhere
 from tests.cli.children import signal_at_work
 from tests.cli.training_files import make_files, train_yaml
 from tombola.cli.app import app
@@ -263,6 +264,21 @@ def test_bad_input_is_one_line(
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("error: ")
     assert message in result.stderr
+
+
+def test_a_training_that_begins_elsewhere_keeps_its_files(plates: Path, tmp_path: Path) -> None:
+    """From its first moment on, before there is a checkpoint."""
+    config = train_yaml(tmp_path, plates)
+    output = tmp_path / "out"
+    output.mkdir()
+    for name in ("config.yaml", "classifier.json"):
+        (output / name).write_text("of another process", encoding="utf-8")
+    with held_elsewhere(output):
+        result = invoke("-c", config, "-o", output)
+    assert result.exit_code == 2
+    assert f"{output}: another process trains into this folder; wait until it is done" in result.stderr
+    for name in ("config.yaml", "classifier.json"):
+        assert (output / name).read_text(encoding="utf-8") == "of another process"
 
 
 def test_a_folder_is_not_overwritten_and_other_options_are_refused(plates: Path, tmp_path: Path) -> None:

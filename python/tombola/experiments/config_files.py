@@ -16,14 +16,18 @@ from tombola._base.words import meant_or
 __all__ = [
     "StrictModel",
     "check_model",
+    "expanded",
     "key_lines",
     "meant_or_known",
     "not_bool",
     "option_name",
     "read_mapping",
+    "resolve_paths",
 ]
 
 Model = TypeVar("Model", bound=BaseModel)
+_DEPTH = 3
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class StrictModel(BaseModel):
@@ -57,7 +61,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_DistinctKeys)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # of a day that is none, too
         msg = f"{path}: no valid YAML: {error}"
         raise ValueError(msg) from None
     if not isinstance(content, dict):
@@ -67,11 +71,18 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def key_lines(path: Path) -> dict[tuple[str, ...], int]:
-    """Return the line, from 1, at which each key of a YAML file stands, by the keys from the outermost on."""
+    """Return the line, from 1, at which each key of a YAML file stands, by the keys from the outermost on.
+
+    As deep as there are keys: what holds itself has no end.
+    """
     lines: dict[tuple[str, ...], int] = {}
 
     def note(node: yaml.Node | None, outer: tuple[str, ...]) -> None:
-        if isinstance(node, yaml.MappingNode):
+        if isinstance(node, yaml.MappingNode) and len(outer) < _DEPTH:
+            for key, value in node.value:
+                if key.tag == _MERGE:
+                    for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                        note(merged, outer)
             for key, value in node.value:
                 keys = (*outer, str(key.value))
                 lines[keys] = key.start_mark.line + 1
@@ -81,12 +92,36 @@ def key_lines(path: Path) -> dict[tuple[str, ...], int]:
     return lines
 
 
+def resolve_paths(values: Mapping[str, Any], keys: Iterable[str], folder: Path) -> dict[str, Any]:
+    """Return the values of a file, its relative paths taken from its folder; ``~`` is the user's home."""
+    resolved = dict(values)
+    for key in keys:
+        value = resolved.get(key)
+        if isinstance(value, str):
+            resolved[key] = str(folder / expanded(value))
+        elif isinstance(value, list):
+            resolved[key] = [
+                str(folder / expanded(part)) if isinstance(part, str) else part for part in value
+            ]
+    return resolved
+
+
+def expanded(name: str) -> Path:
+    """Return the path of a name, with the user's home for ``~``; as it is where there is no such user."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
 class _DistinctKeys(yaml.SafeLoader):
     """Refuses a key that comes twice, of which YAML would silently take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[object] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _MERGE:
+                continue  # what may be no key is refused, and merged, by YAML's own rules
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 problem = f"the key {key!r} comes twice"

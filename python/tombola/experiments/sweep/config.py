@@ -12,8 +12,17 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from ..config_files import StrictModel, check_model, meant_or_known, not_bool, option_name, read_mapping
-from ..train.config import TrainConfig, check_train_config, resolve_paths
+from ..config_files import (
+    StrictModel,
+    check_model,
+    expanded,
+    meant_or_known,
+    not_bool,
+    option_name,
+    read_mapping,
+    resolve_paths,
+)
+from ..train.config import PATH_KEYS, TrainConfig, check_train_config
 
 __all__ = ["FIXED", "Range", "Search", "SweepFile", "SweepPlan", "make_plan", "read_sweep_config"]
 
@@ -134,17 +143,17 @@ def read_sweep_config(
         If a file cannot be read.
     """
     given = dict(overrides or {})
-    values = resolve_paths(read_mapping(path), path.parent)
+    values = resolve_paths(read_mapping(path), PATH_KEYS, path.parent)
     file = check_model(
         SweepFile,
         {**values, **given},
         lambda key: f"option {option_name(key)}" if key in given else str(path),
     )
     if isinstance(file.train, str):
-        origin: Path = path.parent / file.train
-        train = resolve_paths(read_mapping(origin), origin.parent)
+        origin: Path = path.parent / expanded(file.train)
+        train = resolve_paths(read_mapping(origin), PATH_KEYS, origin.parent)
     else:
-        origin, train = path, resolve_paths(file.train, path.parent)
+        origin, train = path, resolve_paths(file.train, PATH_KEYS, path.parent)
     fixed = dict(train_overrides or {})
     search = {key: value for key, value in file.search.items() if key not in fixed}
     return make_plan(
