@@ -282,7 +282,7 @@ def test_a_folder_is_not_overwritten_and_other_options_are_refused(plates: Path,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a\n- b\n", "train.yaml: expected keys with values, but found list"),
+        ("- a\n- b\n", "train.yaml: expected keys with values, but found a list"),
         ("files: [", "train.yaml: no valid YAML"),
         ("files: a\nfiles: b\n", "the key 'files' comes twice"),
         ("files: a\n", "the key 'labels' is missing; it must be a list of obs columns, or one"),

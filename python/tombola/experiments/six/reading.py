@@ -29,15 +29,15 @@ def read_summary(table: Any) -> list[dict[str, Any]]:
     Raises
     ------
     ValueError
-        If it has no row of a strategy, or no column ``strategy`` or ``macro_f1_TASK``.
+        If it has no row of a strategy, no column ``strategy`` or ``macro_f1_TASK``, a score that is no number,
+        or is no CSV.
     OSError
         If a file cannot be read.
     """
     if isinstance(table, str | Path):
         path = Path(table)
         path = path / "summary.csv" if path.is_dir() else path
-        with path.open(newline="", encoding="utf-8") as file:
-            raw: Sequence[Mapping[Any, Any]] = list(csv.DictReader(file))
+        raw: Sequence[Mapping[Any, Any]] = _read_csv(path)
     else:
         raw = table.to_dict("records") if hasattr(table, "to_dict") else list(table)
     rows = [{str(key): _value(str(key), value) for key, value in row.items()} for row in raw]
@@ -81,7 +81,28 @@ def strategy_of(run: str) -> str:
     return run.rpartition("-seed")[0] or run
 
 
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    """Read a table; lines that are longer or shorter than its first are none of a table's."""
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            rows = list(csv.DictReader(file, restkey=""))
+        except (csv.Error, UnicodeDecodeError) as error:
+            msg = f"{path}: no CSV: {error}"
+            raise ValueError(msg) from None
+    for line, row in enumerate(rows, 2):
+        if "" in row or None in row.values():
+            msg = f"{path}: no CSV: line {line} has more or fewer values than the first"
+            raise ValueError(msg)
+    return rows
+
+
 def _value(key: str, value: Any) -> Any:
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
-    return str(value) if key == "strategy" else float(value)
+    if key == "strategy":
+        return str(value)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        msg = f"a table of numbers is expected, but its column {key!r} holds {value!r}"
+        raise ValueError(msg) from None
