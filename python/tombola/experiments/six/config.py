@@ -168,10 +168,10 @@ def _window_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]
         ]
     if 2 * config.window > n_train:
         mixed = [name for name in config.strategies if name in MIXED_IN_WINDOWS]
-        what = f"{_all_of(mixed, 'become')} a full shuffle, read at once" if mixed else "they are read at once"
+        what = f"{_all_of(mixed, 'become')} a full shuffle," if mixed else "they are"
         return [
             f"the fetch window of {sizes} holds more than half of the {n_train:,} training rows: "
-            f"{what} ({cure})"
+            f"{what} read at once ({cure})"
         ]
     if config.window > smallest:
         return [

@@ -29,8 +29,8 @@ def read_summary(table: Any) -> list[dict[str, Any]]:
     Raises
     ------
     ValueError
-        If it has no row of a strategy, no column ``strategy`` or ``macro_f1_TASK``, a score that is no number,
-        or is no CSV.
+        If it is no CSV, has no row of a strategy, no column ``strategy`` or ``macro_f1_TASK``, or a text where
+        a number belongs.
     OSError
         If a file cannot be read.
     """
