@@ -29,8 +29,8 @@ def read_summary(table: Any) -> list[dict[str, Any]]:
     Raises
     ------
     ValueError
-        If it is no CSV, has no row of a strategy, no column ``strategy`` or ``macro_f1_TASK``, or text in place
-        of a number.
+        If it is no CSV, has no row of a strategy, no column ``strategy`` or ``macro_f1_TASK``, or a text as
+        a number.
     OSError
         If a file cannot be read.
     """

@@ -118,7 +118,7 @@ def _run_all(
             if path.exists():
                 runs.append(Run(seed, _read(path), is_new=False))
                 continue
-            reporter.begin(name if len(seeds) == 1 else f"{name} {seed}", count_steps(config, data))
+            reporter.begin(name if len(seeds) == 1 else f"{name}, seed {seed}", count_steps(config, data))
             its_own = replace(config, strategies=(name,), seed=seed)
             with path.with_suffix(".jsonl").open("w", encoding="utf-8") as lines:
 
