@@ -89,6 +89,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         ([path, "--x", "layers/no"], "no 'layers/no'"),
         ([empty], "there are no rows to measure with"),
         ([tmp_path / "missing.h5ad"], "no such file"),
+        ([path, "--json", path / "a"], f"{path}/a: nothing can be written to this output: Not a directory"),
     ):
         result = CliRunner().invoke(app, ["bench", *map(str, arguments)])
         assert result.exit_code == 2, result.output

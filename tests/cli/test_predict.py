@@ -140,6 +140,8 @@ def test_what_does_not_do_is_one_line(trained: Path, plates: list[Path], tmp_pat
     said["classes"]["drug"].reverse()
     (other / "classifier.json").write_text(json.dumps(said), encoding="utf-8")
     (tmp_path / "file").write_text("")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path, target_is_directory=True)
     labels = tmp_path / "labels.csv"
     cases: list[tuple[Path, Path, Path, str]] = [
         (trained, fewer, labels, "fewer.h5ad: X must have the 30 features that the classifier was tra"),
@@ -151,8 +153,14 @@ def test_what_does_not_do_is_one_line(trained: Path, plates: list[Path], tmp_pat
         (damaged, plates[0], labels, "classifier.json is damaged"),
         (other, plates[0], labels, "classes or features differ"),
         (trained, plates[0], plates[0], "is one of the files to read"),
-        (trained, plates[0], tmp_path, f"{tmp_path}: Is a directory"),
-        (trained, plates[0], tmp_path / "file" / "labels.csv", "file/labels.csv: Not a directory"),
+        (
+            trained,
+            plates[0],
+            tmp_path / "file" / "a.csv",
+            "a.csv: nothing can be written to this output: Not",
+        ),
+        (trained, plates[0], tmp_path, f"{tmp_path}: nothing can be written to this output: Is a directory"),
+        (trained, plates[0], link, "link: nothing can be written to this output: Is a directory"),
     ]
     for checkpoint, file, output, message in cases:
         result = invoke("predict", "--checkpoint", checkpoint, file, "--output", output)
