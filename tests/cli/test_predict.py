@@ -149,6 +149,7 @@ def test_what_does_not_do_is_one_line(trained: Path, plates: list[Path], tmp_pat
         (trained, tmp_path / "none.h5ad", labels, "none.h5ad: no such file (named by FILE)"),
         (tmp_path / "none", plates[0], labels, "none: no such folder of a run, nor a checkpoint"),
         (tmp_path, plates[0], labels, "no output of tombola train, for it holds no classifier.json"),
+        (tmp_path / "file", plates[0], labels, "file: no checkpoint of tombola train, for its run holds no"),
         (older, plates[0], labels, "tombola train --resume writes it"),
         (damaged, plates[0], labels, "classifier.json is damaged"),
         (other, plates[0], labels, "classes or features differ"),
