@@ -1,6 +1,9 @@
 """Labels from files: the layouts that are read, classes of rows, and what is no such file."""
 
 import json
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +69,18 @@ def test_what_is_no_table_is_refused(files: dict[str, str], message: str, tmp_pa
         (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         read_mappings(tmp_path)
+
+
+def test_a_pickle_is_refused_with_a_cure_that_works(tmp_path: Path) -> None:
+    path = tmp_path / "drug_to_fine.pkl"
+    path.write_bytes(pickle.dumps(FINE))
+    with pytest.raises(
+        ValueError, match=r"drug_to_fine\.pkl: a pickle runs code, so it is not read; "
+    ) as told:
+        read_mappings(tmp_path)
+    cure = str(said.value).partition("; ")[2].partition(" writes JSON")[0]
+    subprocess.run([sys.executable, "-c", f"import json, pickle; {cure}"], check=True)
+    assert mapped_label(read_mappings(tmp_path)["fine"], DRUG).classes == ("channel", "kinase")
 
 
 def test_a_file_of_another_column_is_refused(tmp_path: Path) -> None:
