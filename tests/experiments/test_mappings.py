@@ -78,7 +78,7 @@ def test_a_pickle_is_refused_with_a_cure_that_works(tmp_path: Path) -> None:
         ValueError, match=r"drug_to_fine\.pkl: a pickle runs code, so it is not read; "
     ) as told:
         read_mappings(tmp_path)
-    cure = str(said.value).partition("; ")[2].partition(" writes JSON")[0]
+    cure = str(told.value).partition("; ")[2].partition(" writes JSON")[0]
     subprocess.run([sys.executable, "-c", f"import json, pickle; {cure}"], check=True)
     assert mapped_label(read_mappings(tmp_path)["fine"], DRUG).classes == ("channel", "kinase")
 
