@@ -178,7 +178,9 @@ def test_files_that_come_join_at_the_next_epoch(plates: Path, tmp_path: Path) ->
     for path in rest[:3]:
         shutil.copy(path, folder)
     config = train_yaml(tmp_path, folder, chunk_size=1, epochs=1)
-    assert invoke("-c", config, "-o", tmp_path / "out").exit_code == 0
+    before = invoke("-c", config, "-o", tmp_path / "out")
+    assert before.exit_code == 0
+    assert "mini epoch: 1 file; 1 full epoch\n" in before.stdout
     shutil.copy(first, folder)
     result = invoke("-c", config, "-o", tmp_path / "out", "--resume", "--epochs", 2)
     assert result.exit_code == 0, result.output
