@@ -174,6 +174,8 @@ def test_what_does_not_do_is_one_line(trained: Path, plates: list[Path], tmp_pat
     said["classes"]["drug"].reverse()
     (other / "classifier.json").write_text(json.dumps(said), encoding="utf-8")
     (tmp_path / "file").write_text("")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path, target_is_directory=True)
     labels = tmp_path / "labels.csv"
     cases: list[tuple[Path, Path, Path, str]] = [
         (trained, fewer, labels, "fewer.h5ad: X must have the 30 features that the classifier was tra"),
@@ -181,6 +183,7 @@ def test_what_does_not_do_is_one_line(trained: Path, plates: list[Path], tmp_pat
         (trained, tmp_path / "none.h5ad", labels, "none.h5ad: no such file (named by FILE)"),
         (tmp_path / "none", plates[0], labels, "none: no such folder of a run, nor a checkpoint"),
         (tmp_path, plates[0], labels, "no output of tombola train, for it holds no classifier.json"),
+        (tmp_path / "file", plates[0], labels, "file: no checkpoint of tombola train, for its run holds no"),
         (older, plates[0], labels, "tombola train --resume writes it"),
         (damaged, plates[0], labels, "classifier.json is damaged"),
         (short, plates[0], labels, "classifier.json must be of tombola.classifier, version 1, but is"),
@@ -192,8 +195,14 @@ def test_what_does_not_do_is_one_line(trained: Path, plates: list[Path], tmp_pat
         ),
         (other, plates[0], labels, "classes or features differ"),
         (trained, plates[0], plates[0], "is one of the files to read"),
-        (trained, plates[0], tmp_path, f"{tmp_path}: Is a directory"),
-        (trained, plates[0], tmp_path / "file" / "labels.csv", "file/labels.csv: Not a directory"),
+        (
+            trained,
+            plates[0],
+            tmp_path / "file" / "a.csv",
+            "a.csv: nothing can be written to this output: Not",
+        ),
+        (trained, plates[0], tmp_path, f"{tmp_path}: nothing can be written to this output: Is a directory"),
+        (trained, plates[0], link, "link: nothing can be written to this output: Is a directory"),
     ]
     for checkpoint, file, output, message in cases:
         result = invoke("predict", "--checkpoint", checkpoint, file, "--output", output)

@@ -179,7 +179,9 @@ def test_files_that_come_join_at_the_next_epoch(plates: Path, tmp_path: Path) ->
     for path in rest[:3]:
         shutil.copy(path, folder)
     config = train_yaml(tmp_path, folder, chunk_size=1, epochs=1)
-    assert invoke("-c", config, "-o", tmp_path / "out").exit_code == 0
+    before = invoke("-c", config, "-o", tmp_path / "out")
+    assert before.exit_code == 0
+    assert "mini epoch: 1 file; 1 full epoch\n" in before.stdout
     shutil.copy(first, folder)
     result = invoke("-c", config, "-o", tmp_path / "out", "--resume", "--epochs", 2)
     assert result.exit_code == 0, result.output
@@ -211,7 +213,7 @@ def test_a_bad_file_is_an_error_or_is_said(plates: Path, tmp_path: Path) -> None
         ),
         ({"Batch-Size": 3}, "", "unknown key 'Batch-Size'; 'batch_size' is meant, perhaps\n"),
         ({"quux": 3}, "", "unknown key 'quux'; known are files, labels, x, "),
-        ({"batch_size": 0}, "", "train.yaml: batch_size must be an integer >= 1, but is 0"),
+        ({"batch_size": 0}, "", "train.yaml, line 1: batch_size must be an integer >= 1, but is 0"),
         ({}, "--batch-size x", "option --batch-size: batch_size must be an integer >= 1, but is 'x'"),
         (
             {"strategy": "best"},
@@ -298,9 +300,17 @@ def test_a_folder_is_not_overwritten_and_other_options_are_refused(plates: Path,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a\n- b\n", "train.yaml: expected keys with values, but found list"),
+        ("- a\n- b\n", "train.yaml: expected keys with values, but found a list"),
         ("files: [", "train.yaml: no valid YAML"),
         ("files: a\nfiles: b\n", "the key 'files' comes twice"),
+        (
+            "files: a\n\nepochs: x\nlabels: b\n",
+            "train.yaml, line 3: epochs must be an integer >= 1, but is 'x'",
+        ),
+        (
+            "files: a\nlabels: b\nmodel: liner\n",
+            "model must be one of linear, mlp, but is 'liner'; 'linear' is",
+        ),
         ("files: a\n", "the key 'labels' is missing; it must be a list of obs columns, or one"),
     ],
 )

@@ -1,6 +1,9 @@
 """Labels from files: the layouts that are read, classes of rows, and what is no such file."""
 
 import json
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +87,18 @@ def test_a_table_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"drug,fine\n\xe9,x\n")
     with pytest.raises(ValueError, match=r"a.csv: no valid CSV: 'utf-8' codec can't decode"):
         read_mappings(tmp_path)
+
+
+def test_a_pickle_is_refused_with_a_cure_that_works(tmp_path: Path) -> None:
+    path = tmp_path / "drug_to_fine.pkl"
+    path.write_bytes(pickle.dumps(FINE))
+    with pytest.raises(
+        ValueError, match=r"drug_to_fine\.pkl: a pickle runs code, so it is not read; "
+    ) as told:
+        read_mappings(tmp_path)
+    cure = str(told.value).partition("; ")[2].partition(" writes JSON")[0]
+    subprocess.run([sys.executable, "-c", f"import json, pickle; {cure}"], check=True)
+    assert mapped_label(read_mappings(tmp_path)["fine"], DRUG).classes == ("channel", "kinase")
 
 
 def test_a_file_of_another_column_is_refused(tmp_path: Path) -> None:

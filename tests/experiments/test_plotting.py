@@ -173,6 +173,20 @@ def test_score_over_seconds_ends_where_runs_end(tmp_path: Path) -> None:
         plot_f1_over_seconds(table((0,)), "dose")
 
 
+def test_scores_that_are_nearly_equal_stand_below_the_top() -> None:
+    rows = [
+        {**row, "macro_f1_drug": 0.9 + at / 100, "macro_f1_line": 0.9, "seconds": 70.0 + at}
+        for at, row in enumerate(table((0,)))
+    ]
+    axes: Any = plot_f1_over_seconds(rows)[1]
+    size = 8 / 2 / 72 * axes.figure.dpi
+    axes.figure.canvas.draw()
+    for bar in axes.containers:
+        ((x, y),) = axes.transData.transform(bar.lines[0].get_xydata())
+        assert y + size < axes.bbox.y1
+        assert x + size < axes.bbox.x1
+
+
 @pytest.mark.parametrize("name", ["picture", "picture.png", "picture.pdf"])
 def test_both_formats_are_written(name: str, tmp_path: Path) -> None:
     figure: Any = plot_f1_over_seconds(table((0,)))[0]

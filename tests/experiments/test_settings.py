@@ -150,7 +150,7 @@ def test_an_error_names_line_key_and_what_is_meant(text: str, message: str, tmp_
             {"data": {"h5ad_dir": "a", "test_files": ["b"], "test_fraction": 0.5}},
             "test_files and test_fraction exclude each other",
         ),
-        ({}, "the key 'data.h5ad_dir' is missing; it must be a folder of h5ad files"),
+        ({}, "^no data are given: --h5ad-dir names a folder of h5ad files, or --config a file that does$"),
     ],
 )
 def test_an_error_names_the_option(overrides: dict[str, Any], message: str) -> None:
@@ -184,6 +184,11 @@ def test_paths_of_a_file_are_those_of_its_folder_or_of_the_home(
     assert settings.data.label_dir == Path("/home/own/labels")
     assert settings.data.test_files == ("x.h5ad", str(tmp_path / "held" / "y.h5ad"))
     assert settings.output.save_dir == Path("/home/own/out")
+
+
+def test_a_file_without_data(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"the key 'data\.h5ad_dir' is missing; it must be a folder of h5ad"):
+        read_settings(write(tmp_path, "training:\n  epochs: 1\n"), {})
 
 
 def test_a_packaged_file_is_known_by_name() -> None:

@@ -4,7 +4,7 @@ Every key of a model says in its description what is allowed; what is wrong is s
 place (file or option), the key, what is allowed and what came.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,7 +65,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
         msg = f"{path}: no valid YAML: {error}"
         raise ValueError(msg) from None
     if not isinstance(content, dict):
-        msg = f"{path}: expected keys with values, but found {type(content).__name__}"
+        found = "nothing" if content is None else f"a {type(content).__name__}"
+        msg = f"{path}: expected keys with values, but found {found}"
         raise ValueError(msg)
     return {str(key): value for key, value in content.items()}
 
@@ -112,6 +113,29 @@ def expanded(name: str) -> Path:
         return Path(name).expanduser()
     except RuntimeError:
         return Path(name)
+
+
+def place_of(origin: object, options: Collection[str] = (), *outer: str) -> Callable[[str], str]:
+    """Return what tells where a key was given: as an option, or in which line of a file.
+
+    Parameters
+    ----------
+    origin : object
+        A Path is the YAML file that holds the keys; anything else is named as it is.
+    options : collection of str
+        Keys that were given as options.
+    *outer : str
+        The keys that hold them, from the outermost on.
+    """
+    lines = key_lines(origin) if isinstance(origin, Path) else {}
+
+    def place(key: str) -> str:
+        if key in options:
+            return f"option {option_name(key)}"
+        line = lines.get((*outer, key))
+        return str(origin) if line is None else f"{origin}, line {line}"
+
+    return place
 
 
 class _DistinctKeys(yaml.SafeLoader):
@@ -176,7 +200,14 @@ def _first_problem(
     came = problem["input"]
     inner = problem["loc"][1] if len(problem["loc"]) > 1 else None
     item = f"{named}[{inner}] " if isinstance(inner, int) else ""
-    return f"{place(key)}: {named} must be {allowed}, but {item}is {came!r}"
+    return f"{place(key)}: {named} must be {allowed}, but {item}is {came!r}{_meant(came, allowed)}"
+
+
+def _meant(came: object, allowed: str | None) -> str:
+    """Say which of the words that are listed is meant by one that is mistyped."""
+    _, is_list, words = (allowed or "").partition("one of ")
+    meant = meant_or(came, words.split(", "), "") if is_list and isinstance(came, str) else ""
+    return meant and f"; {meant}"
 
 
 def _own_words(message: str) -> str:

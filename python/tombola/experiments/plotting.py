@@ -46,6 +46,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 FIGURES = ("loss", "accuracy", "macro_f1")
 TITLES = {"loss": "Loss (mean cross-entropy, log scale)", "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+ROOM = 1.06
+"""Length of an axis from 0, over what lies furthest on it: a dot there is whole."""
 
 
 def _styled(draw: Callable[P, T]) -> Callable[P, T]:
@@ -239,8 +241,9 @@ def plot_f1_over_seconds(df: Any, task: str | None = None, results: Any = None) 
             capsize=3,
             label=strategy,
         )
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
+    furthest, highest = axes.dataLim.max
+    axes.set_xlim(0, ROOM * max(furthest, 1e-9))
+    axes.set_ylim(0, ROOM * max(highest, 1e-9))
     axes.set_xlabel("seconds of training")
     axes.set_ylabel(f"macro-F1 on the test rows, {what}")
     _legend_below(figure, axes, n_columns=3)

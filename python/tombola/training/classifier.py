@@ -173,6 +173,9 @@ def load_classifier(folder: str | Path, *, device: Any = None) -> Classifier:
     run = path if path.is_dir() else path.absolute().parent
     if run.name == "checkpoints" and not (run / NAME).exists():
         run = run.parent
+    if not path.is_dir() and not (run / NAME).exists():
+        msg = f"{path}: no checkpoint of tombola train, for its run holds no {NAME}"
+        raise CheckpointError(msg)
     said = _read(run)
     file, state = _best(run / "checkpoints") if path.is_dir() else (path, load_checkpoint(path))
     classes = {name: tuple(names) for name, names in said["classes"].items()}

@@ -56,7 +56,7 @@ def read_mappings(folder: Path) -> dict[str, LabelMapping]:
     ------
     ValueError
         If it holds none, a file is no such table, a value comes twice with different classes, or two files
-        have the same label.
+        have the same label. Of a pickle without JSON of its name, too.
     OSError
         If it cannot be read.
     """
@@ -65,6 +65,7 @@ def read_mappings(folder: Path) -> dict[str, LabelMapping]:
         raise ValueError(msg)
     found: dict[str, LabelMapping] = {}
     for path in sorted(folder.iterdir()):
+        _refuse_pickle(path)
         if path.suffix.lower() not in (".csv", ".json") or path.name.startswith("."):
             continue
         for mapping in _read(path):
@@ -76,6 +77,15 @@ def read_mappings(folder: Path) -> dict[str, LabelMapping]:
         msg = f"{folder}: label_dir must hold CSV or JSON files, but holds none"
         raise ValueError(msg)
     return found
+
+
+def _refuse_pickle(path: Path) -> None:
+    """Say of a pickled map how to write it as JSON, if that has not been done."""
+    json_file = path.with_suffix(".json")
+    if path.suffix.lower() in (".pkl", ".pickle") and not json_file.exists():
+        cure = f"json.dump(pickle.load(open({str(path)!r}, 'rb')), open({str(json_file)!r}, 'w'))"
+        msg = f"{path}: a pickle runs code, so it is not read; {cure} writes JSON of one that you trust"
+        raise ValueError(msg)
 
 
 def mapped_label(mapping: LabelMapping, column: Label) -> Label:

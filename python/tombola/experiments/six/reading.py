@@ -31,8 +31,8 @@ def read_summary(table: Any) -> list[dict[str, Any]]:
     Raises
     ------
     ValueError
-        If it has no row of a strategy, or no column ``strategy`` or ``macro_f1_TASK``, or a row is cut off,
-        is of nothing, or holds what is no finite number.
+        If it is no CSV, has no row of a strategy, or no column ``strategy`` or ``macro_f1_TASK``, or a row
+        is cut off, is of nothing, or holds what is no finite number.
     OSError
         If a file cannot be read.
     """

@@ -118,10 +118,13 @@ def read_settings(
     Raises
     ------
     ValueError
-        If the file is no YAML mapping, or a section, key or value is not allowed.
+        If the file is no YAML mapping, a section, key or value is not allowed, or no data are given.
     OSError
         If the file cannot be read.
     """
+    if path is None and "h5ad_dir" not in overrides.get("data", {}):
+        msg = "no data are given: --h5ad-dir names a folder of h5ad files, or --config a file that does"
+        raise ValueError(msg)
     values: Mapping[str, Any] = {} if path is None else read_mapping(path)
     lines = {} if path is None else key_lines(path)
     place = _Place(path, lines, overrides)

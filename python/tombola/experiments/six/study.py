@@ -119,7 +119,7 @@ def _run_all(
             if path.exists():
                 runs.append(Run(seed, _read(path, its_own, data), is_new=False))
                 continue
-            reporter.begin(name if len(seeds) == 1 else f"{name} {seed}", count_steps(config, data))
+            reporter.begin(name if len(seeds) == 1 else f"{name}, seed {seed}", count_steps(config, data))
             with path.with_suffix(".jsonl").open("w", encoding="utf-8") as lines:
 
                 def keep(record: dict[str, Any]) -> None:

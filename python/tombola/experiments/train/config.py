@@ -15,7 +15,7 @@ from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
 
 from ..block_size import ALLOWED as BLOCK_SIZES
 from ..block_size import BlockSize, block_size_in_file
-from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping, resolve_paths
+from ..config_files import StrictModel, check_model, not_bool, place_of, read_mapping, resolve_paths
 from .chunk_budget import ALLOWED as CHUNK_SIZES
 from .chunk_budget import ChunkBudget, checked_chunk_size, parse_chunk_size
 
@@ -241,10 +241,6 @@ def read_train_config(path: Path, overrides: Mapping[str, Any] | None = None) ->
 def check_train_config(
     values: Mapping[str, Any], origin: object, overrides: Mapping[str, Any] | None = None
 ) -> TrainConfig:
-    """Return the configuration of these values, with options over them; `origin` is named in errors."""
+    """Return the configuration of these values, with options over them; for `origin` see `place_of`."""
     given = dict(overrides or {})
-
-    def place(key: str) -> str:
-        return f"option {option_name(key)}" if key in given else str(origin)
-
-    return check_model(TrainConfig, {**values, **given}, place)
+    return check_model(TrainConfig, {**values, **given}, place_of(origin, given))

@@ -16,7 +16,7 @@ from typing import Any
 
 from tombola import H5adSource, Loader, Streaming
 from tombola._base.checks import check_integer
-from tombola._base.files import replacing
+from tombola._base.files import check_output_file, replacing
 from tombola.training import Classifier, load_classifier
 
 from ..file_names import find_files
@@ -92,6 +92,7 @@ def predict_files(
     if output.resolve() in {path.resolve() for path in paths}:
         msg = f"{output}: is one of the files to read, so it must not be written"
         raise ValueError(msg)
+    check_output_file(output)
     n_rows = 0
     is_linear = classifier.options.get("model") == "linear"
     with (

@@ -245,7 +245,7 @@ def _chunk_size(config: TrainConfig, shards: FileShards) -> int | Rows | Bytes:
 def _chunk_text(config: TrainConfig, shards: FileShards) -> str:
     amount, unit = config.chunk
     if unit != "auto":
-        return f"{amount:,} {unit}"
+        return f"{amount:,} {unit.removesuffix('s') if amount == 1 else unit}"
     return f"{shards.chunk_rows:,} rows at most ({shards.chunk_reason})"
 
 
