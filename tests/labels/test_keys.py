@@ -131,6 +131,7 @@ def test_unaligned_codes_of_categoricals_are_copied() -> None:
     assert made.codes.tolist() == [2, 0, 2]
 
 
+HAS_STRINGS = hasattr(np.dtypes, "StringDType")  # NumPy 2
 TEXT = ["sea", "wood", "sea", "", "wood", "sea"]
 OBJECTS: dict[str, Any] = {
     "list": TEXT,
@@ -139,7 +140,7 @@ OBJECTS: dict[str, Any] = {
     "bytes array": np.array([text.encode() for text in TEXT]),
     "deque": deque(TEXT),
     "object array": np.array(TEXT, dtype=object),
-    "string dtype": np.array(TEXT, dtype=np.dtypes.StringDType()),
+    **({"string dtype": np.array(TEXT, dtype=np.dtypes.StringDType())} if HAS_STRINGS else {}),
     "series": pd.Series(TEXT),
     "string series": pd.Series(TEXT, dtype="string"),
     "series with an index": pd.Series(TEXT, index=[5, 1, 4, 9, 0, 2]),
