@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, invariant, precondition, rule
 
 from tests.oracle.replay import reservoir_slots, uniform_draws
-from tests.property.walks import Walk, lengths, walk
+from tests.property.walks import Length, Walk, lengths, walk
 from tests.replay.scored import CENTRES, CLASSES, WIDTH, scores_from_scratch, weights_of
 from tombola import BalancedBuffer
 
@@ -219,5 +219,5 @@ class BufferWalk(Walk):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @lengths(short=(8, 15), long=(1500, 60))
-def test_buffer(length: Any) -> None:
+def test_buffer(length: Length) -> None:
     walk(BufferWalk, length)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, invariant, precondition, rule
 
 from tests.property.epoch_model import Point, Readers, Step, begun, shares, steps_from
-from tests.property.walks import Walk, lengths, walk
+from tests.property.walks import Length, Walk, lengths, walk
 from tombola import (
     ArraySource,
     BlockShuffling,
@@ -157,14 +157,10 @@ class ReadersWalk(Walk):
     @rule(which=st.integers(0, 2), count=st.integers(1, 9))
     def advance(self, which: int, count: int) -> None:
         walked = self.passes[which % len(self.passes)]
-        for _ in range(count):
-            if walked.base is None or not walked.steps:
-                if walked.steps or walked.taken:
-                    break
-                self.model_begins(walked)
+        if not walked.steps:
+            self.model_begins(walked)
+        for _ in range(min(count, len(walked.steps) - walked.taken)):
             self.take(walked)
-            if walked.taken == len(walked.steps):
-                break
         if walked.taken == len(walked.steps):
             for iterator in walked.iterators:
                 assert next(iterator, None) is None
@@ -172,8 +168,6 @@ class ReadersWalk(Walk):
 
     def take(self, walked: Pass) -> None:
         assert walked.base is not None
-        if walked.taken == len(walked.steps):  # an epoch of which this world leaves nothing
-            return
         step = [walked.steps[walked.taken]]
         expected = self.shares_of(walked.base, step)
         for iterator, batches in zip(walked.iterators, expected, strict=True):
@@ -322,7 +316,7 @@ class WalkWithChildren(ReadersWalk):
 
 
 @lengths(short=(20, 25), long=(3000, 60))
-def test_readers(length: Any) -> None:
+def test_readers(length: Length) -> None:
     walk(ReadersWalk, length)
 
 
@@ -330,5 +324,5 @@ def test_readers(length: Any) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @lengths(short=(2, 6), long=(100, 40))
-def test_readers_and_their_children(length: Any) -> None:
+def test_readers_and_their_children(length: Length) -> None:
     walk(WalkWithChildren, length)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from torch import nn
 
-from tests.property.walks import Walk, lengths, walk
+from tests.property.walks import Length, Walk, lengths, walk
 from tests.training.course import Kind, features, make_trainer, mean_error, outcome, same, without_times
 from tombola.training import MiniEpochTrainer, StopReason
 
@@ -159,5 +159,5 @@ class TrainerWalk(Walk):
 
 
 @lengths(short=(2, 5), long=(120, 30))
-def test_trainer(length: Any) -> None:
+def test_trainer(length: Length) -> None:
     walk(TrainerWalk, length)

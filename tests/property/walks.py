@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
 
-__all__ = ["Walk", "lengths", "walk"]
+__all__ = ["Length", "Walk", "lengths", "walk"]
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,10 @@ class Length:
     steps: int
 
 
-def lengths(short: Length | tuple[int, int], long: Length | tuple[int, int]) -> pytest.MarkDecorator:
-    """Return the two forms of a test, as its parameter `length`."""
-    forms = [short if isinstance(short, Length) else Length(*short)]
-    forms += [long if isinstance(long, Length) else Length(*long)]
-    return pytest.mark.parametrize(
-        "length", [forms[0], pytest.param(forms[1], marks=pytest.mark.stateful_long)], ids=["short", "long"]
-    )
+def lengths(short: tuple[int, int], long: tuple[int, int]) -> pytest.MarkDecorator:
+    """Return the two forms of a test, walks and steps of each, as its parameter `length`."""
+    forms = [Length(*short), pytest.param(Length(*long), marks=pytest.mark.stateful_long)]
+    return pytest.mark.parametrize("length", forms, ids=["short", "long"])
 
 
 class Walk(RuleBasedStateMachine):
