@@ -218,6 +218,6 @@ class BufferWalk(Walk):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@lengths(short=(8, 15), long=(1500, 60))
+@lengths(short=(8, 15), long=(300, 60))
 def test_buffer(length: Length) -> None:
     walk(BufferWalk, length)

@@ -315,7 +315,7 @@ class WalkWithChildren(ReadersWalk):
     has_children = True
 
 
-@lengths(short=(20, 25), long=(3000, 60))
+@lengths(short=(20, 25), long=(2500, 60))
 def test_readers(length: Length) -> None:
     walk(ReadersWalk, length)
 
@@ -323,6 +323,6 @@ def test_readers(length: Length) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
-@lengths(short=(2, 6), long=(100, 40))
+@lengths(short=(2, 6), long=(75, 40))
 def test_readers_and_their_children(length: Length) -> None:
     walk(WalkWithChildren, length)

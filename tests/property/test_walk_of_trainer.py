@@ -127,7 +127,7 @@ class TrainerWalk(Walk):
         assert here
         self.files = {name: place for name, place in self.files.items() if place[0] < most} | here
 
-    @precondition(lambda self: getattr(self, "files", None))
+    @precondition(lambda self: bool(getattr(self, "files", None)))
     @rule(data=st.data(), count=st.integers(0, 9))
     def go_back(self, data: st.DataObject, count: int) -> None:
         """Go on from any file; later ones are set aside."""

@@ -51,7 +51,7 @@ def walk(machine: type[Walk], length: Length) -> None:
     )
     logging.disable()  # what is said once an object would be said for every one
     try:
-        run_state_machine_as_test(machine, settings=options)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(machine, settings=options)
     finally:
         logging.disable(logging.NOTSET)
     print(f"{machine.__name__}: {machine.taken} steps")
