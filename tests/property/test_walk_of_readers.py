@@ -86,7 +86,6 @@ class ReadersWalk(Walk):
         self.kind, self.even, self.prefetch, self.options = kind, even, prefetch, options
         self.window = options["fetch_factor"] if kind == "loader" else 1
         self.plans: dict[int, list[list[int]]] = {}
-        self.coming = Coming(self.fresh(0))
         self.start_world(world_size)
 
     def start_world(self, world_size: int) -> None:
@@ -94,6 +93,7 @@ class ReadersWalk(Walk):
         self.ranks = [self.make(rank) for rank in range(world_size)]
         self.passes: list[Pass] = []
         self.latest: Pass | None = None
+        self.coming = Coming(self.fresh(0))
 
     def make(self, rank: int) -> Any:
         options = {**self.options, "batch_size": 4, "seed": 5, "even": self.even}
