@@ -210,6 +210,13 @@ class ReadersWalk(Walk):
     def save(self) -> tuple[dict[str, Any], Point]:
         return json.loads(json.dumps(self.ranks[0].state_dict())), self.point()
 
+    @precondition(lambda self: len(self.passes) < 3)
+    @rule(target=states, count=st.integers(1, 9))
+    def stop_in_a_pass(self, count: int) -> tuple[dict[str, Any], Point]:
+        self.open()
+        self.advance(len(self.passes) - 1, count)
+        return self.save()
+
     @rule(saved=states)
     def load(self, saved: tuple[dict[str, Any], Point]) -> None:
         state, point = saved
