@@ -328,6 +328,9 @@ class RowPointers:
 def heap_texts(descriptor: int, offset: int, count: int) -> bytes | None:
     """Return lengths and bytes of texts in an HDF5 file; None where they are not as expected there."""
 
+def heap_objects(descriptor: int, address: int) -> IndexArray | None:
+    """Return where the objects of a heap collection of an HDF5 file begin, and their bytes, in turns."""
+
 def overlong_text(descriptor: int, offset: int, count: int) -> tuple[int, int] | None:
     """Return the first text that the file has no room for, and the length that it claims."""
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "tombola/base/types.hpp"
 
@@ -35,6 +36,10 @@ std::optional<TextClaim> overlong_text(int descriptor, u64 offset, u64 count);
 // one entry more than there are references. Nothing where the file is not as expected, or the same texts are asked for
 // so often that they are longer than the file.
 std::optional<std::string> texts_at(int descriptor, std::span<const std::byte> references, std::span<index_t> bounds);
+
+// Where the objects of a collection at an address lie: entry 2 * n is where object n begins in the file, the next one
+// its bytes; both 0 where there is none of that number. Nothing where the file is not as expected. O(bytes of it).
+std::optional<std::vector<index_t>> heap_objects(int descriptor, u64 address);
 
 // What stands for a text where equal ones are counted
 using TextKey = std::array<u64, 2>;
