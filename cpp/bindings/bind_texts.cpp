@@ -4,6 +4,7 @@
 #include "arrays.hpp"
 #include "register.hpp"
 #include "tombola/rows/files.hpp"
+#include "tombola/rows/text_keys.hpp"
 #include "tombola/rows/texts.hpp"
 
 namespace tombola::bindings {

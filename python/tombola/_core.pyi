@@ -299,6 +299,7 @@ def read_rows(jobs: list[_ReadJob]) -> tuple[int, int, int, str] | None: ...
 def can_convert(stored: str, given: str) -> bool: ...
 def most_open_files() -> int: ...
 def close_idle_files() -> None: ...
+def heap_objects(descriptor: int, address: int) -> IndexArray | None: ...
 
 class RowPointers:
     """Where each row of a CSR matrix begins: below 2 bytes a row where rows hold less than 2**14 values.
@@ -322,14 +323,10 @@ class RowPointers:
     def row_of(self, position: int) -> int:
         """Return the last row that begins at a position or before."""
 
-    def unpack(self) -> IndexArray:
-        """Return indptr as it was."""
+    def unpack(self) -> IndexArray: ...
 
 def heap_texts(descriptor: int, offset: int, count: int) -> bytes | None:
     """Return lengths and bytes of texts in an HDF5 file; None where they are not as expected there."""
-
-def heap_objects(descriptor: int, address: int) -> IndexArray | None:
-    """Return where the objects of a heap collection of an HDF5 file begin, and their bytes, in turns."""
 
 def overlong_text(descriptor: int, offset: int, count: int) -> tuple[int, int] | None:
     """Return the first text that the file has no room for, and the length that it claims."""

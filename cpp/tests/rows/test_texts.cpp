@@ -10,6 +10,7 @@
 
 #include "check.hpp"
 #include "reference.hpp"
+#include "tombola/rows/text_keys.hpp"
 #include "tombola/rows/texts.hpp"
 
 using namespace tombola;

@@ -69,7 +69,7 @@ def _chunks(file: PlainFile, address: int, level: int | None) -> list[tuple[int,
     magic, kind, own, used, _, _ = _NODE.unpack(file.read(address, _NODE.size))
     need(magic == b"TREE" and kind == 1 and level in (None, own) and own < _MOST_DEPTH)
     entries = file.read(address + _NODE.size, used * _ENTRY.size + _KEY_BYTES)
-    found = []
+    found: list[tuple[int, int, int, int]] = []
     for held, mask, first, rest, below in _ENTRY.iter_unpack(entries[: used * _ENTRY.size]):
         need(rest == 0)
         found += _chunks(file, below, own - 1) if own else [(held, mask, first, below)]

@@ -125,7 +125,7 @@ class PlainFile:
 
     def read_into(self, address: int, out: npt.NDArray[Any]) -> None:
         """Fill an array with bytes, all of which must be there."""
-        need(os.preadv(self.descriptor, [memoryview(out).cast("B")], address) == out.nbytes)
+        need(os.preadv(self.descriptor, [out.data.cast("B")], address) == out.nbytes)
 
     def objects(self, address: int) -> IndexArray:
         """Give where the objects of a collection of text begin, and their bytes, in turns."""
