@@ -115,6 +115,7 @@ class PlainObject:
         self._written: list[bytes] = []
         self._attributes: dict[bytes, tuple[bytes, int]] | None = None
         self._members: dict[str, int] | None = None
+        self._dataset: PlainDataset | None = None
         page, at = file.view(address, _HEADER.size + 4)
         version, count, _, size = _HEADER.unpack_from(page, at)
         need(version == 1)
@@ -232,6 +233,11 @@ class PlainObject:
 
     def dataset(self) -> PlainDataset:
         """Say where the values of a dataset lie."""
+        if self._dataset is None:
+            self._dataset = self._find_values()
+        return self._dataset
+
+    def _find_values(self) -> PlainDataset:
         found = self._messages
         need(_GROUP not in found and _SPACE in found and _TYPE in found and _LAYOUT in found)
         layout, dtype = found[_LAYOUT], _type_of(found[_TYPE])
