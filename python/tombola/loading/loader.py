@@ -33,11 +33,9 @@ __all__ = ["EpochTold", "Loader"]
 
 BATCHES_AHEAD = 2
 """Batches that are made dense while the consumer has the one before."""
-KEPT_BATCHES = 8
-KEPT_BYTES = 1 << 28
-"""Memory of dropped dense batches of sparse rows is used again: so many, up to so many bytes together."""
-MOST_OF_ONE = 1 << 26
-"""Bytes of one of them."""
+KEPT_BATCHES = 4
+KEPT_BYTES = 1 << 26
+"""Memory of dropped dense batches of sparse rows is used again: so many, each up to so many bytes."""
 
 
 class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
@@ -133,7 +131,7 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
         self.fetch_transform = fetch_transform
         self.batch_transform = batch_transform
         self._delivery = Delivery(
-            memory=BufferPool(keep=KEPT_BATCHES, limit=MOST_OF_ONE, total=KEPT_BYTES),
+            memory=BufferPool(keep=KEPT_BATCHES, limit=KEPT_BYTES),
             device=check_device(device),
             pin=check_pin_memory(pin_memory),
             dtype=_batch_dtype(source),
