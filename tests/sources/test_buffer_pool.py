@@ -148,9 +148,7 @@ def test_no_more_is_kept_than_said() -> None:
 
 
 def test_no_more_bytes_are_kept_together_than_said() -> None:
-    pool = _core.BufferPool(
-        keep=9, limit=8 * SIZE, total=10 * SIZE
-    )  # each takes 4.5 SIZE
+    pool = _core.BufferPool(keep=9, limit=8 * SIZE, total=10 * SIZE)  # each takes 4.5 SIZE
     pool = pickle.loads(pickle.dumps(pool))
     arrays = [pool.empty(SIZE, np.dtype("f4")) for _ in range(4)]
     places = [address(array) for array in arrays]
