@@ -31,21 +31,16 @@ LAYOUTS = {
 
 EPOCH = """
 import json, sys, time
+from pathlib import Path
 import numpy as np
 from benchmarks.h5ad_data import GENES, as_scipy, checksums, make_rows
 
 case = json.loads(sys.argv[1])
 
 if case["who"] == "annbatch":
-    import anndata, annbatch, zarr
-    zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"})
-    def load(group):
-        return anndata.AnnData(X=anndata.io.sparse_dataset(group["X"]))
+    from benchmarks.annbatch_peer import annbatch_batches
     def batches():
-        loader = annbatch.Loader(batch_size=64, chunk_size=512, preload_nchunks=32, shuffle=True)
-        collection = annbatch.DatasetCollection(zarr.open(case["path"], mode="r"))
-        for batch in loader.use_collection(collection, load_adata=load):
-            yield batch["X"].toarray() if case["form"] == "dense" else batch["X"]
+        return annbatch_batches(Path(case["path"]), case["form"])
 else:
     import tombola
     tombola.set_num_threads(2)
@@ -80,9 +75,9 @@ print(json.dumps(epoch()))
 """
 STORE = """
 import sys
-import annbatch, zarr
-zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"})
-annbatch.DatasetCollection(sys.argv[2]).add_adatas([sys.argv[1]])
+from pathlib import Path
+from benchmarks.annbatch_peer import zarr_store
+print(zarr_store(Path(sys.argv[1])))
 """
 
 
@@ -90,14 +85,6 @@ def call(python: str, code: str, *arguments: str) -> str:
     """Run code by this Python or another one; return what it prints."""
     own = os.environ.get("PYTHONPATH") if python == sys.executable else None
     return printed(code, *arguments, python=python, paths=[str(ROOT), *([own] if own else [])])
-
-
-def zarr_store(python: str, original: Path) -> Path:
-    """Return annbatch's shuffled store of a file, with its defaults; it is written if it is not there."""
-    path = original.with_name(f"annbatch-{original.stem}.zarr")
-    if not path.exists():
-        call(python, STORE, str(original), str(path))
-    return path
 
 
 def repacked_file(original: Path, name: str) -> Path:
@@ -122,7 +109,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     original = reference_file("gzip", options.cells)
-    paths = {"annbatch": zarr_store(options.annbatch, original)}
+    paths = {"annbatch": Path(call(options.annbatch, STORE, str(original)).splitlines()[-1])}
     paths |= {name: repacked_file(original, name) for name in LAYOUTS}
     for form in ("csr", "dense"):
         taken: dict[str, list[float]] = {name: [] for name in paths}

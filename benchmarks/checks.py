@@ -5,20 +5,22 @@ of 1e-9 for the fixed seeds used here: they are there to catch an engine that is
 """
 
 from collections.abc import Iterable, Iterator
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from tombola.plans.plan import Plan
 
 __all__ = [
     "check_blocks",
+    "check_buckets",
     "check_cover",
     "check_independent",
     "check_permutation",
     "check_random_access",
     "check_round",
+    "check_series",
     "check_stratified",
     "row_counts",
     "windows",
@@ -50,7 +52,7 @@ def check_cover(parts: Iterable[Rows], n: int) -> None:
     assert seen.all()
     if count >= 10:
         # The distance of two uniform numbers has mean 1/3 and standard deviation 1/sqrt(18).
-        bound = float(stats.norm.isf(LEVEL)) / (18 * count) ** 0.5
+        bound = NormalDist().inv_cdf(1 - LEVEL) / (18 * count) ** 0.5
         assert abs(moved / count / n - 1 / 3) < bound + 1 / count
 
 
@@ -98,6 +100,8 @@ def check_independent(counts: Counts, weights: npt.NDArray[np.floating]) -> None
 
     A chi-square test, both tails, over 1,000 cells of consecutive rows.
     """
+    from scipy import stats  # takes a while, and most need it not
+
     bounds = np.linspace(0, len(counts), _CELLS + 1).astype(np.int64)[:-1]
     drawn = np.add.reduceat(counts, bounds, dtype=np.int64)
     mass = np.add.reduceat(weights, bounds, dtype=np.float64)
@@ -113,3 +117,24 @@ def check_round(counts: Counts, weights: npt.NDArray[np.floating], size: int) ->
     assert int(counts.max()) == 1
     heavy = weights > np.median(weights[:_CHUNK])
     assert counts[heavy].mean() > counts[~heavy].mean()
+
+
+def check_series(plan: Plan, ids: Rows) -> None:
+    """Check exact cover, the number of batches, and that no series comes twice into a batch."""
+    check_cover(windows(plan), len(ids))
+    assert len(plan) == max(-(-len(ids) // plan.batch_size), int(np.bincount(ids).max()))
+    for start in {0, len(plan) // 2, max(0, len(plan) - 2000)}:
+        stop = min(len(plan), start + 2000)
+        rows, offsets = plan.batches(start, stop)
+        batch = np.repeat(np.arange(stop - start), np.diff(offsets))
+        pairs = batch * (int(ids.max()) + 1) + ids[rows]
+        assert len(np.unique(pairs)) == len(pairs)
+
+
+def check_buckets(plan: Plan, keys: Rows) -> None:
+    """Check exact cover, the number of batches, and that each holds one bucket."""
+    check_cover(windows(plan), len(keys))
+    assert len(plan) == int(np.sum(-(-np.bincount(keys) // plan.batch_size)))
+    rows, offsets = plan.batches(0, min(len(plan), 5000))
+    starts = offsets[:-1]
+    assert np.array_equal(np.maximum.reduceat(keys[rows], starts), np.minimum.reduceat(keys[rows], starts))

@@ -1,9 +1,6 @@
 """Options and fixtures of the benchmarks: sizes, one thread, warm-up and medians, the table at the end."""
 
 import argparse
-import importlib.metadata
-import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +13,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import tombola
-from benchmarks.figures import OURS, Figures, Work, parse_count
-from tombola import _core
+from benchmarks.figures import Figures, Work, parse_count
+from benchmarks.machine import environment, load
 
 MOST_ROUNDS = 7
 MOST_QUICK_ROUNDS = 101
@@ -68,7 +65,7 @@ def _figures_path(text: str) -> Path:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin the table; the garbage collector rests while time is taken."""
     config.option.benchmark_disable_gc = True
-    config.stash[FIGURES] = Figures(config.getoption("--size"), _environment())
+    config.stash[FIGURES] = Figures(config.getoption("--size"), environment())
 
 
 @pytest.hookimpl(trylast=True)
@@ -77,7 +74,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     figures = config.stash[FIGURES]
     if not len(figures):
         return
-    figures.environment["load at the end"] = _load()
+    figures.environment["load at the end"] = load()
     terminalreporter.section("figures")
     terminalreporter.write_line(figures.markdown())
     for path in config.getoption("--figures"):
@@ -160,38 +157,3 @@ def pinned(threads: int) -> Iterator[None]:
     finally:
         tombola.set_num_threads(before[0])
         torch.set_num_threads(before[1])
-
-
-def _environment() -> dict[str, Any]:
-    versions = {name: importlib.metadata.version(name) for name in ("numpy", "torch", "scdataset")}
-    return {
-        "CPU": f"{_processor()} x {os.cpu_count()}",
-        "instructions": _core.instruction_set(),
-        "huge pages": _huge_pages(),
-        "system": f"{platform.system()} {platform.release()}",
-        "Python": platform.python_version(),
-        OURS: tombola.__version__,
-        **versions,
-        "load at the start": _load(),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _huge_pages() -> str:
-    try:
-        text = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="utf-8")
-    except OSError:
-        return "unknown"
-    return text.partition("[")[2].partition("]")[0]
-
-
-def _load() -> float:
-    return round(os.getloadavg()[0], 2)

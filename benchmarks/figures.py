@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OURS", "Figures", "Measured", "Work", "parse_count", "power_text"]
+__all__ = ["OURS", "Figures", "Measured", "Work", "digits", "parse_count", "power_text"]
 
 OURS = "tombola"
 NOTHING = "-"
@@ -115,7 +115,7 @@ class Figures:
                 work.unit,
                 ", ".join(peers) or NOTHING,
                 NOTHING if ours is None else self._text(ours, with_name=False),
-                NOTHING if ratio is None else f"{_digits(ratio)} x",
+                NOTHING if ratio is None else f"{digits(ratio)} x",
                 _target_text(work),
                 NOTHING if met is None else ("yes" if met else "NO"),
             )
@@ -152,7 +152,7 @@ class Figures:
         remarks = [] if figure.n in (None, self.size) else [f"n = {power_text(figure.n or 0)}"]
         remarks += [figure.note] if figure.note else []
         name = f"{figure.who} " if with_name else ""
-        return f"{name}{_digits(figure.value)}" + (f" ({', '.join(remarks)})" if remarks else "")
+        return f"{name}{digits(figure.value)}" + (f" ({', '.join(remarks)})" if remarks else "")
 
 
 def _target_text(work: Work) -> str:
@@ -164,7 +164,7 @@ def _target_text(work: Work) -> str:
     return ", ".join(parts) or NOTHING
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     """Return three significant digits, all digits of larger numbers."""
     if abs(value) >= 100:
         return f"{value:,.0f}"

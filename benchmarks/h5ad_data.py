@@ -26,8 +26,10 @@ __all__ = [
     "checksums",
     "dense_file",
     "dense_rows",
+    "forget",
     "make_rows",
     "reference_file",
+    "reference_sums",
     "small_files",
 ]
 
@@ -78,6 +80,27 @@ def checksums(columns: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArra
     """Return one number a row that every value and every column enters, exact in float64."""
     weights = (columns.astype(np.float64) + 1) ** 2
     return np.asarray((weights * values).sum(axis=1))
+
+
+def reference_sums(cells: int) -> npt.NDArray[np.float64]:
+    """Return the checksum of each of so many cells; they are kept beside the files."""
+    path = _folder() / f"sums-{FORMAT}-{cells}.npy"
+
+    def write(part: Path) -> None:
+        parts = np.split(np.arange(cells), range(1000, cells, 1000))
+        with part.open("wb") as file:
+            np.save(file, np.concatenate([checksums(*make_rows(rows)) for rows in parts]))
+
+    return np.asarray(np.load(_written(path, write)))
+
+
+def forget(path: Path) -> None:
+    """Tell the system to let go of what it keeps of a file, or of all files of a folder."""
+    for part in path.rglob("*") if path.is_dir() else [path]:
+        if part.is_file():
+            file = os.open(part, os.O_RDONLY)
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(file)
 
 
 def as_scipy(x: Any) -> Any:

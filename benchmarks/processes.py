@@ -10,10 +10,11 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["extra_memory", "import_seconds", "opened", "printed"]
+__all__ = ["Child", "ChildError", "extra_memory", "import_seconds", "opened", "printed"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -81,12 +82,89 @@ def printed(code: str, *arguments: str, paths: Sequence[str], python: str = sys.
     RuntimeError
         If it fails, with what it said.
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [python, "-c", code, *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=_importing(paths), capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
     return done.stdout
+
+
+def _importing(paths: Sequence[str]) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+class ChildError(Exception):
+    """A process ended without an answer, or took too long for one."""
+
+
+class Child:
+    """A process that answers a line by a line, so that two of them can take turns.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        For Python.
+    paths : sequence of str
+        Folders that it imports from first.
+    python : str
+    seconds : float
+        How long an answer may take.
+    variables : mapping of str to str, optional
+        Of its environment, beside those of this process.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        paths: Sequence[str],
+        python: str = sys.executable,
+        seconds: float = 600.0,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self._seconds = seconds
+        self._process = subprocess.Popen(
+            [python, *arguments],
+            cwd=ROOT,
+            env={**_importing(paths), **(variables or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+    def ask(self, line: str) -> str:
+        """Send a line, return the answer.
+
+        Raises
+        ------
+        ChildError
+            If none comes.
+        """
+        out, into = self._process.stdout, self._process.stdin
+        assert out is not None
+        assert into is not None
+        late = threading.Timer(self._seconds, self._process.kill)
+        late.start()
+        try:
+            into.write(line + "\n")
+            into.flush()
+            answer = out.readline()
+        except BrokenPipeError:
+            answer = ""
+        is_late = not late.is_alive()
+        late.cancel()
+        if answer:
+            return answer
+        why = f"no answer within {self._seconds:g} s" if is_late else f"ended, status {self._process.wait()}"
+        raise ChildError(why)
 
 
 def import_seconds(statements: list[str], rounds: int) -> list[float]:

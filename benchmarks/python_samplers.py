@@ -8,7 +8,7 @@ import random
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 
-__all__ = ["PythonBucketSampler", "PythonSeriesSampler"]
+__all__ = ["PythonBucketSampler", "PythonSeriesSampler", "tuples_by_lists"]
 
 
 class PythonSeriesSampler:
@@ -59,3 +59,19 @@ class PythonBucketSampler:
             batches += [mine[i : i + self.batch_size] for i in range(0, len(mine), self.batch_size)]
         rng.shuffle(batches)
         yield from batches
+
+
+def tuples_by_lists(labels: list[int], classes: int, each: int) -> Iterator[list[int]]:
+    """Cut shuffled rows of each class into tuples, and take these at random."""
+    rng, rows = random.Random(1), defaultdict(list)
+    for row, label in enumerate(labels):
+        rows[label].append(row)
+    for mine in rows.values():
+        rng.shuffle(mine)
+    while len(rows) >= classes:
+        batch = []
+        for label in rng.sample(sorted(rows), classes):
+            batch += [rows[label].pop() for _ in range(each)]
+            if len(rows[label]) < each:
+                del rows[label]
+        yield batch

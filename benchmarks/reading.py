@@ -27,10 +27,11 @@ DENSE_PART = 10
 """A dense matrix takes as many bytes as a sparse one of so many times as many rows."""
 
 EPOCH = """
-import json, os, resource, sys, time
+import json, sys, time
+from pathlib import Path
 import numpy as np
 import tombola
-from benchmarks.h5ad_data import GENES, as_scipy, checksums, make_rows
+from benchmarks.h5ad_data import GENES, as_scipy, checksums, forget, make_rows
 
 case = json.loads(sys.argv[1])
 tombola.set_num_threads(case["threads"])
@@ -45,12 +46,6 @@ elif case["block"] < 0:
 else:
     strategy = tombola.BlockShuffling(block_size=case["block"])
 loader = tombola.Loader(source, strategy, 64, fetch_factor=256, seed=1)
-
-def forget():
-    for path in case["paths"]:
-        file = os.open(path, os.O_RDONLY)
-        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(file)
 
 def epoch():
     start = time.perf_counter()
@@ -72,7 +67,8 @@ if case["check"]:
 elif not case["cold"]:
     epoch()
 if case["cold"]:
-    forget()
+    for path in case["paths"]:
+        forget(Path(path))
 print(json.dumps({"cells": epoch(), "opened": opened}))
 """
 

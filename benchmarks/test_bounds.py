@@ -21,9 +21,10 @@ from benchmarks import peers
 from benchmarks.blocks_picture import FILE, Point, draw_blocks
 from benchmarks.checks import check_cover, check_random_access, windows
 from benchmarks.conftest import Measure, pinned
+from benchmarks.diversity import make_labels, mean_bits
 from benchmarks.figures import OURS, Figures, Work
 from benchmarks.h5ad_data import CELLS, VALUES, reference_file
-from benchmarks.test_h5ad import check_rows
+from benchmarks.reading_peers import check_rows
 
 BATCH, FETCH = 64, 256
 PLAN = Work("BlockShuffling(bounds) epoch, blocks of 8 to 24 rows")
@@ -31,7 +32,6 @@ FIRST = Work("its first batch of a new epoch", unit="ms")
 CHUNK_ROWS = (24, 61)
 FETCH_FACTORS = (16, 256)
 SIZES = (1, 4, 16, 64)
-N_PLATES, N_LABELS, RUN = 14, 40, 200
 ROUNDS = 3
 
 Codes = npt.NDArray[np.int64]
@@ -69,24 +69,6 @@ def test_first_batch(who: str, size: int, measure: Measure) -> None:
 
     assert len(first()) == min(BATCH, size)
     measure(FIRST, who, first, n=size)
-
-
-def make_labels(cells: int) -> dict[str, Codes]:
-    """Return plates, one after the other, and labels in runs of geometric length within them."""
-    rng = np.random.default_rng(2)
-    lengths = rng.geometric(1 / RUN, cells)
-    runs = np.repeat(rng.integers(0, N_LABELS, cells), lengths)[:cells]
-    return {"plate": np.arange(cells) * N_PLATES // cells, "label": runs}
-
-
-def mean_bits(codes: Codes, plan: Any) -> float:
-    """Return the mean entropy of codes in a batch."""
-    bits = []
-    for rows in plan:
-        shares = np.bincount(codes[rows]) / len(rows)
-        shares = shares[shares > 0]
-        bits.append(float(-(shares * np.log2(shares)).sum()))
-    return float(np.mean(bits))
 
 
 def inflations(plan: tombola.Plan, chunk_rows: int) -> float:

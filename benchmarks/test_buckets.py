@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from benchmarks import checks, peers
+from benchmarks import checks, data, peers
 from benchmarks.conftest import Measure
 from benchmarks.figures import OURS, Work
 from benchmarks.python_samplers import PythonBucketSampler
@@ -29,25 +29,13 @@ Keys = npt.NDArray[np.int64]
 
 @pytest.fixture(scope="module", params=N_BUCKETS)
 def keys(request: pytest.FixtureRequest, size: int) -> tuple[int, Keys]:
-    """The number of buckets, and keys in random order, the largest bucket twice the mean."""
-    generator = np.random.default_rng(6)
+    """The number of buckets, and keys."""
     n_buckets = int(request.param)
-    return n_buckets, np.minimum(
-        generator.integers(0, n_buckets, size), generator.integers(0, n_buckets, size)
-    )
+    return n_buckets, data.bucket_keys(size, n_buckets)
 
 
 def plan_of(strategy: Bucketed, epoch: int) -> Plan:
     return strategy.plan(batch_size=BATCH, fetch_factor=FETCH, seed=1, epoch=epoch)
-
-
-def check_buckets(plan: Plan, keys: Keys) -> None:
-    """Check exact cover, the number of batches, and that each holds one bucket."""
-    checks.check_cover(checks.windows(plan), len(keys))
-    assert len(plan) == int(np.sum(-(-np.bincount(keys) // BATCH)))
-    rows, offsets = plan.batches(0, min(len(plan), 5000))
-    starts = offsets[:-1]
-    assert np.array_equal(np.maximum.reduceat(keys[rows], starts), np.minimum.reduceat(keys[rows], starts))
 
 
 def test_build(keys: tuple[int, Keys], size: int, measure: Measure) -> None:
@@ -66,7 +54,7 @@ def test_epoch(keys: tuple[int, Keys], size: int, measure: Measure) -> None:
     strategy = Bucketed(own)
     plan = plan_of(strategy, 0)
     checks.check_random_access(plan)
-    check_buckets(plan, own)
+    checks.check_buckets(plan, own)
     epochs = (checks.windows(plan_of(strategy, epoch)) for epoch in count(1))
     measure(EPOCH[n_buckets], OURS, lambda: peers.read(next(epochs)), n=size)
 

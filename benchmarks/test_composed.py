@@ -6,8 +6,6 @@ NumPy as large language models use it (the data set that lags most behind its we
 permutation).
 """
 
-import random
-from collections import defaultdict
 from collections.abc import Iterator
 from itertools import count, islice
 
@@ -15,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from benchmarks import checks, peers
+from benchmarks import checks, data, peers
 from benchmarks.conftest import Measure
 from benchmarks.figures import OURS, Work
+from benchmarks.python_samplers import tuples_by_lists
 from tombola import BlockShuffling, Mixture, PerClass, Plan
 
 P, K = 16, 4
 BATCH, FETCH = P * K, 256
-ROWS_A_CLASS = 256
 CONTROLS = 16
 BUILD = Work("PerClass(16 x 4) build, classes of 256 rows", target=40.0)
 EPOCH = Work("PerClass(16 x 4) epoch", target=30.0, ratio=1000.0)
@@ -37,14 +35,12 @@ Labels = npt.NDArray[np.int64]
 
 @pytest.fixture(scope="module")
 def labels(size: int) -> Labels:
-    """Classes in random order."""
-    return np.random.default_rng(5).integers(0, max(2 * P, size // ROWS_A_CLASS), size)
+    return data.tuple_labels(size, 2 * P)
 
 
 @pytest.fixture(scope="module")
 def roles(size: int) -> npt.NDArray[np.int8]:
-    """A quarter of the rows are controls, in no order."""
-    return (np.random.default_rng(6).random(size) < 0.75).astype(np.int8)
+    return data.control_roles(size)
 
 
 def windows(strategy: PerClass | Mixture, epoch: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -94,27 +90,11 @@ def test_epoch_by_metric_learning(labels: Labels, peer_size: int, measure: Measu
     )
 
 
-def by_lists(labels: list[int]) -> Iterator[list[int]]:
-    """Cut shuffled rows of each class into tuples, and take these at random: what users write."""
-    rng, rows = random.Random(1), defaultdict(list)
-    for row, label in enumerate(labels):
-        rows[label].append(row)
-    for mine in rows.values():
-        rng.shuffle(mine)
-    while len(rows) >= P:
-        batch = []
-        for label in rng.sample(sorted(rows), P):
-            batch += [rows[label].pop() for _ in range(K)]
-            if len(rows[label]) < K:
-                del rows[label]
-        yield batch
-
-
 def test_epoch_by_python(labels: Labels, peer_size: int, measure: Measure) -> None:
     few = min(peer_size, 50_000)  # a batch costs it all classes
     listed = [label for label in labels[:few].tolist() if np.count_nonzero(labels[:few] == label) >= K][:few]
-    taken = sum(map(len, by_lists(listed)))
-    measure(EPOCH, "Python lists", lambda: peers.read(by_lists(listed)), n=few, indices=taken)
+    taken = sum(map(len, tuples_by_lists(listed, P, K)))
+    measure(EPOCH, "Python lists", lambda: peers.read(tuples_by_lists(listed, P, K)), n=few, indices=taken)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -163,20 +143,4 @@ def test_blend(who: str, size: int, peer_size: int, measure: Measure) -> None:
         epochs = (windows(strategy, epoch) for epoch in count(1))
         measure(BLEND, OURS, lambda: peers.read(next(epochs)), n=n, indices=plan.n_rows)
     else:
-        measure(BLEND, who, lambda: peers.read(blend(first, n - first, weights)), n=n)
-
-
-def blend(first: int, second: int, weights: npt.NDArray[np.float64]) -> Iterator[npt.NDArray[np.int64]]:
-    """Give the rows of two data sets by weight, all decisions by arrays."""
-    n = first + second
-    rng = np.random.default_rng(1)
-    taken = np.floor(np.arange(1, n + 1) * weights[0] + 0.5).astype(np.int64)
-    is_first = np.diff(taken, prepend=0) > 0
-    rows = np.empty(n, dtype=np.int64)
-    for which, size, start in ((is_first, first, 0), (~is_first, second, first)):
-        wanted = int(np.count_nonzero(which))
-        passes = [rng.permutation(size) for _ in range(-(-wanted // size))]
-        rows[which] = np.concatenate(passes)[:wanted] + start
-    window = BATCH * FETCH
-    for at in range(0, n, window):
-        yield rows[at : at + window]
+        measure(BLEND, who, lambda: peers.read(peers.blend(first, n - first, weights, BATCH * FETCH)), n=n)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import tombola
-from benchmarks import checks
+from benchmarks import checks, data
 from benchmarks.conftest import Measure
 from benchmarks.figures import OURS, Figures, Work
 
@@ -39,8 +39,7 @@ Rows = npt.NDArray[np.int64]
 
 @pytest.fixture(scope="module")
 def weights(size: int) -> Weights:
-    """Weights without any order, most of them between 0.01 and 5."""
-    return np.random.default_rng(2).standard_exponential(size, dtype=np.float32)
+    return data.weights(size)
 
 
 def check_draws(

@@ -14,6 +14,7 @@ from benchmarks import peers
 from benchmarks.checks import check_cover
 from benchmarks.conftest import Measure
 from benchmarks.figures import OURS, Figures, Work
+from benchmarks.peers import MEMORY_SCRIPTS
 from benchmarks.processes import extra_memory
 from tombola import BlockShuffling, PlanBatchSampler, Position
 
@@ -132,34 +133,11 @@ def test_resume_by_replay(peer_size: int, measure: Measure) -> None:
     measure(RESUME, "torch, replayed to the middle", resume, n=peer_size)
 
 
-SCRIPTS = {
-    OURS: """
-from tombola import BlockShuffling
-def use(n):
-    plan = BlockShuffling(16).plan(n, batch_size=64, fetch_factor=256, seed=1)
-    return plan, plan.batches(0, min(256, len(plan)))
-""",
-    "scDataset": """
-import numpy
-from scdataset import BlockShuffling, scDataset
-from benchmarks.peers import Identity
-def use(n):
-    batches = iter(scDataset(Identity(n), BlockShuffling(16), batch_size=64, fetch_factor=256, seed=1))
-    return batches, next(batches)
-""",
-    "torch RandomSampler + BatchSampler": """
-from benchmarks.peers import random_batches
-def use(n):
-    batches = random_batches(n, 64)
-    return batches, next(batches)
-""",
-}
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("who", list(SCRIPTS))
+@pytest.mark.parametrize("who", [OURS, "scDataset", "torch"])
 def test_memory(who: str, size: int, figures: Figures) -> None:
-    figures.add(MEMORY, who, extra_memory(SCRIPTS[who], size), n=size, note="+- 0.3" if who == OURS else "")
+    megabytes = extra_memory(MEMORY_SCRIPTS["blocks", who], size)
+    figures.add(MEMORY, who, megabytes, n=size, note="+- 0.3" if who == OURS else "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from benchmarks import checks, peers
+from benchmarks import checks, data, peers
 from benchmarks.conftest import Measure
 from benchmarks.figures import OURS, Figures, Work
 from benchmarks.processes import extra_memory
@@ -21,7 +21,6 @@ from benchmarks.python_samplers import PythonSeriesSampler
 from tombola import Plan, PlanBatchSampler, SeriesRoundRobin
 
 BATCH, FETCH = 64, 256
-ROWS_A_SERIES = 3
 PYTHON = "Python lists"
 
 BUILD = Work("SeriesRoundRobin build, n / 3 series, dense int64 ids", target=25.0)
@@ -42,8 +41,7 @@ Ids = npt.NDArray[np.int64]
 
 @pytest.fixture(scope="module")
 def ids(size: int) -> Ids:
-    """Series ids in random order, dense."""
-    return np.random.default_rng(5).integers(0, max(1, size // ROWS_A_SERIES), size)
+    return data.series_ids(size)
 
 
 @pytest.fixture(scope="module")
@@ -56,18 +54,6 @@ def strategy(ids: Ids) -> SeriesRoundRobin:
 
 def plan_of(strategy: SeriesRoundRobin, epoch: int) -> Plan:
     return strategy.plan(batch_size=BATCH, fetch_factor=FETCH, seed=1, epoch=epoch)
-
-
-def check_series(plan: Plan, ids: Ids) -> None:
-    """Check exact cover, the number of batches, and that no series comes twice into a batch."""
-    checks.check_cover(checks.windows(plan), len(ids))
-    assert len(plan) == max(-(-len(ids) // BATCH), int(np.bincount(ids).max()))
-    for start in {0, len(plan) // 2, max(0, len(plan) - 2000)}:
-        stop = min(len(plan), start + 2000)
-        rows, offsets = plan.batches(start, stop)
-        batch = np.repeat(np.arange(stop - start), np.diff(offsets))
-        pairs = batch * (int(ids.max()) + 1) + ids[rows]
-        assert len(np.unique(pairs)) == len(pairs)
 
 
 @pytest.mark.parametrize("kind", ["dense", "arbitrary"])
@@ -89,7 +75,7 @@ def test_epoch(schedule: str, ids: Ids, size: int, measure: Measure) -> None:
     plan = plan_of(strategy, 0)
     checks.check_random_access(plan)
     if schedule == "balanced":
-        check_series(plan, ids)
+        checks.check_series(plan, ids)
     epochs = (checks.windows(plan_of(strategy, epoch)) for epoch in count(1))
     measure(EPOCH[schedule], OURS, lambda: peers.read(next(epochs)), n=size, note="with its plan")
 

@@ -14,13 +14,13 @@ import scdataset
 import torch
 
 import tombola
-from benchmarks import checks, peers
+from benchmarks import checks, data, peers
 from benchmarks.conftest import Measure
+from benchmarks.data import N_CLASSES
 from benchmarks.figures import OURS, Work
 from tombola import Plan, Strategy
 
 BATCH, FETCH = 64, 256
-N_CLASSES = 400
 MOST_OF_TORCH = 2**24
 
 Weights = npt.NDArray[np.float32] | npt.NDArray[np.float64]
@@ -44,21 +44,12 @@ CLASSES_BUILD = Work(f"ClassBalancedSampling(16) build, {N_CLASSES} classes", ta
 
 @pytest.fixture(scope="module")
 def weights(size: int) -> npt.NDArray[np.float32]:
-    """Weights without any order, most of them between 0.01 and 5."""
-    return np.random.default_rng(2).standard_exponential(size, dtype=np.float32)
+    return data.weights(size)
 
 
 @pytest.fixture(scope="module")
 def labels(size: int) -> npt.NDArray[np.int16]:
-    """Codes of 400 classes in random order, the largest 400 times the smallest."""
-    generator = np.random.default_rng(3)
-    shares = 1.0 / np.arange(1, N_CLASSES + 1)
-    edges = np.cumsum(shares / shares.sum())
-    codes = np.empty(size, dtype=np.int16)
-    for start in range(0, size, 2**22):
-        part = codes[start : start + 2**22]
-        part[:] = np.minimum(np.searchsorted(edges, generator.random(len(part))), N_CLASSES - 1)
-    return codes
+    return data.class_labels(size)
 
 
 def plan_of(strategy: Strategy, epoch: int) -> Plan:

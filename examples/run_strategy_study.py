@@ -11,6 +11,7 @@ baseline, from which the notebook `analyze_results.ipynb` and `tombola report` d
 """
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     folders: dict[float, Path] = {}
     for baseline in dict.fromkeys(options.baselines):
         strategies = ["class_balanced", "class_balanced_rows"] if folders else ["all"]
-        folders[baseline] = options.output / f"baseline-{baseline:g}"
+        folders[baseline] = options.output / f"baseline-{_text(baseline)}"
         overrides: dict[str, dict[str, Any]] = {
             "data": {"h5ad_dir": [str(plates)]},
             "training": {"seeds": list(options.seeds)},
@@ -74,23 +75,25 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _command(config: str, overrides: dict[str, dict[str, Any]], strategies: Sequence[str]) -> str:
-    """Return the line that does the same."""
+    """Return the line that does the same, as a shell takes it."""
     words = ["tombola", "experiment", "--config", config]
     for section in overrides.values():
         for key, value in section.items():
             values = value if isinstance(value, list) else [value]
-            words += [
-                f"--{key}",
-                ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in values),
-            ]
+            words += [f"--{key}", ",".join(map(_text, values))]
     words += ["--all"] if strategies == ["all"] else ["--strategy", *strategies]
-    return " ".join(words)
+    return shlex.join(words)
+
+
+def _text(value: object) -> str:
+    """Return a value that reads as the same one again, whole numbers without a point."""
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run on the command line's arguments, or those given."""
     options = make_parser().parse_args(arguments)
-    run_example(lambda: run(options))
+    run_example(lambda: run(options), options.output)
 
 
 if __name__ == "__main__":

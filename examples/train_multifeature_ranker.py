@@ -121,7 +121,7 @@ def run(options: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run on the command line's arguments, or those given."""
     options = make_parser().parse_args(arguments)
-    run_example(lambda: run(options))
+    run_example(lambda: run(options), options.output)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
 """The names of the package: all there, the heavy ones late."""
 
 import importlib.metadata
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from torch.utils.data import DataLoader as TorchDataLoader
 
 import tombola
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", tombola.__all__)
@@ -61,3 +66,14 @@ def test_version_is_that_of_the_installed_package() -> None:
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("tombola is imported from its sources, not installed")
     assert tombola.__version__ == version
+
+
+def test_the_lowest_versions_are_those_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    named = {name: extras[name] for name in ("codecs", "examples", "sweep", "tensorboard", "test")}
+    bounds = {bound.lower() for bound in (*project["dependencies"], *(b for e in named.values() for b in e))}
+    assert all(re.fullmatch(r"[\w-]+>=[\d.]+", bound) for bound in bounds)
+    lines = (ROOT / "constraints-lowest.txt").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert pins == sorted(bound.replace(">=", "==") for bound in bounds)

@@ -1,6 +1,7 @@
 // Memory for large arrays that are made and dropped in turn: what an array gives back the next one takes. Pages that
 // are new to a process are zeroed by the kernel first, which costs a window of rows as much as a copy of it.
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <vector>
 
@@ -16,10 +17,13 @@ using Memory = Buffer<std::byte>;
 constexpr std::size_t least_bytes = std::size_t{1} << 20U;  // below, the allocator does as well
 constexpr index_t most_kept = 1024;                         // every request looks at all that wait
 
-// At most `keep` buffers of at most `limit` bytes wait for their next use; the one that waits longest goes first.
+// At most `keep` buffers of at most `limit` bytes, and of `total` bytes together, wait for their next use; the one that
+// waits longest goes first.
 class Pool {
   public:
-    Pool(std::size_t keep, std::size_t limit) : keep_(keep), limit_(limit) { waiting_.reserve(keep + 1); }
+    Pool(std::size_t keep, std::size_t limit, std::size_t total) : keep_(keep), limit_(limit), total_(total) {
+        waiting_.reserve(keep + 1);
+    }
 
     // The smallest that is large enough and at most twice as large, for an array may be held for long; else a new one,
     // with an eighth to spare as far as the limit allows: windows differ a little in size. Small ones are made to size.
@@ -39,6 +43,7 @@ class Pool {
             if (best != waiting_.end()) {
                 Memory found = std::move(*best);
                 waiting_.erase(best);
+                waiting_bytes_ -= found.size();
                 return found;
             }
         }
@@ -49,8 +54,10 @@ class Pool {
             return;
         }
         const std::lock_guard lock(mutex_);
+        waiting_bytes_ += memory.size();
         waiting_.push_back(std::move(memory));
-        if (waiting_.size() > keep_) {
+        while (waiting_.size() > keep_ || waiting_bytes_ > total_) {
+            waiting_bytes_ -= waiting_.front().size();
             waiting_.erase(waiting_.begin());
         }
     }
@@ -60,12 +67,15 @@ class Pool {
     }
     std::size_t keep() const noexcept { return keep_; }
     std::size_t limit() const noexcept { return limit_; }
+    std::size_t total() const noexcept { return total_; }
 
   private:
     std::mutex mutex_;  // never held while Python runs, so not at a fork either
     std::vector<Memory> waiting_;
+    std::size_t waiting_bytes_ = 0;
     std::size_t keep_;
     std::size_t limit_;
+    std::size_t total_;
 };
 
 // What an array and all of its views keep alive
@@ -81,14 +91,16 @@ struct Loan {
 
 class PyBufferPool {
   public:
-    PyBufferPool(index_t keep, index_t limit) {
+    PyBufferPool(index_t keep, index_t limit, index_t total) {
         require_at_least("keep", keep, 0);
         if (keep > most_kept) {
             throw std::invalid_argument("keep must be at most " + std::to_string(most_kept) + ", but is " +
                                         std::to_string(keep));
         }
         require_at_least("limit", limit, 0);
-        pool_ = std::make_shared<Pool>(static_cast<std::size_t>(keep), static_cast<std::size_t>(limit));
+        require_at_least("total", total, 0);
+        pool_ = std::make_shared<Pool>(static_cast<std::size_t>(keep), static_cast<std::size_t>(limit),
+                                       static_cast<std::size_t>(total));
     }
     py::array empty(index_t size, const py::dtype& dtype) const {
         require_at_least("size", size, 0);
@@ -106,7 +118,7 @@ class PyBufferPool {
         return py::array(dtype, std::vector<py::ssize_t>{size}, {}, data, owner);
     }
     std::size_t waiting() const { return pool_->waiting(); }
-    py::tuple state() const { return py::make_tuple(pool_->keep(), pool_->limit()); }
+    py::tuple state() const { return py::make_tuple(pool_->keep(), pool_->limit(), pool_->total()); }
 
   private:
     std::shared_ptr<Pool> pool_;
@@ -117,12 +129,15 @@ class PyBufferPool {
 void register_buffers(py::module_& m) {
     py::class_<PyBufferPool>(m, "BufferPool",
                              "Uninitialised arrays whose memory is used again; pickles and copies as an empty pool.")
-        .def(py::init<index_t, index_t>(), py::kw_only(), py::arg("keep"), py::arg("limit"))
+        .def(py::init<index_t, index_t, index_t>(), py::kw_only(), py::arg("keep"), py::arg("limit"),
+             py::arg("total") = std::numeric_limits<index_t>::max())
         .def("empty", &PyBufferPool::empty, py::arg("size"), py::arg("dtype"))
         .def_property_readonly("waiting", &PyBufferPool::waiting)
-        .def(py::pickle(
-            [](const PyBufferPool& pool) { return pool.state(); },
-            [](const py::tuple& state) { return PyBufferPool(state[0].cast<index_t>(), state[1].cast<index_t>()); }));
+        .def(py::pickle([](const PyBufferPool& pool) { return pool.state(); },
+                        [](const py::tuple& state) {
+                            return PyBufferPool(state[0].cast<index_t>(), state[1].cast<index_t>(),
+                                                state[2].cast<index_t>());
+                        }));
 }
 
 }  // namespace tombola::bindings

@@ -97,6 +97,14 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::write(descriptor, file);
     const auto claim = overlong_text(descriptor, offset, count);
     fuzz::require(!claim || claim->text < count, "a text of the list");
+    if (const auto places = heap_objects(descriptor, offset)) {
+        fuzz::require(places->size() % 2 == 0, "a place and a size for each");
+        for (std::size_t i = 0; i < places->size(); i += 2) {
+            const auto at = static_cast<u64>((*places)[i]);
+            fuzz::require(at <= file.size() && static_cast<u64>((*places)[i + 1]) <= file.size() - at,
+                          "an object is in the file");
+        }
+    }
     if (const auto found = heap_texts(descriptor, offset, count)) {
         fuzz::check(*found, count, file);
         fuzz::require(!claim, "texts that are there have room in the file");

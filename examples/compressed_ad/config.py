@@ -152,7 +152,8 @@ def _read_mapping(path: Path) -> dict[str, Any]:
         msg = f"{path}: no valid YAML: {error}"
         raise ValueError(msg) from None
     if not isinstance(content, dict):
-        msg = f"{path}: expected keys with values, but found {type(content).__name__}"
+        found = "nothing" if content is None else f"a {type(content).__name__}"
+        msg = f"{path}: expected keys with values, but found {found}"
         raise ValueError(msg)
     return content
 

@@ -48,15 +48,13 @@ def load_cifar100(folder: Path, *, quick: bool = False) -> ContinualData:
         raise ValueError(msg)
     limits = len(names[0]), len(names[1])
     images, labels, coarse = _read(place / "train", limits)
-    test_images, test_labels, _ = _read(place / "test", limits)
+    test_images, test_labels, test_coarse = _read(place / "test", limits)
     groups = np.zeros(limits[0], dtype=np.int64)
     groups[labels] = coarse
-    wrong = np.flatnonzero(
-        (groups[labels] != coarse) | (np.bincount(labels, minlength=limits[0])[labels] == 0)
-    )
-    if len(wrong) or len(np.unique(labels)) != limits[0]:
-        msg = f"{place / 'train'} must have images of each class, each class in one superclass"
-        raise ValueError(msg)
+    for name, fine, above in (("train", labels, coarse), ("test", test_labels, test_coarse)):
+        if (groups[fine] != above).any() or len(np.unique(fine)) != limits[0]:
+            msg = f"{place / name} must have images of each class, each class in one superclass"
+            raise ValueError(msg)
     if quick:
         images, labels = _first(images, labels)
         test_images, test_labels = _first(test_images, test_labels)

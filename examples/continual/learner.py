@@ -6,8 +6,8 @@ loss is cross-entropy over one head for all classes, plus `sm_weight` times the 
 of `tombola.replay.SemanticSimilarity`. With `alpha` it is that of dark experience replay (Buzzega et al.,
 "Dark Experience for General Continual Learning", 2020, with `beta` that of DER++): cross-entropy of new
 samples, plus `beta` times that of drawn ones, plus `alpha` times the mean squared difference of the logits of
-drawn samples now and when they were stored. With balanced sampling or without, all of this is the same; only
-what the buffer draws differs.
+drawn samples now and when they were stored, both of one draw, where the paper draws for each. With balanced
+sampling or without, all of this is the same; only what the buffer draws differs.
 """
 
 from collections.abc import Callable

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tombola._base.files import make_output
 from tombola._base.option_names import option_word
 from tombola._base.words import meant_or
 
@@ -66,8 +67,10 @@ def add_result_options(
     parser.add_argument("--verbose", "-v", action="store_true", help=f"{log} to the terminal, too")
 
 
-def run_example(work: Callable[[], None]) -> NoReturn:
+def run_example(work: Callable[[], None], output: Path) -> NoReturn:
     """Do the work and leave; an error that comes of bad input is told in one line.
+
+    The folder for results is made before anything is done, so that what hinders it shows at once.
 
     ValueError, missing packages and unreadable files count as bad input; everything else is a fault of the
     example and keeps its traceback.
@@ -75,6 +78,7 @@ def run_example(work: Callable[[], None]) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # so that lines come in order beside those on stderr
     try:
+        make_output(output)
         work()
     except KeyboardInterrupt:
         print("interrupted; what is written is whole", file=sys.stderr)

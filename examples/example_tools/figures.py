@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tombola._base.files import replacing
 from tombola._base.plot_style import STYLE
 
 __all__ = ["INK", "STYLE", "save_figure", "show_percent"]
@@ -23,15 +24,12 @@ INK = "#333333"
 @contextmanager
 def save_figure(path: Path, size: tuple[float, float], title: str) -> Iterator[Figure]:
     """Give an empty figure to draw in; on leaving without an exception it is written to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), replacing(path) as temporary:
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
         yield figure
-        figure.savefig(partial, dpi=150)
-    partial.replace(path)
+        figure.savefig(temporary, dpi=150)
 
 
 def show_percent(axis: Axis) -> None:

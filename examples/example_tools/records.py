@@ -1,22 +1,13 @@
 """JSON and log files in a folder of results."""
 
-import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+from tombola._base.files import write_json
 
 __all__ = ["log_to", "write_json"]
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a mapping as indented JSON that appears whole or not at all; NaN is refused with ValueError."""
-    text = json.dumps(value, indent=2, allow_nan=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 @contextmanager

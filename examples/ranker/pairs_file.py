@@ -51,7 +51,7 @@ def read_pairs(path: Path) -> PairData:
         if bad.any():
             row, column = map(int, np.argwhere(bad)[0])
             name = f"{side}_{names[column]}"
-            came = table[name].iloc[row]
+            came = table[name].tolist()[row]
             msg = f"{path}: features must be finite numbers, but {name} of row {row} is {came!r}"
             raise ValueError(msg)
         sides.append(values)

@@ -126,7 +126,7 @@ def print_search(search: Search) -> None:
     names = list(search.trials[0].parameters)
     for name in ("trial", *names, "validation"):
         table.add_column(name.replace("_", " "), justify="right")
-    table.add_column("")
+    table.add_column("remark")
     for trial in sorted(search.trials, key=lambda trial: -trial.validation_accuracy):
         values = (trial.parameters[name] for name in names)
         texts = (f"{value:.2g}" if isinstance(value, float) else str(value) for value in values)

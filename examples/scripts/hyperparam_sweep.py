@@ -40,8 +40,8 @@ def make_parser() -> OneLineParser:
         "--chunk_size",
         "--mini_epoch_size",
         dest="mini_epoch_size",
-        default="2",
-        help='files, a budget such as "50000 rows" or "2 GB", or auto',
+        default=argparse.SUPPRESS,
+        help='files, a budget such as "50000 rows" or "2 GB", or auto (default: 20, of plates made here 2)',
     )
     parser.add_argument("--epochs", type=check_whole(1), default=1, help="full epochs of a trial")
     parser.add_argument(
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
             "labels": options.labels,
             "epochs": options.epochs,
             "total_data": options.total_data,
-            "chunk_size": options.mini_epoch_size,
+            "chunk_size": getattr(options, "mini_epoch_size", "2" if options.files is None else "20"),
             "checkpoint_every": options.checkpoint_every,
             "monitor": f"validation_macro_f1_{options.labels[0]}",
         },
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run on the command line's arguments, or those given."""
     options = make_parser().parse_args(arguments)
-    run_example(lambda: run(options))
+    run_example(lambda: run(options), options.output)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tombola._base.files import write_csv
+from tombola._base.files import replacing, write_csv
 from tombola._base.plot_style import STYLE
 from tombola.experiments.plotting import (
     plot_comparison,
@@ -52,7 +52,8 @@ def write_study(folders: Mapping[float, Path], output: Path) -> list[Path]:
     write_csv(written[1], study_means(rows))
     first = next(iter(folders.values()))
     written.append(output / "summary.csv")
-    shutil.copyfile(first / "summary.csv", written[-1])
+    with replacing(written[-1]) as temporary:
+        shutil.copyfile(first / "summary.csv", temporary)
     rarest = max(
         tasks_of(rows), key=lambda task: max(row.get(f"diversity_bits_{task}") or 0.0 for row in rows)
     )

@@ -75,7 +75,7 @@ def test_no_command_shows_help() -> None:
         (["run", "{file}", "-l", "drug", "-o", "{file}/out"], "Not a directory"),
         (["run", "{folder}", "-l", "drug"], "{folder}"),
         (["demo", "--seed", "-1"], "seed must be an integer >= 0, but is -1"),
-        (["demo", "--cache", "{file}"], "Not a directory"),
+        (["demo", "--cache", "{file}"], "{file}: nothing can be written to this output: Not a directory"),
         (["demo", "--speed", "2"], "--speed"),
         (["inspect", "{folder}/none.h5ad"], "none.h5ad"),
         (["inspect", "{folder}"], "{folder}"),

@@ -164,7 +164,7 @@ def test_what_is_no_block_size(plates: list[Path], tmp_path: Path, wrong: str) -
     for value in (wrong, 1.5, True):
         config = train_yaml(tmp_path, plates[0].parent, block_size=value)
         result = invoke("train", "-c", config)
-        assert (result.exit_code, result.stderr) == (2, f"error: {config}: {ALLOWED}{value!r}\n")
+        assert (result.exit_code, result.stderr) == (2, f"error: {config}, line 2: {ALLOWED}{value!r}\n")
 
 
 def test_help_says_what_it_may_be() -> None:

@@ -59,6 +59,9 @@ def test_seeds_give_means_and_runs_are_found_again(plates: Path, tmp_path: Path)
     result = invoke(*options, "--seeds", "0,3", "--epochs", "2")
     assert result.exit_code == 0, result.output
     assert "macro-F1 on the test rows, means of 2 seeds ± standard deviation" in result.stdout
+    done = re.findall(r"^(.*): [\d.]+ s, ", result.stderr, re.MULTILINE)
+    names = ("random", "class_balanced")
+    assert done == [f"{name}, seed {seed}" for name in names for seed in (0, 3)]
     rows = table_of(output / "summary.csv")
     assert [(row["strategy"], row["seed"]) for row in rows] == [
         ("random", "0"),
@@ -230,7 +233,7 @@ def test_labels_from_files_and_classes_never_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "the key 'data.h5ad_dir' is missing"),
+        ([], "no data are given: --h5ad-dir names"),
         (["--h5ad_dir", "nowhere"], "nowhere: no such file (named by h5ad_dir)"),
         (["--h5ad_dir", "{plates}", "-s", "best"], "unknown strategy 'best'"),
         (["--h5ad_dir", "{plates}", "--epochs", "0"], "option --epochs: training.epochs must be an integer"),

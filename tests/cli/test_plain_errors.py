@@ -34,6 +34,24 @@ def test_folders_and_zarr_stores(command: tuple[str, ...], tmp_path: Path) -> No
     assert "no such file" not in said
 
 
+def test_an_option_of_the_wrong_kind_says_what_came(tmp_path: Path) -> None:
+    said = fails("run", tmp_path / "a.h5ad", "-l", "drug", "--batch_size", "many")
+    assert said.startswith("error: Invalid value for '--batch-size': ")
+    assert said.endswith(", but got 'many'\n")
+
+
+def test_a_report_of_what_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("strategy,macro_f1_a\nrandom,0.5,1,2\n")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "words").write_text("strategy,macro_f1_a\nrandom,good\n")
+    for name, message in (
+        ("notes", f"{tmp_path}/notes: no CSV: line 2 has more or fewer values than the first"),
+        ("bytes", f"{tmp_path}/bytes: no CSV: "),
+        ("words", "a table of numbers is expected, but its column 'macro_f1_a' holds 'good'"),
+    ):
+        assert fails("report", tmp_path / name).startswith(f"error: {message}")
+
+
 def test_a_zarr_store_to_train_on(tmp_path: Path) -> None:
     store = tmp_path / "plate.zarr"
     store.mkdir()

@@ -93,6 +93,11 @@ def test_a_classifier_in_code(trained: Path, plates: list[Path]) -> None:
     assert classifier.probabilities(torch.zeros(2, 30))["drug"].shape == (2, 6)
     with pytest.raises(ValueError, match=r"x must have the shape \(rows, 30\), but has 2 x 31"):
         classifier.predict(torch.zeros(2, 31))
+    odd = torch.zeros(3, 30)
+    odd[1, 7] = torch.nan
+    with pytest.raises(ValueError, match="x must be finite, but row 1 gives no probabilities"):
+        classifier.predict(odd)
+    assert classifier.probabilities(odd)["drug"][1].isnan().all()
 
 
 def test_the_best_checkpoint_counts_and_any_can_be_named(trained: Path, tmp_path: Path) -> None:
@@ -111,6 +116,29 @@ def test_the_best_checkpoint_counts_and_any_can_be_named(trained: Path, tmp_path
     assert load_classifier(files[-1]).checkpoint == files[-1]
     files[0].write_bytes(b"damaged")
     assert load_classifier(run).checkpoint == files[-1]
+
+
+@pytest.mark.parametrize("line", [b"[]", b"null", b'{"kind": "mini_epoch"}', b"\xff", b'{"ki'])
+def test_a_history_that_was_cut_says_what_it_has(line: bytes, trained: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    history = run / "checkpoints" / "history.jsonl"
+    history.write_bytes(history.read_bytes() + line)
+    assert load_classifier(run).checkpoint.name == load_classifier(trained).checkpoint.name
+    history.write_bytes(line)
+    assert load_classifier(run).checkpoint.name == "checkpoint_epoch2_chunk2.pt"
+
+
+def test_without_validation_the_best_is_that_of_the_training(plates: list[Path], tmp_path: Path) -> None:
+    """As the training's own record has it, here by a loss that rises at the end."""
+    config = train_yaml(tmp_path, plates[0].parent, validation_fraction=0.0, epochs=1, keep_last=9)
+    assert invoke("train", "-c", config, "-o", tmp_path / "run").exit_code == 0
+    history = tmp_path / "run" / "checkpoints" / "history.jsonl"
+    records = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
+    for at, record in enumerate(records):
+        record["train_loss"] = abs(at - 1.0)
+    history.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    name = f"checkpoint_epoch0_chunk{records[1]['chunk_start']}.pt"
+    assert load_classifier(tmp_path / "run").checkpoint.name == name
 
 
 def test_an_mlp_on_raw_counts(plates: list[Path], tmp_path: Path) -> None:
@@ -133,6 +161,12 @@ def test_what_does_not_do_is_one_line(trained: Path, plates: list[Path], tmp_pat
     cells[:, :28].copy().write_h5ad(fewer)
     damaged = Path(shutil.copytree(trained, tmp_path / "damaged"))
     (damaged / "classifier.json").write_text("{")
+    short = Path(shutil.copytree(trained, tmp_path / "short"))
+    (short / "classifier.json").write_text('{"format": "tombola.classifier", "version": 1}')
+    odd = cells.copy()
+    odd.X = odd.X.toarray()
+    odd.X[300, 3] = np.nan
+    odd.write_h5ad(tmp_path / "odd.h5ad")
     older = Path(shutil.copytree(trained, tmp_path / "older"))
     (older / "classifier.json").unlink()
     other = Path(shutil.copytree(trained, tmp_path / "other"))
@@ -140,6 +174,8 @@ def test_what_does_not_do_is_one_line(trained: Path, plates: list[Path], tmp_pat
     said["classes"]["drug"].reverse()
     (other / "classifier.json").write_text(json.dumps(said), encoding="utf-8")
     (tmp_path / "file").write_text("")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path, target_is_directory=True)
     labels = tmp_path / "labels.csv"
     cases: list[tuple[Path, Path, Path, str]] = [
         (trained, fewer, labels, "fewer.h5ad: X must have the 30 features that the classifier was tra"),
@@ -147,12 +183,26 @@ def test_what_does_not_do_is_one_line(trained: Path, plates: list[Path], tmp_pat
         (trained, tmp_path / "none.h5ad", labels, "none.h5ad: no such file (named by FILE)"),
         (tmp_path / "none", plates[0], labels, "none: no such folder of a run, nor a checkpoint"),
         (tmp_path, plates[0], labels, "no output of tombola train, for it holds no classifier.json"),
+        (tmp_path / "file", plates[0], labels, "file: no checkpoint of tombola train, for its run holds no"),
         (older, plates[0], labels, "tombola train --resume writes it"),
         (damaged, plates[0], labels, "classifier.json is damaged"),
+        (short, plates[0], labels, "classifier.json must be of tombola.classifier, version 1, but is"),
+        (
+            trained,
+            tmp_path / "odd.h5ad",
+            labels,
+            "odd.h5ad: row 300 of X gives no probabilities: it hol",
+        ),
         (other, plates[0], labels, "classes or features differ"),
         (trained, plates[0], plates[0], "is one of the files to read"),
-        (trained, plates[0], tmp_path, f"{tmp_path}: Is a directory"),
-        (trained, plates[0], tmp_path / "file" / "labels.csv", "file/labels.csv: Not a directory"),
+        (
+            trained,
+            plates[0],
+            tmp_path / "file" / "a.csv",
+            "a.csv: nothing can be written to this output: Not",
+        ),
+        (trained, plates[0], tmp_path, f"{tmp_path}: nothing can be written to this output: Is a directory"),
+        (trained, plates[0], link, "link: nothing can be written to this output: Is a directory"),
     ]
     for checkpoint, file, output, message in cases:
         result = invoke("predict", "--checkpoint", checkpoint, file, "--output", output)

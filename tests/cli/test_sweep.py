@@ -131,7 +131,10 @@ def test_three_failures_in_a_row_end_it(config: Path, tmp_path: Path) -> None:
         ({"search": {}}, "search must be a mapping of keys of train.yaml to values or to {low, high, log}"),
         ({"search": {"lr": [1]}}, "'lr' cannot be searched; known are x, join"),
         ({"search": {"files": ["a"]}}, "'files' cannot be searched"),
-        ({"search": {"batch_size": [0]}}, "batch_size must be an integer >= 1, but is 0"),
+        (
+            {"search": {"batch_size": [0]}},
+            "sweep.yaml, line 2: search: batch_size must be an integer >= 1, b",
+        ),
         ({"search": {"batch_size": []}}, "batch_size must be a value, a list of values or {low, high, log}"),
         (
             {"search": {"learning_rate": {"low": 1, "high": 1}}},
@@ -139,6 +142,11 @@ def test_three_failures_in_a_row_end_it(config: Path, tmp_path: Path) -> None:
         ),
         ({"search": {"learning_rate": {"low": 1}}}, "the key 'learning_rate.high' is missing"),
         ({"search": {"strategy": {"low": 1, "high": 2}}}, "strategy holds no numbers"),
+        ({"search": {"strategy": ["blok_shuffling"]}}, "sweep.yaml, line 2: search: strategy must be one of"),
+        (
+            {"search": {"strategy": ["blok_shuffling"]}},
+            "'blok_shuffling'; 'block_shuffling' is meant, perhaps",
+        ),
         ({"search": {"strategy": ["streaming", "bucketed"]}}, "the key 'buckets' must name it"),
         ({"trials": 0}, "trials must be an integer >= 1, but is 0"),
         ({"pruner": "hyper"}, "pruner must be one of median, none, but is 'hyper'"),

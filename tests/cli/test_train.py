@@ -11,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.base.locks import held_elsewhere
 from tests.cli.children import signal_at_work
 from tests.cli.training_files import make_files, train_yaml
 from tombola.cli.app import app
@@ -178,7 +179,9 @@ def test_files_that_come_join_at_the_next_epoch(plates: Path, tmp_path: Path) ->
     for path in rest[:3]:
         shutil.copy(path, folder)
     config = train_yaml(tmp_path, folder, chunk_size=1, epochs=1)
-    assert invoke("-c", config, "-o", tmp_path / "out").exit_code == 0
+    before = invoke("-c", config, "-o", tmp_path / "out")
+    assert before.exit_code == 0
+    assert "mini epoch: 1 file; 1 full epoch\n" in before.stdout
     shutil.copy(first, folder)
     result = invoke("-c", config, "-o", tmp_path / "out", "--resume", "--epochs", 2)
     assert result.exit_code == 0, result.output
@@ -210,7 +213,7 @@ def test_a_bad_file_is_an_error_or_is_said(plates: Path, tmp_path: Path) -> None
         ),
         ({"Batch-Size": 3}, "", "unknown key 'Batch-Size'; 'batch_size' is meant, perhaps\n"),
         ({"quux": 3}, "", "unknown key 'quux'; known are files, labels, x, "),
-        ({"batch_size": 0}, "", "train.yaml: batch_size must be an integer >= 1, but is 0"),
+        ({"batch_size": 0}, "", "train.yaml, line 1: batch_size must be an integer >= 1, but is 0"),
         ({}, "--batch-size x", "option --batch-size: batch_size must be an integer >= 1, but is 'x'"),
         (
             {"strategy": "best"},
@@ -265,6 +268,21 @@ def test_bad_input_is_one_line(
     assert message in result.stderr
 
 
+def test_a_training_that_begins_elsewhere_keeps_its_files(plates: Path, tmp_path: Path) -> None:
+    """From its first moment on, before there is a checkpoint."""
+    config = train_yaml(tmp_path, plates)
+    output = tmp_path / "out"
+    output.mkdir()
+    for name in ("config.yaml", "classifier.json"):
+        (output / name).write_text("of another process", encoding="utf-8")
+    with held_elsewhere(output):
+        result = invoke("-c", config, "-o", output)
+    assert result.exit_code == 2
+    assert f"{output}: another process trains into this folder; wait until it is done" in result.stderr
+    for name in ("config.yaml", "classifier.json"):
+        assert (output / name).read_text(encoding="utf-8") == "of another process"
+
+
 def test_a_folder_is_not_overwritten_and_other_options_are_refused(plates: Path, tmp_path: Path) -> None:
     config = train_yaml(tmp_path, plates, epochs=1)
     assert invoke("-c", config, "-o", tmp_path / "out").exit_code == 0
@@ -282,9 +300,17 @@ def test_a_folder_is_not_overwritten_and_other_options_are_refused(plates: Path,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a\n- b\n", "train.yaml: expected keys with values, but found list"),
+        ("- a\n- b\n", "train.yaml: expected keys with values, but found a list"),
         ("files: [", "train.yaml: no valid YAML"),
         ("files: a\nfiles: b\n", "the key 'files' comes twice"),
+        (
+            "files: a\n\nepochs: x\nlabels: b\n",
+            "train.yaml, line 3: epochs must be an integer >= 1, but is 'x'",
+        ),
+        (
+            "files: a\nlabels: b\nmodel: liner\n",
+            "model must be one of linear, mlp, but is 'liner'; 'linear' is",
+        ),
         ("files: a\n", "the key 'labels' is missing; it must be a list of obs columns, or one"),
     ],
 )

@@ -8,8 +8,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from tests.cli.training_files import make_files, train_yaml
+from tombola.cli.app import app
 from tombola.experiments.train import TrainConfig, read_train_config, run_training
 from tombola.experiments.train.loaders import LoaderMaker
 from tombola.experiments.train.shards import FileShards
@@ -97,3 +99,45 @@ def test_errors_without_a_file_are_tried_alone_in_validation(
     kept = shards.data.is_validation.copy()
     kept[start:stop] = False
     assert found == int(np.count_nonzero(kept))
+
+
+@pytest.mark.parametrize("on_bad_shard", ["skip", "error"])
+@pytest.mark.parametrize("chunk_size", ["auto", 2])
+def test_a_first_file_that_is_bad_is_left_out_before_training_too(
+    plates: list[Path], tmp_path: Path, chunk_size: str | int, on_bad_shard: str
+) -> None:
+    """Where rows are measured for mini epochs, and looked at for warnings."""
+    with h5py.File(plates[0], "r+") as file:
+        file["X"]["indices"][...] = 1_000_000
+    values: dict[str, Any] = {"chunk_size": chunk_size, "on_bad_shard": on_bad_shard, "epochs": 1}
+    config = train_yaml(tmp_path, plates[0].parent, **values)
+    result = CliRunner().invoke(app, ["train", "-c", str(config), "-o", str(tmp_path / "out")])
+    if on_bad_shard == "error":
+        assert result.exit_code == 2
+        assert "plate_01.h5ad: X/indices: columns must be in [0, 30), but row" in result.stderr
+        return
+    assert result.exit_code == 0, result.stderr
+    assert "all mini epochs are done" in result.stdout
+    assert f"left out {plates[0]}" in result.stderr
+
+
+def test_files_with_other_rows_are_named_where_training_goes_on(
+    plates: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Files that are gone are none of them."""
+    config = config_of(tmp_path, plates[0].parent, on_missing_shard="skip")
+    state = FileShards(config).state_dict()
+    FileShards(config, {**state, "epoch_batches": 7})
+    assert not caplog.records
+    with h5py.File(plates[1], "r+") as file:
+        codes = file["obs/drug/codes"]
+        codes[...] = codes[...][::-1]
+    plates[2].unlink()
+    FileShards(config, state)
+    text = "1 of 2 files have other rows or classes than when the checkpoint was saved"
+    (said,) = [record.getMessage() for record in caplog.records if text in record.getMessage()]
+    assert said.endswith(f"the first: {plates[1]}")
+    caplog.clear()
+    del state["digests"]  # as of before
+    FileShards(config, state)
+    assert "other rows" not in caplog.text

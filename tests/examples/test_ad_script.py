@@ -129,5 +129,5 @@ def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     empty = tmp_path / "empty.yaml"
     empty.write_text("", encoding="utf-8")
     line = leave([str(empty)], capsys)
-    assert line == f"error: {empty}: expected keys with values, but found NoneType"
+    assert line == f"error: {empty}: expected keys with values, but found nothing"
     assert leave([], capsys).startswith("error: the following arguments are required: config")

@@ -196,7 +196,11 @@ def with_part(name: str, part: bytes, value: Any) -> Callable[[Path], None]:
         ),
         (with_part("test", b"fine_labels", [0] * 39), r"must be one an image, 40, in \[0, 20\)"),
         (with_part("test", b"coarse_labels", [4] * 40), r"must be one an image, 40, in \[0, 4\)"),
-        (with_part("train", b"fine_labels", [0] * 120), "must have images of each class, each class in one"),
+        (
+            with_part("train", b"fine_labels", [0] * 120),
+            "train must have images of each class, each class in",
+        ),
+        (with_part("test", b"fine_labels", [0] * 40), "test must have images of each class, each class in"),
     ],
 )
 def test_a_folder_of_another_format(

@@ -117,6 +117,7 @@ def test_the_quick_search_tries_both_ways(tmp_path: Path) -> None:
         assert (tmp_path / f"search-{name}-sampler.png").read_bytes().startswith(PNG)
     assert "Trials, with the series sampler" in text
     assert "Trials, random batches" in text
+    assert re.search(r"┃ +trial +┃ +remark +┃", text)
 
 
 def write_pairs(path: Path, **changed: Any) -> Path:
@@ -151,6 +152,7 @@ def test_pairs_of_ones_own(suffix: str, tmp_path: Path) -> None:
     ("changed", "message"),
     [
         ({"series_id": [None, *["a"] * 399]}, "every pair must have a series_id, but row 0 has none"),
+        ({"winner_light": [1.0, np.nan] * 200}, "but winner_light of row 1 is nan"),
         ({"loser_light": "x"}, "features must be finite numbers, but loser_light of row 0 is 'x'"),
         (
             {"winner_dark": 1.0},

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_all_strategies_train_and_the_weighted_ones_at_each_baseline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     size = ["--cells", "1000", "--genes", "20", "--seeds", "0", "--baselines", "0", "100"]
-    folders = ["--data", str(tmp_path / "plates"), "-o", str(tmp_path / "out")]
+    folders = ["--data", str(tmp_path / "pla tes"), "-o", str(tmp_path / "out")]
     with pytest.raises(SystemExit) as left:
         run_strategy_study.main([*size, *folders])
     assert left.value.code == 0
@@ -33,6 +34,10 @@ def test_all_strategies_train_and_the_weighted_ones_at_each_baseline(
     assert "--min_count_baseline 0 " in said
     assert "--min_count_baseline 100 " in said
     assert "900 rows to train on, 100 to test on" in said
+    words = shlex.split(next(line for line in said.splitlines() if line.startswith("tombola experiment ")))
+    plates = Path(words[words.index("--h5ad_dir") + 1])
+    assert plates.parent == tmp_path / "pla tes"
+    assert plates.is_dir()
     out = tmp_path / "out"
     rows = table_of(out / "study.csv")
     pairs = [(row["strategy"], row["baseline"]) for row in rows]
@@ -44,6 +49,12 @@ def test_all_strategies_train_and_the_weighted_ones_at_each_baseline(
     assert (out / "summary.csv").read_bytes() == (out / "baseline-0" / "summary.csv").read_bytes()
     assert (out / "baselines.png").read_bytes().startswith(PNG)
     assert study_means(study_rows({0.0: out / "baseline-0"}))[0]["runs"] == 1
+
+
+@pytest.mark.parametrize("baseline", [0.0, 0.1, 1234567.0, 1234567.5, 1e-7])
+def test_the_line_says_the_baseline_itself(baseline: float) -> None:
+    words = shlex.split(run_strategy_study._command("c", {"weights": {"baseline": baseline}}, ["all"]))
+    assert float(words[words.index("--baseline") + 1]) == baseline
 
 
 def test_its_file_says_what_is_not_said() -> None:

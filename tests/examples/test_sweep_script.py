@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from scripts import hyperparam_sweep
 
 from tests.cli.training_files import make_files
 from tests.examples.running import EXAMPLES
+from tombola.experiments.train.config import TrainConfig
 
 KILLED = "trials/trial_001/checkpoints"
 
@@ -54,6 +56,27 @@ def within_a_chunk(folder: Path) -> bool:
     newest = max(folder.glob("checkpoint_*.pt"), key=lambda path: path.stat().st_mtime_ns)
     course = torch.load(newest, weights_only=True)["course"]
     return not course["trained"] and bool(course["position"]["spans"])
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [([], "2"), (["--files", "plates"], "20"), (["--files", "plates", "--chunk-size", "3"], "3")],
+)
+def test_mini_epochs_are_as_long_as_elsewhere(
+    words: list[str], size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def note(train: dict[str, Any], *_: Any, **__: Any) -> None:
+        seen.append(train["chunk_size"])
+        raise InterruptedError
+
+    monkeypatch.setattr("tombola.experiments.sweep.make_plan", note)
+    monkeypatch.setattr("tombola.experiments.make_plates", lambda *_: [])
+    with pytest.raises(InterruptedError):
+        hyperparam_sweep.run(hyperparam_sweep.make_parser().parse_args([*words, "-o", str(tmp_path)]))
+    assert seen == [size]
+    assert TrainConfig.model_fields["chunk_size"].default == 20
 
 
 @pytest.mark.kills

@@ -4,6 +4,7 @@ import importlib
 import json
 import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from run_hyperparameter_search import make_parser as search_parser
@@ -54,6 +55,25 @@ def test_the_editors_entries_are_understood() -> None:
         script = entry["program"].removeprefix("${workspaceFolder}/examples/").removesuffix(".py")
         module = importlib.import_module(script.replace("/", "."))
         assert module.make_parser().parse_args(entry["args"]).output
+
+
+SCRIPTS = sorted(path for path in EXAMPLES.rglob("*.py") if "run_example(" in path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("path", [path for path in SCRIPTS if path.parent.name != "example_tools"], ids=str)
+def test_an_output_that_cannot_be_written_is_named_at_once(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = importlib.import_module(".".join(path.relative_to(EXAMPLES).with_suffix("").parts))
+    file = tmp_path / "file"
+    file.touch()
+    needed = ["config.yaml"] if path.name == "train_compressed_ad.py" else []
+    for output in (file, file / "inside"):
+        with pytest.raises(SystemExit) as left:
+            script.main([*needed, "--output", str(output)])
+        assert left.value.code == 2
+        said = f"error: {output}: nothing can be written to this output: Not a directory\n"
+        assert capsys.readouterr() == ("", said)
 
 
 def test_no_two_words_go_in_a_circle() -> None:

@@ -88,9 +88,17 @@ def test_nothing_is_said_where_options_suit(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"fetch_factor": 11}, "8 x 11 = 88 rows holds more than half of the 160 training rows"),
+        ({"fetch_factor": 11}, "streaming_shuffle and block_shuffling become a full shuffle, read at once ("),
+        (
+            {"fetch_factor": 11, "strategies": ("random", "block_shuffling")},
+            ": block_shuffling becomes a full shuffle, read at once (",
+        ),
+        ({"fetch_factor": 11, "strategies": ("random",)}, "160 training rows: they are read at once ("),
         ({"fetch_factor": 11}, "(--fetch-factor 1 gives a window of 8 rows)"),
         ({"batch_size": 81}, "the batch size of 81 is more than half of the 160 training rows"),
         ({"min_count_baseline": 1000.0}, "40 to 120 rows, so the largest weight is only 1.08 times"),
+        ({"min_count_baseline": 1000.0}, "class_balanced and class_balanced_rows balance little"),
+        ({"min_count_baseline": 1000.0, "strategies": ("class_balanced",)}, "class_balanced balances little"),
         ({"min_count_baseline": 1000.0}, "(--min-count-baseline 80 is the median count)"),
     ],
 )

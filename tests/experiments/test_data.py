@@ -11,7 +11,8 @@ import scipy.sparse as sp
 
 from tombola import H5adSource
 from tombola.experiments import open_data
-from tombola.experiments.labels import MAX_NUMBER_CLASSES, label_of, left_out_text
+from tombola.experiments.labels import MAX_NUMBER_CLASSES, are_whole, label_of, left_out_text
+from tombola.experiments.misfits import raw_counts
 
 
 def write(path: Path, n: int, columns: dict[str, Any], n_genes: int = 4) -> Path:
@@ -97,6 +98,14 @@ def test_integers_with_gaps_are_labels(tmp_path: Path) -> None:
     assert (label.classes, label.codes.tolist()) == (("1", "3"), [1, -1, 0, 1])
     with pytest.raises(ValueError, match="'depth' must hold categories, text or integers, but holds float64"):
         label_of(H5adSource(path), "depth")
+
+
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, 1e300, 2.0**53 + 2])
+def test_numbers_that_no_integer_holds_are_no_labels_and_no_counts(odd: float) -> None:
+    """And are found out without a warning of NumPy."""
+    assert not are_whole(np.array([1.0, odd]))
+    assert raw_counts(np.array([12.0, odd])) is None
+    assert are_whole(np.array([1.0, -(2.0**53), 0.0]))
 
 
 def test_counts_are_those_of_the_training_rows(files: list[Path]) -> None:

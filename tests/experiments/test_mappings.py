@@ -1,6 +1,9 @@
 """Labels from files: the layouts that are read, classes of rows, and what is no such file."""
 
 import json
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +62,10 @@ def test_values_that_the_column_lacks_are_classes_all_the_same(tmp_path: Path) -
             {"a.csv": "drug,fine\na,x\n", "drug_to_fine.json": '{"a": "x"}'},
             "drug_to_fine.json: the label 'fine' is in a.csv, too",
         ),
+        ({"drug_to_fine.json": '{"a": "x", "a": "y"}'}, "drug 'a' has two classes of 'fine': 'x' and 'y'"),
+        ({"drug.json": '{"a": {"f": "x"}, "a": {"f": "y"}}'}, "drug 'a' has two classes of 'f': 'x' and 'y'"),
+        ({"drug_to_fine.json": '{"a": true}'}, "the class of 'a' must be a text"),
+        ({"drug_to_fine.json": "[" * 100_000}, "drug_to_fine.json: no valid JSON"),
     ],
 )
 def test_what_is_no_table_is_refused(files: dict[str, str], message: str, tmp_path: Path) -> None:
@@ -66,6 +73,32 @@ def test_what_is_no_table_is_refused(files: dict[str, str], message: str, tmp_pa
         (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         read_mappings(tmp_path)
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\x85b", "a\u2028b"])
+def test_lines_end_where_csv_ends_them(value: str, tmp_path: Path) -> None:
+    """Not within quotes, nor where other texts end theirs."""
+    text = f'drug,fine\r\n"{value}",x\r\n'
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8", newline="")
+    assert dict(read_mappings(tmp_path)["fine"].classes) == {value: "x"}
+
+
+def test_a_table_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"drug,fine\n\xe9,x\n")
+    with pytest.raises(ValueError, match=r"a.csv: no valid CSV: 'utf-8' codec can't decode"):
+        read_mappings(tmp_path)
+
+
+def test_a_pickle_is_refused_with_a_cure_that_works(tmp_path: Path) -> None:
+    path = tmp_path / "drug_to_fine.pkl"
+    path.write_bytes(pickle.dumps(FINE))
+    with pytest.raises(
+        ValueError, match=r"drug_to_fine\.pkl: a pickle runs code, so it is not read; "
+    ) as told:
+        read_mappings(tmp_path)
+    cure = str(told.value).partition("; ")[2].partition(" writes JSON")[0]
+    subprocess.run([sys.executable, "-c", f"import json, pickle; {cure}"], check=True)
+    assert mapped_label(read_mappings(tmp_path)["fine"], DRUG).classes == ("channel", "kinase")
 
 
 def test_a_file_of_another_column_is_refused(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def test_a_file_of_the_user_goes_before_the_packaged_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("default").mkdir()  # no file
+    assert find_config("default")[0].is_file()
     Path("pilot").write_text(MINIMAL, encoding="utf-8")
     assert find_config("pilot") == (Path("pilot"), Path())
 
@@ -123,6 +125,10 @@ def test_options_stand_over_the_file_and_the_file_over_defaults(tmp_path: Path) 
         ),
         ("strategies:\n  streaming: false\n", "line 3: no strategy is enabled"),
         ("weights:\n  min_count_baseline: 1\n  min_count_baseline: 2\n", "comes twice"),
+        ("? [weights]\n: 1\n", "found unhashable key"),
+        ("weights: &all\n  all: *all\n", "line 4: unknown key 'weights.all'"),
+        ("training:\n  epochs: 2021-99-99\n", "no valid YAML: month must be in 1..12"),
+        ("training: &some {epochs: 0}\noutput: {<<: *some}\n", "line 3: training.epochs must be"),
     ],
 )
 def test_an_error_names_line_key_and_what_is_meant(text: str, message: str, tmp_path: Path) -> None:
@@ -144,13 +150,45 @@ def test_an_error_names_line_key_and_what_is_meant(text: str, message: str, tmp_
             {"data": {"h5ad_dir": "a", "test_files": ["b"], "test_fraction": 0.5}},
             "test_files and test_fraction exclude each other",
         ),
-        ({}, "the key 'data.h5ad_dir' is missing; it must be a folder of h5ad files"),
+        ({}, "^no data are given: --h5ad-dir names a folder of h5ad files, or --config a file that does$"),
     ],
 )
 def test_an_error_names_the_option(overrides: dict[str, Any], message: str) -> None:
     usual: dict[str, Any] = {"data": {"h5ad_dir": "a"}} if "training" in overrides else {}
     with pytest.raises(ValueError, match=message):
         read_settings(None, {**usual, **overrides})
+
+
+def test_sections_are_merged_as_yaml_has_it(tmp_path: Path) -> None:
+    """A key that is given goes before a merged one, which is no key that comes twice."""
+    text = "training: {<<: &usual {epochs: 3, batch_size: 8}, epochs: 2}\n"
+    settings = read_settings(write(tmp_path, MINIMAL + text), {})
+    assert (settings.training.epochs, settings.training.batch_size) == (2, 8)
+
+
+def test_paths_of_a_file_are_those_of_its_folder_or_of_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/own")
+    text = (
+        "data: {h5ad_dir: [~/plates, b, ~nobody.here/c], label_dir: ~/labels,\n"
+        "  test_files: [x.h5ad, held/y.h5ad]}\n"
+        "output: {save_dir: ~/out}\n"
+    )
+    settings = read_settings(write(tmp_path, text), {})
+    assert settings.data.h5ad_dir == (
+        "/home/own/plates",
+        str(tmp_path / "b"),
+        str(tmp_path / "~nobody.here" / "c"),
+    )
+    assert settings.data.label_dir == Path("/home/own/labels")
+    assert settings.data.test_files == ("x.h5ad", str(tmp_path / "held" / "y.h5ad"))
+    assert settings.output.save_dir == Path("/home/own/out")
+
+
+def test_a_file_without_data(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"the key 'data\.h5ad_dir' is missing; it must be a folder of h5ad"):
+        read_settings(write(tmp_path, "training:\n  epochs: 1\n"), {})
 
 
 def test_a_packaged_file_is_known_by_name() -> None:

@@ -131,6 +131,7 @@ def test_unaligned_codes_of_categoricals_are_copied() -> None:
     assert made.codes.tolist() == [2, 0, 2]
 
 
+HAS_STRINGS = hasattr(np.dtypes, "StringDType")  # NumPy 2
 TEXT = ["sea", "wood", "sea", "", "wood", "sea"]
 OBJECTS: dict[str, Any] = {
     "list": TEXT,
@@ -139,7 +140,7 @@ OBJECTS: dict[str, Any] = {
     "bytes array": np.array([text.encode() for text in TEXT]),
     "deque": deque(TEXT),
     "object array": np.array(TEXT, dtype=object),
-    "string dtype": np.array(TEXT, dtype=np.dtypes.StringDType()),
+    **({"string dtype": np.array(TEXT, dtype=np.dtypes.StringDType())} if HAS_STRINGS else {}),
     "series": pd.Series(TEXT),
     "string series": pd.Series(TEXT, dtype="string"),
     "series with an index": pd.Series(TEXT, index=[5, 1, 4, 9, 0, 2]),
@@ -205,7 +206,9 @@ def test_times_as_objects(kind: Any, unit: str) -> None:
         assert made.codes.tolist() == [0, 1, 0, 2]
         assert not made.are_numbers
         assert made.name_of(1) == str(times[1])
-    assert read([*times, 3, "a"]).codes.tolist() == [0, 1, 0, 2, 3, 4]
+    is_a_number = hash(times[1]) == hash(3) and bool(times[1] == 3)  # time spans of NumPy 1
+    mixed = [0, 1, 0, 2, 1, 3] if is_a_number else [0, 1, 0, 2, 3, 4]
+    assert read([*times, 3, "a"]).codes.tolist() == mixed
 
 
 @pytest.mark.parametrize("mask", [np.ma.nomask, [False, False, False]])
@@ -294,13 +297,13 @@ EXPECTED = "series_ids must be integers, strings or objects that hash, but"
         (pd.Series([1.5]), TypeError, f"{EXPECTED} the dtype is float64"),
         (torch.tensor([1.5]), TypeError, f"{EXPECTED} the dtype is float32"),
         ([1, 2.0], TypeError, f"{EXPECTED} series_ids[1] = 2.0"),
-        (["a", np.float32(2.5)], TypeError, f"{EXPECTED} series_ids[1] = np.float32(2.5)"),
+        (["a", np.float32(2.5)], TypeError, f"{EXPECTED} series_ids[1] = {np.float32(2.5)!r}"),
         (np.array([1j]), TypeError, f"{EXPECTED} the dtype is complex128"),
         ([1, 1j], TypeError, f"{EXPECTED} series_ids[1] = 1j"),
-        (["a", np.complex64(2)], TypeError, f"{EXPECTED} series_ids[1] = np.complex64(2+0j)"),
+        (["a", np.complex64(2)], TypeError, f"{EXPECTED} series_ids[1] = {np.complex64(2)!r}"),
         (np.array([True, False]), TypeError, f"{EXPECTED} the dtype is bool"),
         ([1, True], TypeError, f"{EXPECTED} series_ids[1] = True"),
-        (["a", np.True_], TypeError, f"{EXPECTED} series_ids[1] = np.True_"),
+        (["a", np.True_], TypeError, f"{EXPECTED} series_ids[1] = {np.True_!r}"),
         (pd.Series([True, False], dtype="boolean"), TypeError, f"{EXPECTED} the dtype is bool"),
         (np.zeros(2, dtype=[("a", int)]), TypeError, f"{EXPECTED} the dtype is [('a', '<i8')]"),
         ([1, [2], {}], TypeError, f"{EXPECTED} series_ids[1] does not: unhashable type: 'list'"),

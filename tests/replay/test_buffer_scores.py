@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from scipy.stats import chisquare
 
 from tests.replay.scored import CLASSES, batch, scores_from_scratch, weights_of
 from tests.replay.streams import equal, filled
@@ -232,3 +233,18 @@ def test_very_old_items_stay_drawable() -> None:
     assert doublings.min() >= -item_scores.CLAMPED
     assert len(buffer.get_balanced_data(4)[0]) == 4
     assert buffer.report()["balanced_draws"] == 1
+
+
+@pytest.mark.parametrize("given", ["neither", "labels", "one class"])
+def test_scores_of_items_need_no_groups(given: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Age and loss say enough without labels, without features, and where all is of one group."""
+    buffer = BalancedBuffer(100, difficulty_weight=1.0, temporal_weight=1.0, half_life=25.0, replace=True)
+    labels = {"neither": None, "labels": torch.arange(100) % 5, "one class": torch.zeros(100).long()}[given]
+    features = torch.ones(100, 3) if given == "one class" else None
+    losses = 0.5 + torch.rand(100, generator=torch.Generator().manual_seed(1))
+    buffer.add_data(torch.arange(100), labels, features=features, losses=losses)
+    expected = 2 ** (np.arange(-99, 1) / 25.0) * (losses.double().numpy() + 1e-6)
+    drawn = buffer.get_balanced_data(20_000)[0].numpy()
+    statistic = chisquare(np.bincount(drawn, minlength=100), 20_000 * expected / expected.sum())
+    assert statistic.pvalue > 1e-3
+    assert not caplog.records

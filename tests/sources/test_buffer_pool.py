@@ -147,6 +147,22 @@ def test_no_more_is_kept_than_said() -> None:
     assert {address(array) for array in again} == set(places[2:])
 
 
+def test_no_more_bytes_are_kept_together_than_said() -> None:
+    pool = _core.BufferPool(keep=9, limit=8 * SIZE, total=10 * SIZE)  # each takes 4.5 SIZE
+    pool = pickle.loads(pickle.dumps(pool))
+    arrays = [pool.empty(SIZE, np.dtype("f4")) for _ in range(4)]
+    places = [address(array) for array in arrays]
+    while arrays:
+        arrays.pop(0)
+    assert pool.waiting == 2
+    again = [pool.empty(SIZE, np.dtype("f4")) for _ in range(2)]
+    assert {address(array) for array in again} == set(places[2:])
+    again.clear()
+    large = pool.empty(8 * SIZE, np.dtype("u1"))
+    del large
+    assert pool.waiting == 1  # the two that waited longer had to go
+
+
 def test_arrays_outlive_their_pool() -> None:
     pool = make()
     array = pool.empty(SIZE, np.dtype("i8"))
@@ -180,6 +196,8 @@ def test_what_cannot_be_is_refused() -> None:
         make(keep=1025)
     with pytest.raises(ValueError, match=r"^keep must be at most 1024, but is "):
         make(keep=2**63 - 1)
+    with pytest.raises(ValueError, match="total must be an integer >= 0, but is -1"):
+        _core.BufferPool(keep=1, limit=1, total=-1)
     assert make(keep=1024).waiting == 0
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from tombola.sources import CsrRows
 from tombola.training import Chunk, MiniEpochTrainer, ShardError, TrainingResult, auto_size, load_checkpoint
 from tombola.training.auto_size import ShardSize, choose_size, measure_shard
 
@@ -173,6 +174,11 @@ class Held:
     rows: torch.Tensor
 
 
+SPARSE = CsrRows(
+    np.ones(12, np.float32), np.tile(np.arange(2, dtype=np.int32), 6), np.arange(0, 13, 2), (6, 4)
+)
+
+
 @pytest.mark.parametrize(
     ("batch", "rows", "size"),
     [
@@ -183,6 +189,8 @@ class Held:
         (["ab", "c"], 2, 3),
         (torch.eye(6).to_sparse(), 6, 6 * 4 + 2 * 6 * 8),
         (Held(torch.zeros(6, 4)), 6, 96),
+        (SPARSE, 6, 12 * (4 + 4) + 7 * 8),
+        ({"X": SPARSE}, 6, 12 * (4 + 4) + 7 * 8),
     ],
 )
 def test_rows_and_bytes_of_batches(batch: Any, rows: int, size: int) -> None:

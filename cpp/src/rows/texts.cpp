@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <memory>
@@ -47,6 +48,34 @@ bool read_part(int descriptor, u64 address, std::size_t bytes, char* out) {
     return true;
 }
 
+// Where an object lies in a collection; nowhere if its size is 0
+struct Object {
+    std::size_t at = 0;
+    u64 size = 0;
+};
+
+// The objects of a collection of so many bytes by their numbers; false where they are not as expected
+bool find_objects(const char* collection, u64 bytes, std::vector<Object>& objects) {
+    objects.clear();
+    for (u64 at = header_bytes; bytes - at >= header_bytes;) {
+        const std::size_t number = load<std::uint16_t>(collection + at);
+        if (number == 0) {  // what is free, at the end
+            break;
+        }
+        const u64 size = load<u64>(collection + at + 8);
+        const u64 room = bytes - at - header_bytes;
+        if (size > room || number > bytes / header_bytes) {
+            return false;
+        }
+        if (number >= objects.size()) {
+            objects.resize(std::max(number + 1, 2 * objects.size()));
+        }
+        objects[number] = {at + header_bytes, size};
+        at += header_bytes + std::min((size + 7) / 8 * 8, room);
+    }
+    return true;
+}
+
 // Texts of one task, read out of the collections that hold them
 class Group {
   public:
@@ -68,7 +97,7 @@ class Group {
         std::size_t next = 0;
         for (std::size_t i = 0; i < heads_.size(); ++i) {
             const char* const collection = load_collection(i, left);
-            if (collection == nullptr || !find_objects(collection)) {
+            if (collection == nullptr || !find_objects(collection, bytes_, objects_)) {
                 return false;
             }
             for (; next < order_.size() && references_[order_[next]].address == heads_[i].address; ++next) {
@@ -81,11 +110,6 @@ class Group {
     }
 
   private:
-    struct Object {
-        std::size_t at = 0;
-        u64 size = 0;
-    };
-
     // Orders those that are not empty by address. A text that does not fit into a collection any more goes to the
     // next one, a shorter one after it to that before.
     void sort() {
@@ -149,27 +173,6 @@ class Group {
         }
         large_ = std::make_unique_for_overwrite<char[]>(bytes_);
         return read_part(descriptor_, head.address, bytes_, large_.get()) ? large_.get() : nullptr;
-    }
-
-    bool find_objects(const char* collection) {
-        objects_.clear();
-        for (u64 at = header_bytes; bytes_ - at >= header_bytes;) {
-            const std::size_t number = load<std::uint16_t>(collection + at);
-            if (number == 0) {  // what is free, at the end
-                break;
-            }
-            const u64 size = load<u64>(collection + at + 8);
-            const u64 room = bytes_ - at - header_bytes;
-            if (size > room || number > bytes_ / header_bytes) {
-                return false;
-            }
-            if (number >= objects_.size()) {
-                objects_.resize(std::max(number + 1, 2 * objects_.size()));
-            }
-            objects_[number] = {at + header_bytes, size};
-            at += header_bytes + std::min((size + 7) / 8 * 8, room);
-        }
-        return true;
     }
 
     bool copy(const char* collection, std::size_t i) {
@@ -239,25 +242,6 @@ bool read_all(int descriptor, u64 size, std::span<const std::byte> references, s
     return is_well.load();
 }
 
-u64 mix(u64 a, u64 b) noexcept { return (a * b) ^ multiply_high(a, b); }
-
-TextKey key_of(const char* text, std::size_t bytes) noexcept {
-    TextKey key{0x9E3779B97F4A7C15U, 0xD1B54A32D192ED03U};
-    const auto add = [&key](u64 word) {
-        key[0] = mix(key[0] ^ 0xA0761D6478BD642FU, word ^ 0xE7037ED1A0B428DBU);
-        key[1] = mix(key[1] ^ 0x8EBC6AF09C88C6E3U, word ^ 0x589965CC75374CC3U);
-    };
-    std::size_t at = 0;
-    for (; at + 8 <= bytes; at += 8) {
-        add(load<u64>(text + at));
-    }
-    u64 rest = 0;
-    std::memcpy(&rest, text + at, bytes - at);
-    add(rest);
-    add(bytes);
-    return key;
-}
-
 }  // namespace
 
 std::optional<std::string> heap_texts(int descriptor, u64 offset, u64 count) {
@@ -318,23 +302,29 @@ std::optional<std::string> texts_at(int descriptor, std::span<const std::byte> r
     return texts;
 }
 
-void text_keys(std::span<const char> texts, std::span<const index_t> bounds, std::span<TextKey> keys) {
-    constexpr std::size_t at_once = std::size_t{1} << 14U;
-    parallel_for(static_cast<index_t>((keys.size() + at_once - 1) / at_once), [&](index_t task) {
-        const std::size_t first = static_cast<std::size_t>(task) * at_once;
-        for (std::size_t i = first; i < std::min(keys.size(), first + at_once); ++i) {
-            keys[i] = key_of(texts.data() + bounds[i], static_cast<std::size_t>(bounds[i + 1] - bounds[i]));
-        }
-    });
-}
-
-u64 count_repeats(std::span<TextKey> keys) {
-    std::ranges::sort(keys);
-    u64 repeats = 0;
-    for (std::size_t i = 1; i < keys.size(); ++i) {
-        repeats += keys[i] == keys[i - 1] ? 1U : 0U;
+std::optional<std::vector<index_t>> heap_objects(int descriptor, u64 address) {
+    struct stat about{};
+    std::array<char, header_bytes> head{};
+    if (::fstat(descriptor, &about) != 0 || address > static_cast<u64>(about.st_size) ||
+        !read_part(descriptor, address, head.size(), head.data()) || std::memcmp(head.data(), "GCOL\x01", 5) != 0) {
+        return std::nullopt;
     }
-    return repeats;
+    const u64 bytes = load<u64>(head.data() + 8);
+    if (bytes < header_bytes || bytes > static_cast<u64>(about.st_size) - address) {
+        return std::nullopt;
+    }
+    const auto collection = std::make_unique_for_overwrite<char[]>(bytes);
+    std::vector<Object> objects;
+    if (!read_part(descriptor, address, bytes, collection.get()) || !find_objects(collection.get(), bytes, objects)) {
+        return std::nullopt;
+    }
+    std::vector<index_t> places;
+    places.reserve(2 * objects.size());
+    for (const Object& object : objects) {
+        places.push_back(object.at == 0 ? 0 : static_cast<index_t>(address + object.at));
+        places.push_back(static_cast<index_t>(object.size));
+    }
+    return places;
 }
 
 }  // namespace tombola

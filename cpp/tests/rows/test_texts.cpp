@@ -10,6 +10,7 @@
 
 #include "check.hpp"
 #include "reference.hpp"
+#include "tombola/rows/text_keys.hpp"
 #include "tombola/rows/texts.hpp"
 
 using namespace tombola;
@@ -129,6 +130,31 @@ TEST(lengths_that_the_file_cannot_have) {
     }
     CHECK(!overlong_text(-1, 0, 1));
     CHECK(!overlong_text(File("").descriptor(), 0, 0));
+}
+
+TEST(objects_of_a_collection) {
+    const std::vector<std::string> texts = some_texts(5);
+    Heap heap = made(texts, 5);
+    const u64 address = heap.file.find("GCOL");
+    {
+        const File file(heap.file);
+        const auto places = heap_objects(file.descriptor(), address);
+        CHECK(places.has_value());
+        CHECK_EQ((*places)[0], 0);
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            const auto at = static_cast<std::size_t>((*places)[2 * i + 2]);
+            const auto size = static_cast<std::size_t>((*places)[2 * i + 3]);
+            CHECK_EQ(heap.file.substr(at, size), texts[i]);
+        }
+        CHECK(!heap_objects(file.descriptor(), address + 1));
+        CHECK(!heap_objects(file.descriptor(), heap.file.size()));
+        CHECK(!heap_objects(file.descriptor(), ~u64{0}));
+        CHECK(!heap_objects(-1, address));
+    }
+    for (const u64 size : {u64{15}, heap.file.size(), ~u64{0}}) {
+        std::memcpy(heap.file.data() + address + 8, &size, sizeof(size));
+        CHECK(!heap_objects(File(heap.file).descriptor(), address));
+    }
 }
 
 TEST(no_file) {

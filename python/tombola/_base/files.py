@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 __all__ = [
+    "check_output_file",
     "is_full_disk",
     "make_output",
     "remove_leftovers",
@@ -79,13 +80,30 @@ def make_output(folder: Path, *inside: str) -> Path:
         If they cannot be made, or nothing can be written there; it names the folder for results.
     """
     path = folder.joinpath(*inside)
+    _make_writable(path, folder)
+    return path
+
+
+def check_output_file(path: Path) -> None:
+    """See that a file can be written, and make its folder, before what comes into it is computed.
+
+    Raises
+    ------
+    OSError
+        If it cannot, or is a folder; it names the file.
+    """
+    if path.is_dir():
+        raise unwritable(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    _make_writable(path.parent, path)
+
+
+def _make_writable(folder: Path, output: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise unwritable(folder, error) from error
-    return path
+        raise unwritable(output, error) from error
 
 
 def unwritable(output: Path, error: OSError) -> OSError:

@@ -10,7 +10,7 @@ from rich.table import Table
 from tombola import H5adSource, __version__, get_num_threads
 from tombola._base.checks import check_integer, check_number
 from tombola._base.console import make_bars, say, stdout_console
-from tombola._base.files import write_json
+from tombola._base.files import check_output_file, write_json
 from tombola._base.tables import print_table
 from tombola.experiments.bench import Figure, measure
 from tombola.sources.h5ad.chunks import chunk_reader
@@ -50,6 +50,8 @@ def bench_files(
     check_integer("fetch_factor", fetch_factor, minimum=1)
     check_number("seconds", seconds, above=True)
     source = H5adSource(list(paths), x=x)
+    if json is not None:
+        check_output_file(json)
     ways = _ways([*source.paths], x)
     with make_bars() as bars:
         task = bars.add_task("measuring", total=None, note="")

@@ -33,9 +33,11 @@ class StrategyProgress:
         self._bars = bars
         self._task: TaskID | None = None
         self._steps = 0
+        self._name = ""
 
     def begin(self, strategy: str, n_steps: int) -> None:
         """Add a strategy's bar."""
+        self._name = strategy
         self._task = self._bars.add_task(strategy, total=n_steps, note="")
         self._steps = 0
 
@@ -49,6 +51,6 @@ class StrategyProgress:
         """Fill the bar, or say that the strategy is done where there are no bars."""
         note = f"{result.cells_per_second:,.0f} cells/s"
         if self._bars.disable:
-            say(self._bars.console, [f"{result.strategy}: {result.seconds:.1f} s, {note}"])
+            say(self._bars.console, [f"{self._name}: {result.seconds:.1f} s, {note}"])
         elif self._task is not None:
             self._bars.update(self._task, completed=self._steps, note=note)

@@ -41,7 +41,7 @@ class OneLineErrors(TyperGroup):
             )
         except Exception as error:
             usage = getattr(error, "format_message", None)  # of an error in the arguments
-            message = usage() if usage is not None else _input_error(error)
+            message = f"{usage()}{_value_given(error)}" if usage is not None else _input_error(error)
             if message is None or (usage is None and os.environ.get("TOMBOLA_DEBUG")):
                 raise
             code = _say_error(str(message))
@@ -51,6 +51,12 @@ class OneLineErrors(TyperGroup):
         if code == INTERRUPTED:
             typer.echo("interrupted; what is written is whole", err=True)
         return sys.exit(code) if standalone_mode else code
+
+
+def _value_given(error: Exception) -> str:
+    """Return what came of an option whose value is of the wrong kind, where the message leaves that out."""
+    details = getattr(error.__cause__, "errors", None)
+    return f", but got {details()[0]['input']!r}" if details is not None else ""
 
 
 def _input_error(error: Exception) -> str | None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tombola.sources.h5ad.arguments import check_is_file, is_zarr
 
+from .config_files import expanded
+
 __all__ = ["find_files"]
 
 _SIGNS = "*?["
@@ -20,7 +22,8 @@ def find_files(key: str, names: Sequence[str], *, skip_missing: bool = False) ->
     key : str
         The configuration's key, for errors.
     names : sequence of str
-        Files; folders, whose ``*.h5ad`` count; or patterns with ``*``, ``?``, ``[...]`` and ``**``.
+        Files; folders, whose ``*.h5ad`` count; or patterns with ``*``, ``?``, ``[...]`` and ``**``. Hidden
+        files, such as those that are being written, only count where a name says so.
     skip_missing : bool
         Whether names that stand for no file are left out with a warning, if others are left.
 
@@ -34,16 +37,17 @@ def find_files(key: str, names: Sequence[str], *, skip_missing: bool = False) ->
     found: set[Path] = set()
     problems: list[ValueError | FileNotFoundError] = []
     for name in names:
-        path = Path(name).expanduser().absolute()
+        path = expanded(name).absolute()
         if path.is_dir():
             if is_zarr(path):
                 check_is_file(path)
-            some = sorted(path.glob("*.h5ad"))
+            some = [match for match in path.glob("*.h5ad") if not match.name.startswith(".")]
             problem = "holds no *.h5ad files"
         elif any(sign in name for sign in _SIGNS) and not path.exists():
-            base = Path(path.anchor or ".")
-            pattern = str(path.relative_to(path.anchor or "."))
-            some = [match for match in base.glob(pattern) if match.is_file()]
+            base = next(folder for folder in path.parents if folder.exists())  # its signs are no pattern's
+            hidden = path.name.startswith(".")
+            found_here = base.glob(str(path.relative_to(base)))
+            some = [m for m in found_here if m.is_file() and (hidden or not m.name.startswith("."))]
             problem = "matches no files"
         else:
             some = [path] if path.is_file() else []

@@ -14,10 +14,13 @@ from tombola import H5adSource
 from tombola._base.types import IndexArray
 from tombola.labels.categorical import Categorical
 
-__all__ = ["Label", "combination_counts", "flat_weights", "label_of", "left_out_text"]
+__all__ = ["Label", "are_whole", "combination_counts", "flat_weights", "label_of", "left_out_text"]
 
 FLAT = 1.5
 """Weights whose largest is less than this many times the smallest count as flat."""
+
+MOST_WHOLE = 2**53
+"""From here on float64 leaves integers out."""
 
 MAX_NUMBER_CLASSES = 1_000
 """A column of integers with more distinct values than this is a measurement, not a label."""
@@ -99,9 +102,15 @@ def left_out_text(left_out: Mapping[str, int], total: int) -> str:
     return f"{total:,} rows left out for what they miss ({missing})" if total else ""
 
 
+def are_whole(values: npt.NDArray[Any]) -> bool:
+    """Tell whether floats are integers, and such as int64 holds without rounding; infinity is none."""
+    with np.errstate(invalid="ignore"):
+        return bool((values % 1 == 0).all()) and bool((np.abs(values) <= MOST_WHOLE).all())
+
+
 def _label_of_numbers(name: str, values: npt.NDArray[Any]) -> Label:
     is_there = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=bool)
-    if values.dtype.kind == "f" and not is_there.all() and (values[is_there] % 1 == 0).all():
+    if values.dtype.kind == "f" and not is_there.all() and are_whole(values[is_there]):
         values = np.where(is_there, values, 0).astype(np.int64)  # integers, some of them missing
     if values.dtype.kind not in "biu":
         msg = f"label column {name!r} must hold categories, text or integers, but holds {values.dtype}"

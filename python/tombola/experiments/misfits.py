@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from tombola.sources import CsrRows
 
+from .labels import are_whole
+
 __all__ = ["like_names", "raw_counts"]
 
 MANY = 10
@@ -19,7 +21,7 @@ FEW_ROWS = 10
 def raw_counts(x: CsrRows | npt.NDArray[Any]) -> str | None:
     """Say that rows of X look like raw counts; None where they do not."""
     values = np.asarray(x.data if isinstance(x, CsrRows) else x)
-    if values.size == 0 or values.max() < MANY or (values < 0).any() or (values % 1 != 0).any():
+    if values.size == 0 or values.max() < MANY or (values < 0).any() or not are_whole(values):
         return None
     return (
         f"X looks like raw counts (whole numbers up to {values.max():,.0f} in the first rows): "

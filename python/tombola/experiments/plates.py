@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tombola._base.checks import check_integer, check_number
-from tombola._base.files import write_json
+from tombola._base.files import make_output, write_json
 from tombola._base.types import FloatArray, IndexArray
 from tombola.training.signals import SignalNote
 
@@ -134,11 +134,17 @@ def make_plates(
     -------
     list of Path
         The files, first plate first.
+
+    Raises
+    ------
+    OSError
+        If nothing can be written to `folder`.
     """
     home = folder / f"plates-{design.digest()}{'' if compressed else '-raw'}"
     paths = [home / f"plate_{number:02d}.h5ad" for number in range(1, design.n_plates + 1)]
     if _is_complete(home, paths):
         return paths
+    make_output(folder, home.name)
     world = _make_world(design)
     for number, path in enumerate(paths):
         if on_plate is not None:

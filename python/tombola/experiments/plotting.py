@@ -46,6 +46,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 FIGURES = ("loss", "accuracy", "macro_f1")
 TITLES = {"loss": "Loss (mean cross-entropy, log scale)", "accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+ROOM = 1.06
+"""Length of an axis from 0, over what lies furthest on it: a dot there is whole."""
 
 
 def _styled(draw: Callable[P, T]) -> Callable[P, T]:
@@ -62,9 +64,10 @@ def _styled(draw: Callable[P, T]) -> Callable[P, T]:
 
 
 def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 130) -> tuple[Path, Path]:
-    """Write a figure as PNG and as PDF, each whole or not at all; the path's own ending does not count."""
-    stem = Path(path).with_suffix("")
-    written = stem.with_suffix(".png"), stem.with_suffix(".pdf")
+    """Write a figure as PNG and as PDF, each whole or not at all; the path may end in either."""
+    path = Path(path)
+    name = path.stem if path.suffix.lower() in (".png", ".pdf") else path.name
+    written = path.with_name(f"{name}.png"), path.with_name(f"{name}.pdf")
     for target in written:
         with replacing(target) as temporary:
             figure.savefig(temporary, dpi=dpi)
@@ -238,8 +241,9 @@ def plot_f1_over_seconds(df: Any, task: str | None = None, results: Any = None) 
             capsize=3,
             label=strategy,
         )
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
+    furthest, highest = axes.dataLim.max
+    axes.set_xlim(0, ROOM * max(furthest, 1e-9))
+    axes.set_ylim(0, ROOM * max(highest, 1e-9))
     axes.set_xlabel("seconds of training")
     axes.set_ylabel(f"macro-F1 on the test rows, {what}")
     _legend_below(figure, axes, n_columns=3)
@@ -284,7 +288,8 @@ def _long_intervals(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
     """Return the intervals but those at an epoch's end that are shorter than half: few batches scatter."""
     intervals = [record for record in records if record["kind"] == "interval"]
     sizes = np.diff([0, *(record["cells"] for record in intervals)])
-    return [record for record, size in zip(intervals, sizes, strict=True) if 2 * size >= max(sizes)]
+    is_long = (2 * sizes >= sizes.max(initial=0)).tolist()
+    return [record for record, long in zip(intervals, is_long, strict=True) if long]
 
 
 def _points(

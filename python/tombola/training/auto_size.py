@@ -194,9 +194,13 @@ def _file_sizes(shards: Mapping[str, Any]) -> dict[str, int] | None:
 
 
 def _rows(value: Any) -> int | None:
-    """Return the length of the first array of a batch; of a list of other things, its own; else None."""
-    if isinstance(value, Tensor | np.ndarray):
-        return value.shape[0] if value.ndim else None
+    """Return the length of the first array of a batch; of a list of other things, its own; else None.
+
+    What has a shape counts as an array, as sparse rows do whose parts are longer.
+    """
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return shape[0] if shape else None
     if isinstance(value, str | bytes):
         return None
     parts = _parts(value)

@@ -30,6 +30,7 @@ __all__ = ["Classifier", "load_classifier", "write_classifier"]
 NAME = "classifier.json"
 FORMAT = "tombola.classifier"
 VERSION = 1
+_KEYS = {"classes", "var_names", "x", "log1p", "model", "hidden", "dropout"}
 
 _logger = logging.getLogger("tombola.training")
 
@@ -100,8 +101,19 @@ class Classifier:
             return {name: logits.softmax(dim=1) for name, logits in self.model(rows).items()}
 
     def predict(self, x: Any) -> dict[str, npt.NDArray[np.str_]]:
-        """Return the most probable class of each row, by label; arguments and errors as `probabilities`."""
+        """Return the most probable class of each row, by label; arguments and errors as `probabilities`.
+
+        Raises
+        ------
+        ValueError
+            If a row gives no probabilities, too, as one with NaN.
+        """
         found = self.probabilities(x)
+        for values in found.values():
+            odd = ~values.isfinite().all(dim=1)
+            if odd.any():
+                msg = f"x must be finite, but row {int(odd.nonzero()[0])} gives no probabilities"
+                raise ValueError(msg)
         return {
             name: np.asarray(self.classes[name], dtype=np.str_)[values.argmax(dim=1).cpu().numpy()]
             for name, values in found.items()
@@ -161,6 +173,9 @@ def load_classifier(folder: str | Path, *, device: Any = None) -> Classifier:
     run = path if path.is_dir() else path.absolute().parent
     if run.name == "checkpoints" and not (run / NAME).exists():
         run = run.parent
+    if not path.is_dir() and not (run / NAME).exists():
+        msg = f"{path}: no checkpoint of tombola train, for its run holds no {NAME}"
+        raise CheckpointError(msg)
     said = _read(run)
     file, state = _best(run / "checkpoints") if path.is_dir() else (path, load_checkpoint(path))
     classes = {name: tuple(names) for name, names in said["classes"].items()}
@@ -196,7 +211,11 @@ def _read(run: Path) -> dict[str, Any]:
     except ValueError as error:
         msg = f"{path} is damaged: {error}"
         raise CheckpointError(msg) from error
-    if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
+    if (
+        not isinstance(content, dict)
+        or (content.get("format"), content.get("version")) != (FORMAT, VERSION)
+        or not content.keys() >= _KEYS
+    ):
         msg = f"{path} must be of {FORMAT}, version {VERSION}, but is something else"
         raise CheckpointError(msg)
     return content
@@ -239,14 +258,14 @@ def _best_name(folder: Path, names: set[str], options: Mapping[str, Any]) -> str
     """Return the name of the checkpoint with the best monitored value of the history."""
     history = folder / "history.jsonl"
     best, best_name = None, None
-    for line in history.read_text(encoding="utf-8").splitlines() if history.exists() else []:
+    for line in history.read_bytes().splitlines() if history.exists() else []:
         try:
             record = json.loads(line)
-        except json.JSONDecodeError:  # cut off by a crash
+            batch = {} if record["kind"] == "mini_epoch" else {"batch": record["batch"]}
+            name = Place(record["epoch"], record["chunk_start"], **batch).name
+            value = record.get(options["monitor"], record.get("train_loss"))  # as without validation
+        except (ValueError, TypeError, KeyError):  # cut off by a crash
             break
-        batch = {} if record["kind"] == "mini_epoch" else {"batch": record["batch"]}
-        name = Place(record["epoch"], record["chunk_start"], **batch).name
-        value = record.get(options["monitor"])
         if name in names and value is not None and is_better(value, best, options["mode"]):
             best, best_name = value, name
     return best_name

@@ -1,14 +1,14 @@
 """One process at a time trains into a folder.
 
 `locked` holds a lock that goes with the process, however that ends: worker processes that outlive it close
-what they inherited. Its file says which process that is, and `holder` reads it.
+what they inherited. Its file says which process that is; `holder` reads it, and `holding` says it.
 """
 
 import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .._base.fork import forks, in_forked_child
@@ -18,7 +18,7 @@ try:
 except ImportError:  # Windows has none
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["holder", "locked"]
+__all__ = ["holder", "holding", "locked"]
 
 _FILE = ".lock"
 
@@ -65,6 +65,29 @@ def locked(folder: Path) -> Iterator[None]:
         if forks() == made:  # else this is a child, which has closed it
             _held.discard(descriptor)
             os.close(descriptor)
+
+
+@contextmanager
+def holding(output: Path) -> Iterator[None]:
+    """Hold the lock of a command's folder for results.
+
+    Raises
+    ------
+    ValueError
+        If another process, or another call of this one, trains into it.
+    OSError
+        If the folder cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(output))
+        except BlockingIOError:
+            msg = (
+                f"{output}: {holder(output)} trains into this folder; wait until it is done, "
+                "or name another folder (--output)"
+            )
+            raise ValueError(msg) from None
+        yield
 
 
 def holder(folder: Path) -> str:

@@ -164,7 +164,7 @@ def _by_h5py(made: Made, kind: str, rng: Rng) -> None:
             _vary_column(file["obs"], name, rng)
         write_elem(file, "var", pd.DataFrame(index=_names(n_vars, rng)))
         if made.x == "raw/X":
-            write_elem(file, "raw/var", pd.DataFrame(index=_names(n_vars, rng)))
+            write_elem(file.require_group("raw"), "var", pd.DataFrame(index=_names(n_vars, rng)))
             file["raw"].attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
         if kind == "dense":
             _store(file, made.x, _in_order(made.values, rng), made, rng)

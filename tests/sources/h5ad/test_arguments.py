@@ -48,7 +48,8 @@ def test_folders_and_zarr_stores(tmp_path: Path) -> None:
     for name in "dacb":
         (tmp_path / f"{name}.h5ad").touch()
     expected = (
-        "not an h5ad file, with h5ad files, 4 in number (a.h5ad, b.h5ad, c.h5ad, ...) in it; sorted(Path("
+        "not an h5ad file, with h5ad files, 4 in number (a.h5ad, b.h5ad, c.h5ad, ...) in it; "
+        f"{tmp_path}/*.h5ad names them on a command line, sorted(Path("
     )
     with pytest.raises(OSError, match=re.escape(expected)):
         H5adSource(tmp_path)

@@ -15,6 +15,7 @@ import pytest
 from tests.sources.h5ad.h5ad_files import random_counts, rewrite_dataset
 from tombola.sources import H5adSource
 from tombola.sources.h5ad import files, layout, obs_table
+from tombola.sources.h5ad.plain_file import NotPlainError
 
 DRUGS = ["dmso", "taxol", "aspirin"]
 COLUMNS = ["drug", "line", "depth"]
@@ -47,7 +48,7 @@ def rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that are opened for a look at their frames."""
+    """Names of the files that HDF5 opens for a look at their frames."""
     names: list[str] = []
 
     @contextmanager
@@ -163,6 +164,24 @@ def test_row_names_are_not_read(paths: list[Path], rows: str) -> None:
     assert len(H5adSource(paths, obs="drug")) == sum(SIZES)
 
 
+@pytest.fixture
+def by_hdf5(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be found without HDF5."""
+
+    def refuse(*_: Any) -> None:
+        raise NotPlainError
+
+    monkeypatch.setattr(layout, "plain_contents", refuse)
+
+
+def test_usual_files_of_few_rows_are_read_without_hdf5(paths: list[Path], opened: list[str]) -> None:
+    source = H5adSource(paths, obs=COLUMNS)
+    assert opened == []
+    check(source, paths)
+    assert opened == []
+
+
+@pytest.mark.usefixtures("by_hdf5")
 def test_files_are_opened_once_or_once_more(paths: list[Path], rows: str, opened: list[str]) -> None:
     source = H5adSource(paths, obs=COLUMNS)
     assert (
@@ -175,6 +194,7 @@ def test_files_are_opened_once_or_once_more(paths: list[Path], rows: str, opened
     assert opened == list("0123")  # all columns in use together
 
 
+@pytest.mark.usefixtures("by_hdf5")
 def test_many_files_of_few_rows_are_not_all_read_on_the_way(
     paths: list[Path], opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,10 +7,10 @@
 // Source: HDF5 file format specification, "Global Heap" (version 1), with addresses and lengths of 8 bytes.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "tombola/base/types.hpp"
 
@@ -36,13 +36,8 @@ std::optional<TextClaim> overlong_text(int descriptor, u64 offset, u64 count);
 // so often that they are longer than the file.
 std::optional<std::string> texts_at(int descriptor, std::span<const std::byte> references, std::span<index_t> bounds);
 
-// What stands for a text where equal ones are counted
-using TextKey = std::array<u64, 2>;
-
-// 128 bits of each text, so that two of 10^9 different ones share theirs with a chance below 10^-20.
-void text_keys(std::span<const char> texts, std::span<const index_t> bounds, std::span<TextKey> keys);
-
-// How many keys came before; sorts them. O(n log n).
-u64 count_repeats(std::span<TextKey> keys);
+// Where the objects of a collection at an address lie: entry 2 * n is where object n begins in the file, the next one
+// its bytes; both 0 where there is none of that number. Nothing where the file is not as expected. O(bytes of it).
+std::optional<std::vector<index_t>> heap_objects(int descriptor, u64 address);
 
 }  // namespace tombola

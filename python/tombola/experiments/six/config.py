@@ -33,6 +33,8 @@ STRATEGIES: Mapping[str, str] = {name: strategy.summary for name, strategy in EX
 """The six, name to what it does, in the order of tables and pictures."""
 WITH_BLOCKS = ("block_shuffling", "class_balanced")
 """Those whose blocks may have any size; the others have rows, or no blocks."""
+MIXED_IN_WINDOWS = ("streaming_shuffle", "block_shuffling")
+"""Those that a fetch window of all rows turns into a full shuffle."""
 
 MIN_STEPS = 200
 MAX_EPOCHS = 200
@@ -165,9 +167,11 @@ def _window_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]
             "every strategy gives much the same batches"
         ]
     if 2 * config.window > n_train:
+        mixed = [name for name in config.strategies if name in MIXED_IN_WINDOWS]
+        what = f"{_all_of(mixed, 'become')} a full shuffle," if mixed else "they are"
         return [
             f"the fetch window of {sizes} holds more than half of the {n_train:,} training rows: "
-            f"streaming_shuffle and block_shuffling become a full shuffle, read at once ({cure})"
+            f"{what} read at once ({cure})"
         ]
     if config.window > smallest:
         return [
@@ -190,7 +194,12 @@ def _weight_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]
     if flat is None:
         return []
     median = f"(--min-count-baseline {np.median(counts):g} is the median count)"
-    return [f"{flat} and {' and '.join(weighted)} balance little {median}"]
+    return [f"{flat} and {_all_of(weighted, 'balance')} little {median}"]
+
+
+def _all_of(names: Sequence[str], verb: str) -> str:
+    """Join names and a verb, which is that of one or of several."""
+    return f"{' and '.join(names)} {verb}{'s' if len(names) == 1 else ''}"
 
 
 def _scale_misfits(config: ExperimentConfig, data: ExperimentData) -> list[str]:

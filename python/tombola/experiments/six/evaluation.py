@@ -1,5 +1,6 @@
 """Scores and losses of a model on the test rows. Complexity: O(test rows)."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,13 @@ class Tested:
 
 
 def test_model(model: MultiTaskLinear, data: ExperimentData, config: ExperimentConfig) -> Tested:
-    """Predict every test row and score what came."""
+    """Predict every test row and score what came.
+
+    Raises
+    ------
+    ValueError
+        If a loss is not finite.
+    """
     counted = {label.name: LabelScores(data.train_counts(label)) for label in data.labels}
     sums = {label.name: 0.0 for label in data.labels}
     loader = Loader(
@@ -56,11 +63,15 @@ def test_model(model: MultiTaskLinear, data: ExperimentData, config: ExperimentC
             for name, values in codes.items():
                 counted[name].add(values, logits[name].argmax(dim=1).numpy())
                 sums[name] += float(losses[name]) * len(rows)
-    n_rows = len(data.test_rows)
-    return Tested(
-        {name: scores.result() for name, scores in counted.items()},
-        {name: total / n_rows for name, total in sums.items()},
-    )
+    means = {name: total / len(data.test_rows) for name, total in sums.items()}
+    for name, loss in means.items():
+        if not math.isfinite(loss):
+            msg = (
+                f"the loss of {name!r} on the test rows must stay finite, but is {loss}: "
+                "X holds values that are not finite, or the learning rate is too large"
+            )
+            raise ValueError(msg)
+    return Tested({name: scores.result() for name, scores in counted.items()}, means)
 
 
 def batch_transform(config: ExperimentConfig) -> Callable[[dict[str, Any]], dict[str, Any]] | None:

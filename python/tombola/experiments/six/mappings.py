@@ -11,8 +11,9 @@ Classes are numbered in the order of their names. Complexity: O(lines), and O(ro
 """
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def read_mappings(folder: Path) -> dict[str, LabelMapping]:
     ------
     ValueError
         If it holds none, a file is no such table, a value comes twice with different classes, or two files
-        have the same label.
+        have the same label. Of a pickle without JSON of its name, too.
     OSError
         If it cannot be read.
     """
@@ -64,6 +65,7 @@ def read_mappings(folder: Path) -> dict[str, LabelMapping]:
         raise ValueError(msg)
     found: dict[str, LabelMapping] = {}
     for path in sorted(folder.iterdir()):
+        _refuse_pickle(path)
         if path.suffix.lower() not in (".csv", ".json") or path.name.startswith("."):
             continue
         for mapping in _read(path):
@@ -75,6 +77,15 @@ def read_mappings(folder: Path) -> dict[str, LabelMapping]:
         msg = f"{folder}: label_dir must hold CSV or JSON files, but holds none"
         raise ValueError(msg)
     return found
+
+
+def _refuse_pickle(path: Path) -> None:
+    """Say of a pickled map how to write it as JSON, if that has not been done."""
+    json_file = path.with_suffix(".json")
+    if path.suffix.lower() in (".pkl", ".pickle") and not json_file.exists():
+        cure = f"json.dump(pickle.load(open({str(path)!r}, 'rb')), open({str(json_file)!r}, 'w'))"
+        msg = f"{path}: a pickle runs code, so it is not read; {cure} writes JSON of one that you trust"
+        raise ValueError(msg)
 
 
 def mapped_label(mapping: LabelMapping, column: Label) -> Label:
@@ -102,7 +113,7 @@ def _read(path: Path) -> list[LabelMapping]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         column, entries = _csv(path, text) if path.suffix.lower() == ".csv" else _json(path, text)
-    except (UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, csv.Error, RecursionError) as error:
         msg = f"{path}: no valid {path.suffix[1:].upper()}: {error}"
         raise ValueError(msg) from None
     tables: dict[str, dict[str, str]] = {}
@@ -121,32 +132,37 @@ def _read(path: Path) -> list[LabelMapping]:
 
 
 def _csv(path: Path, text: str) -> tuple[str, list[_Entry]]:
-    lines = list(csv.reader(text.splitlines()))
-    if not lines or len(lines[0]) < 2 or not all(name.strip() for name in lines[0]):
-        msg = f"{path}: the first line must name an obs column and one or more labels, but is {lines[:1]}"
+    reader = csv.reader(io.StringIO(text, newline=""))  # a line may end within a cell
+    headings = next(reader, [])
+    if len(headings) < 2 or not all(name.strip() for name in headings):
+        msg = f"{path}: the first line must name an obs column and one or more labels, but is {headings}"
         raise ValueError(msg)
-    column, *labels = (name.strip() for name in lines[0])
-    return column, list(_cells(path, labels, lines[1:]))
-
-
-def _cells(path: Path, labels: list[str], lines: Iterable[list[str]]) -> Iterator[_Entry]:
-    for number, cells in enumerate(lines, start=2):
-        if not cells:
-            continue
-        if len(cells) != len(labels) + 1:
-            msg = f"{path}, line {number}: {len(labels) + 1} cells are expected, but there are {len(cells)}"
+    column, *labels = (name.strip() for name in headings)
+    entries: list[_Entry] = []
+    for cells in filter(None, reader):
+        if len(cells) != len(headings):
+            number = reader.line_num
+            msg = f"{path}, line {number}: {len(headings)} cells are expected, but there are {len(cells)}"
             raise ValueError(msg)
-        for label, cell in zip(labels, cells[1:], strict=True):
-            yield label, cells[0].strip(), cell.strip() or None
+        entries += [
+            (label, cells[0].strip(), cell.strip() or None)
+            for label, cell in zip(labels, cells[1:], strict=True)
+        ]
+    return column, entries
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The pairs of a JSON object, of which a dict would only keep the last with a key."""
 
 
 def _json(path: Path, text: str) -> tuple[str, list[_Entry]]:
-    content = json.loads(text)
+    pairs = json.loads(text, object_pairs_hook=_Pairs)
     column, _, label = path.stem.partition("_to_")
-    if not isinstance(content, dict) or not content:
-        msg = f"{path}: an object of values to classes is expected, but found {type(content).__name__}"
+    if not isinstance(pairs, _Pairs) or not pairs:
+        found = "an empty one" if isinstance(pairs, _Pairs) else type(pairs).__name__
+        msg = f"{path}: an object of values to classes is expected, but found {found}"
         raise ValueError(msg)
-    nested = any(isinstance(part, dict) for part in content.values())
+    nested = any(isinstance(part, _Pairs) for _, part in pairs)
     if not nested and not label:
         msg = (
             f"{path}: the name must say what is mapped, as drug_to_moa_fine.json does, "
@@ -154,12 +170,10 @@ def _json(path: Path, text: str) -> tuple[str, list[_Entry]]:
         )
         raise ValueError(msg)
     entries: list[_Entry] = []
-    for value, part in content.items():
-        pairs: dict[str, Any] = (
-            {label: part} if not nested else part if isinstance(part, dict) else {"": part}
-        )
-        for name, kind in pairs.items():
-            if not name or not (kind is None or isinstance(kind, str | int)):
+    for value, part in pairs:
+        of_labels = [(label, part)] if not nested else part if isinstance(part, _Pairs) else [("", part)]
+        for name, kind in of_labels:
+            if not name or not (kind is None or type(kind) in (str, int)):
                 msg = (
                     f"{path}: the class of {value!r} must be a text, or an object of labels to texts, "
                     f"but is {kind!r}"

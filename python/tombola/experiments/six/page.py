@@ -4,7 +4,6 @@ In: what `tombola experiment`, `run` or `demo` wrote. Out: ``report.html``, and 
 """
 
 import base64
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -20,13 +19,14 @@ from ..plotting import (
     plot_training_curves,
     save_figure,
 )
-from .reading import BASELINE, read_results, read_summary, tasks_of
+from .reading import BASELINE, read_object, read_results, read_summary, tasks_of
 from .study import EXPERIMENT_FILE, mean_rows
 from .summary import mean_text
 
 __all__ = ["write_page"]
 
 PIXELS_AN_INCH = 70
+_UNTOLD = ("bytes", "classes", "files", "rows_and_classes", "unseen")
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #333; background: #fff; max-width: 1100px;
@@ -79,14 +79,15 @@ def write_page(folder: Path) -> Path:
         drawn |= {f"curves_{task}": plot_training_curves(results, task)[0] for task in tasks}
     pictures = [_picture(figure, figures / name) for name, figure in drawn.items()]
     about = _about(folder)
-    means = mean_rows([{**dict.fromkeys(rows[0], ""), **row} for row in rows])
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    means = mean_rows([{name: row.get(name, "") for name in columns} for row in rows])
     parts = [
         *_section("Scores on the test rows", _scores(means, tasks)),
         *_section("Speed", _speed(means)),
         *_section("Pictures", pictures),
         *_section("Data", _pairs(_data(about.get("data", {})))),
         *_section("Options", _pairs(about.get("options", {}))),
-        *_section("Runs", _table(list(dict.fromkeys(key for row in rows for key in row)), rows)),
+        *_section("Runs", _table(columns, rows)),
     ]
     title = f"Ways of choosing batches: {folder.resolve().name}"
     version = about.get("tombola", __version__)
@@ -106,10 +107,7 @@ def write_page(folder: Path) -> Path:
 
 def _about(folder: Path) -> dict[str, Any]:
     path = folder / EXPERIMENT_FILE
-    if not path.exists():
-        return {}
-    about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return about
+    return read_object(path) if path.exists() else {}
 
 
 def _section(heading: str, content: Sequence[str]) -> list[str]:
@@ -127,7 +125,7 @@ def _picture(figure: Any, path: Path) -> str:
 
 def _data(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is known of the data as a reader wants it: folders once, classes never seen in words."""
-    told = {key: value for key, value in data.items() if key not in ("bytes", "classes", "files", "unseen")}
+    told = {key: value for key, value in data.items() if key not in _UNTOLD}
     paths = [Path(name) for name in data.get("files", [])]
     for folder in dict.fromkeys(path.parent for path in paths):
         told[f"files in {folder}"] = [path.name for path in paths if path.parent == folder]
@@ -144,7 +142,7 @@ def _scores(means: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[st
     for measure, heading in (("macro_f1", "macro-F1"), ("accuracy", "accuracy")):
         columns = [f"{measure}_{task}" for task in tasks]
         best = {
-            name: max(float(str(row[f"{name}_mean"])) for row in means if row["strategy"] != BASELINE)
+            name: max(row.get(f"{name}_mean") or 0.0 for row in means if row["strategy"] != BASELINE)
             for name in columns
         }
         lines = []
@@ -152,7 +150,7 @@ def _scores(means: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[st
             runs = "" if row["strategy"] == BASELINE else row["runs"]
             cells = [f"<td>{escape(str(row['strategy']))}</td>", f"<td>{runs}</td>"]
             for name in columns:
-                is_best = row["strategy"] != BASELINE and row[f"{name}_mean"] == best[name]
+                is_best = row["strategy"] != BASELINE and row.get(f"{name}_mean") == best[name]
                 text = mean_text(row, name, ".3f")
                 cells.append(f'<td class="best">{text}</td>' if is_best else f"<td>{text}</td>")
             kind = ' class="baseline"' if row["strategy"] == BASELINE else ""

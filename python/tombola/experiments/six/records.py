@@ -4,7 +4,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tombola import __version__
+import numpy as np
+
+from tombola import __version__, _core
 
 from .config import ExperimentConfig
 from .data import ExperimentData
@@ -41,14 +43,28 @@ def run_record(
 
 
 def data_record(data: ExperimentData) -> dict[str, Any]:
-    """Return which rows an experiment trains and tests on."""
+    """Return which rows an experiment trains and tests on, of which classes.
+
+    The digest is one of row numbers and their classes by name: files of the same size may hold others.
+    """
     return {
         "files": [str(path) for path in data.source.paths],
         "train_rows": len(data.train_rows),
         "test_rows": len(data.test_rows),
         "rows_without_label": data.n_dropped,
         "unseen": {name: dataclasses.asdict(unseen) for name, unseen in data.unseen().items()},
+        "rows_and_classes": _digest(data),
     }
+
+
+def _digest(data: ExperimentData) -> str:
+    rows = np.concatenate([data.train_rows, data.test_rows])
+    parts = [rows, *(label.codes[rows] for label in data.labels)]
+    names = "\0".join(name for label in data.labels for name in (label.name, *label.classes))
+    return "-".join(
+        f"{_core.hash_array(part):016x}"
+        for part in (*parts, np.frombuffer(names.encode(errors="surrogatepass"), dtype=np.uint8))
+    )
 
 
 def result_of(record: Mapping[str, Any]) -> RunResult:

@@ -5,13 +5,13 @@ strategies that are done.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from tombola._base.files import make_output, write_csv, write_json
-from tombola.training.folders import holder, locked
+from tombola.training import folders
 
 from .config import ExperimentConfig
 from .data import ExperimentData
@@ -21,9 +21,11 @@ from .records import run_record
 from .summary import summary_rows
 from .training import RunResult, count_steps, run_strategy
 
-__all__ = ["Outcome", "Reporter", "holding", "prepare_output", "run_experiment"]
+__all__ = ["EXPERIMENT_FILE", "Outcome", "Reporter", "holding", "prepare_output", "run_experiment"]
 
 RUNS = "runs"
+EXPERIMENT_FILE = "experiment.json"
+"""Marks a folder of several runs, see `study`."""
 
 
 class Reporter(Protocol):
@@ -95,15 +97,7 @@ def holding(output: Path) -> Iterator[None]:
         If it cannot be made.
     """
     prepare_output(output)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(output))
-        except BlockingIOError:
-            msg = (
-                f"{output}: {holder(output)} trains into this folder; wait until it is done, "
-                "or name another folder (--output)"
-            )
-            raise ValueError(msg) from None
+    with folders.holding(output):
         yield
 
 
@@ -134,11 +128,14 @@ def run_experiment(
     Raises
     ------
     ValueError
-        If another process trains into the folder.
+        If another process trains into the folder, or it holds runs of `tombola experiment`.
     OSError
         If the folder cannot be written, which is tried before anything is trained.
     """
     with holding(output):
+        if (output / EXPERIMENT_FILE).exists():
+            msg = f"{output} holds runs of tombola experiment; name another folder (--output)"
+            raise ValueError(msg)
         return _run_all(data, config, output, title, reporter or _Silent())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from tombola.strategies.names import EXPERIMENT
 
 from ..block_size import BlockSize
-from ..config_files import check_model, key_lines, meant_or_known, option_name, read_mapping
+from ..config_files import check_model, key_lines, meant_or_known, option_name, read_mapping, resolve_paths
 from .config import STRATEGIES, WITH_BLOCKS, ExperimentConfig, check_strategies
 from .sections import (
     SECTIONS,
@@ -75,7 +75,7 @@ class ExperimentSettings:
 
 def find_config(name: str) -> tuple[Path, Path]:
     """Return the file that a path or the name of a packaged configuration means, and its paths' folder."""
-    if name in PACKAGED and not Path(name).exists():
+    if name in PACKAGED and not Path(name).is_file():
         return CONFIGS / f"{name}.yaml", Path()
     return Path(name), Path(name).parent
 
@@ -118,10 +118,13 @@ def read_settings(
     Raises
     ------
     ValueError
-        If the file is no YAML mapping, or a section, key or value is not allowed.
+        If the file is no YAML mapping, a section, key or value is not allowed, or no data are given.
     OSError
         If the file cannot be read.
     """
+    if path is None and "h5ad_dir" not in overrides.get("data", {}):
+        msg = "no data are given: --h5ad-dir names a folder of h5ad files, or --config a file that does"
+        raise ValueError(msg)
     values: Mapping[str, Any] = {} if path is None else read_mapping(path)
     lines = {} if path is None else key_lines(path)
     place = _Place(path, lines, overrides)
@@ -194,14 +197,19 @@ def _refuse_strays(name: str, section: Mapping[str, Any], place: _Place) -> None
 
 
 def _resolved(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    resolved = dict(section)
-    for key in ("h5ad_dir", "label_dir", "save_dir"):
-        value = resolved.get(key)
-        if isinstance(value, str):
-            resolved[key] = str(folder / value)
-        elif isinstance(value, list):
-            resolved[key] = [str(folder / part) if isinstance(part, str) else part for part in value]
+    """Take paths from the file's folder; a name of a test file stays one, for files of `h5ad_dir`."""
+    resolved = resolve_paths(section, ("h5ad_dir", "label_dir", "save_dir", "test_files"), folder)
+    bare = section.get("test_files")
+    if isinstance(bare, list):
+        pairs = zip(bare, resolved["test_files"], strict=True)
+        resolved["test_files"] = [name if _is_bare(name) else path for name, path in pairs]
+    elif _is_bare(bare):
+        resolved["test_files"] = bare
     return resolved
+
+
+def _is_bare(name: object) -> bool:
+    return isinstance(name, str) and Path(name).name == name
 
 
 def _read_strategies(given: Mapping[str, Any], place: _Place) -> tuple[tuple[str, ...], dict[str, BlockSize]]:

@@ -21,14 +21,14 @@ from tombola._base.files import remove_leftovers, write_csv, write_json
 from .config import ExperimentConfig
 from .data import ExperimentData
 from .metrics import Scores, majority_scores
+from .reading import read_object
 from .records import data_record, result_of, run_record
-from .runner import RUNS, Reporter, holding
+from .runner import EXPERIMENT_FILE, RUNS, Reporter, holding
 from .summary import summary_rows
 from .training import RunResult, count_steps, run_strategy
 
 __all__ = ["EXPERIMENT_FILE", "Run", "Study", "mean_rows", "run_name", "run_study"]
 
-EXPERIMENT_FILE = "experiment.json"
 _OF_A_RUN = ("strategies", "seed")
 """Options that runs of one folder may differ in."""
 
@@ -115,11 +115,11 @@ def _run_all(
     for name in config.strategies:
         for seed in dict.fromkeys(seeds):
             path = output / RUNS / f"{run_name(name, seed)}.json"
-            if path.exists():
-                runs.append(Run(seed, _read(path), is_new=False))
-                continue
-            reporter.begin(name if len(seeds) == 1 else f"{name} {seed}", count_steps(config, data))
             its_own = replace(config, strategies=(name,), seed=seed)
+            if path.exists():
+                runs.append(Run(seed, _read(path, its_own, data), is_new=False))
+                continue
+            reporter.begin(name if len(seeds) == 1 else f"{name}, seed {seed}", count_steps(config, data))
             with path.with_suffix(".jsonl").open("w", encoding="utf-8") as lines:
 
                 def keep(record: dict[str, Any]) -> None:
@@ -175,18 +175,14 @@ def _claim(output: Path, data: ExperimentData, config: ExperimentConfig) -> None
     labels = {label.name: list(label.classes) for label in data.labels}
     mine = {"options": options, "data": {**data_record(data), "bytes": sizes, "classes": labels}}
     path = output / EXPERIMENT_FILE
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         write_json(path, {"tombola": __version__, **mine})
         return
-    except ValueError as error:
-        msg = f"{path}: no valid JSON: {error}"
-        raise ValueError(msg) from None
-    mine = json.loads(json.dumps(mine))
-    for part, values in mine.items():
+    known = read_object(path)
+    for part, values in _as_json(mine).items():
+        of_part = known.get(part)
         for key, value in values.items():
-            before = known.get(part, {}).get(key)
+            before = of_part.get(key) if isinstance(of_part, dict) else None
             if before != value:
                 msg = (
                     f"{output} holds runs with {key} {_short(before)}, but it is {_short(value)} now; "
@@ -200,9 +196,26 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _read(path: Path) -> RunResult:
+def _as_json(value: Any) -> Any:
+    """Return a value as JSON gives it back."""
+    return json.loads(json.dumps(value))
+
+
+def _read(path: Path, config: ExperimentConfig, data: ExperimentData) -> RunResult:
+    """Return the result of a run that is done.
+
+    Raises
+    ------
+    ValueError
+        If the file holds none, or one of other options or data.
+    """
     try:
-        return result_of(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
+        record = json.loads(path.read_bytes())
+        result, known = result_of(record), [record["config"], record["data"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{path}: no record of a run ({type(error).__name__}: {error}); remove it to train anew"
         raise ValueError(msg) from None
+    if known != _as_json([dataclasses.asdict(config), data_record(data)]):
+        msg = f"{path}: a run of other options or data; remove it to train anew"
+        raise ValueError(msg)
+    return result

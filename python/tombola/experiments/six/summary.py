@@ -157,8 +157,8 @@ def means_table(
 
 
 def mean_text(row: Mapping[str, object], name: str, form: str) -> str:
-    """Return a figure of a row of ``means.csv``, with its deviation where there are several runs."""
-    mean, deviation = row[f"{name}_mean"], row[f"{name}_sd"]
+    """Return a figure of a row of ``means.csv``, if it is there, with its deviation of several runs."""
+    mean, deviation = row.get(f"{name}_mean", ""), row.get(f"{name}_sd", "")
     if mean == "":
         return ""
     return f"{mean:{form}}" if deviation == "" else f"{mean:{form}} ± {deviation:{form}}"

@@ -12,8 +12,17 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from ..config_files import StrictModel, check_model, meant_or_known, not_bool, option_name, read_mapping
-from ..train.config import TrainConfig, check_train_config, resolve_paths
+from ..config_files import (
+    StrictModel,
+    check_model,
+    expanded,
+    meant_or_known,
+    not_bool,
+    place_of,
+    read_mapping,
+    resolve_paths,
+)
+from ..train.config import PATH_KEYS, TrainConfig, check_train_config
 
 __all__ = ["FIXED", "Range", "Search", "SweepFile", "SweepPlan", "make_plan", "read_sweep_config"]
 
@@ -134,17 +143,14 @@ def read_sweep_config(
         If a file cannot be read.
     """
     given = dict(overrides or {})
-    values = resolve_paths(read_mapping(path), path.parent)
-    file = check_model(
-        SweepFile,
-        {**values, **given},
-        lambda key: f"option {option_name(key)}" if key in given else str(path),
-    )
+    values = resolve_paths(read_mapping(path), PATH_KEYS, path.parent)
+    file = check_model(SweepFile, {**values, **given}, place_of(path, given))
+    origin: object = str(path)
     if isinstance(file.train, str):
-        origin: Path = path.parent / file.train
-        train = resolve_paths(read_mapping(origin), origin.parent)
+        origin = path.parent / expanded(file.train)
+        train = resolve_paths(read_mapping(origin), PATH_KEYS, origin.parent)
     else:
-        origin, train = path, resolve_paths(file.train, path.parent)
+        train = resolve_paths(file.train, PATH_KEYS, path.parent)
     fixed = dict(train_overrides or {})
     search = {key: value for key, value in file.search.items() if key not in fixed}
     return make_plan(
@@ -190,14 +196,21 @@ def make_plan(
     ValueError
         If a key or a value is not allowed.
     """
-    base = check_train_config(train, train_origin, train_overrides)
+    given_as_options = dict(train_overrides or {})
+    of_train, of_search = place_of(train_origin, given_as_options), place_of(origin, (), "search")
+
+    def place(key: str) -> str:
+        is_searched = key in search and key not in given_as_options
+        return f"{of_search(key)}: search" if is_searched else of_train(key)
+
+    base = check_model(TrainConfig, {**train, **given_as_options}, place)
     checked: dict[str, tuple[Value, ...] | Range] = {}
     for key, given in search.items():
         if key not in TrainConfig.model_fields or key in FIXED:
             searchable = [name for name in TrainConfig.model_fields if name not in FIXED]
-            msg = f"{origin}: {key!r} cannot be searched; {meant_or_known(key, searchable)}"
+            msg = f"{of_search(key)}: {key!r} cannot be searched; {meant_or_known(key, searchable)}"
             raise ValueError(msg)
-        checked[key] = _checked(key, given, base, origin)
+        checked[key] = _checked(key, given, base, place(key))
     return dataclasses.replace(SweepPlan(base, checked), **options)
 
 
@@ -210,8 +223,7 @@ def _firsts(search: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _checked(key: str, given: Any, base: TrainConfig, origin: object) -> tuple[Value, ...] | Range:
-    place = f"{origin}: search"
+def _checked(key: str, given: Any, base: TrainConfig, place: str) -> tuple[Value, ...] | Range:
     if isinstance(given, Mapping):
         limits = check_model(Range, given, lambda _: place, inside=key)
         if not limits.low < limits.high or (limits.log and limits.low <= 0):

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tombola import H5adSource
 from tombola._base.memory import free_memory
 from tombola.sources import CsrRows
 from tombola.training.auto_size import PARTS, fit_memory
 
 from .config import TrainConfig
 from .data import TrainingData
+from .probing import some_rows
 
 __all__ = ["AutoChunk", "auto_chunk", "row_bytes"]
 
@@ -33,17 +33,17 @@ class AutoChunk(NamedTuple):
 
 
 def row_bytes(config: TrainConfig, data: TrainingData) -> int:
-    """Return the mean bytes of a stored training row, of the first file that has some; 1 or more."""
-    path = data.train_paths[0]
-    rows, _ = data.rows_of([path], data.is_train)
-    rows = rows[:: -(-len(rows) // MEASURED_ROWS)]
-    x = H5adSource(path, x=config.x).read(rows)["X"]
+    """Return the mean bytes of a stored training row, of the first file that can be read; 1 or more."""
+    x = some_rows(config, data, MEASURED_ROWS)
+    if x is None:
+        return 1
     size = x.data.nbytes + x.indices.nbytes if isinstance(x, CsrRows) else np.asarray(x).nbytes
-    return max(1, -(-size // len(rows)))
+    rows: int = x.shape[0]
+    return max(1, -(-size // rows))
 
 
 def auto_chunk(config: TrainConfig, data: TrainingData) -> AutoChunk:
-    """Return the rows of a mini epoch; errors as `H5adSource` raises them."""
+    """Return the rows of a mini epoch; errors as `some_rows` raises them."""
     window = max(config.batch_size * config.fetch_factor, 1)
     least, most = (window, "one fetch window"), -(-data.n_train // PARTS)
     return AutoChunk(*fit_memory(row_bytes(config, data), lambda rows: rows, least, most, free_memory()))

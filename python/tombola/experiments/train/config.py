@@ -15,13 +15,13 @@ from tombola.strategies.names import DEFAULT_BASELINE, TRAIN
 
 from ..block_size import ALLOWED as BLOCK_SIZES
 from ..block_size import BlockSize, block_size_in_file
-from ..config_files import StrictModel, check_model, not_bool, option_name, read_mapping
+from ..config_files import StrictModel, check_model, not_bool, place_of, read_mapping, resolve_paths
 from .chunk_budget import ALLOWED as CHUNK_SIZES
 from .chunk_budget import ChunkBudget, checked_chunk_size, parse_chunk_size
 
-__all__ = ["TrainConfig", "check_train_config", "read_train_config"]
+__all__ = ["PATH_KEYS", "TrainConfig", "check_train_config", "read_train_config"]
 
-_PATH_KEYS = ("files", "validation_files", "output")
+PATH_KEYS = ("files", "validation_files", "output")
 
 
 def _amount(value: object) -> float | int:
@@ -235,28 +235,12 @@ def read_train_config(path: Path, overrides: Mapping[str, Any] | None = None) ->
     OSError
         If the file cannot be read.
     """
-    return check_train_config(resolve_paths(read_mapping(path), path.parent), path, overrides)
+    return check_train_config(resolve_paths(read_mapping(path), PATH_KEYS, path.parent), path, overrides)
 
 
 def check_train_config(
     values: Mapping[str, Any], origin: object, overrides: Mapping[str, Any] | None = None
 ) -> TrainConfig:
-    """Return the configuration of these values, with options over them; `origin` is named in errors."""
+    """Return the configuration of these values, with options over them; for `origin` see `place_of`."""
     given = dict(overrides or {})
-
-    def place(key: str) -> str:
-        return f"option {option_name(key)}" if key in given else str(origin)
-
-    return check_model(TrainConfig, {**values, **given}, place)
-
-
-def resolve_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the values with relative paths taken from `folder`."""
-    resolved = dict(values)
-    for key in _PATH_KEYS:
-        value = resolved.get(key)
-        if isinstance(value, str):
-            resolved[key] = str(folder / value)
-        elif isinstance(value, list):
-            resolved[key] = [str(folder / item) if isinstance(item, str) else item for item in value]
-    return resolved
+    return check_model(TrainConfig, {**values, **given}, place_of(origin, given))

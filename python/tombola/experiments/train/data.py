@@ -26,7 +26,7 @@ from tombola.labels.categorical import Categorical
 from tombola.strategies.names import TRAIN
 from tombola.training import ShardError
 
-from ..labels import label_of
+from ..labels import are_whole, label_of
 from .config import TrainConfig
 from .files import FileList, find_training_files
 
@@ -262,7 +262,7 @@ def _key(
             msg = f"obs column {name!r} must hold numbers to be the rows' weights, but holds {kind}"
             raise ValueError(msg)
         return _weights(name, values.astype(np.float64), is_there), is_there
-    if values.dtype.kind == "f" and np.all(values[is_there] % 1 == 0):  # integers, some of them missing
+    if values.dtype.kind == "f" and are_whole(values[is_there]):  # integers, some of them missing
         values = np.where(is_there, values, 0).astype(np.int64)
     if values.dtype.kind not in "iub":
         msg = f"obs column {name!r} must hold categories, text or integers, but holds {kind}"

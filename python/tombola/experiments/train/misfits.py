@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from tombola import H5adSource
-
 from ..misfits import like_names, raw_counts
 from .config import TrainConfig
 from .data import TrainingData
+from .probing import some_rows
 
 __all__ = ["find_train_misfits"]
 
@@ -14,12 +13,11 @@ PROBED_ROWS = 64
 
 
 def find_train_misfits(config: TrainConfig, data: TrainingData) -> list[str]:
-    """Return what to warn of; a few rows of the first file are read, errors are those of `H5adSource`."""
+    """Return what to warn of; a few rows of a file are read, errors are those of `some_rows`."""
     found = []
     if not config.log1p:
-        path = data.train_paths[0]
-        rows, _ = data.rows_of([path], data.is_train)
-        counts = raw_counts(H5adSource(path, x=config.x).read(rows[:PROBED_ROWS])["X"])
+        x = some_rows(config, data, PROBED_ROWS)
+        counts = None if x is None else raw_counts(x)
         if counts is not None:
             found.append(f"{counts} (log1p: true)")
     for task in data.tasks:

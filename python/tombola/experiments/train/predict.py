@@ -16,7 +16,7 @@ from typing import Any
 
 from tombola import H5adSource, Loader, Streaming
 from tombola._base.checks import check_integer
-from tombola._base.files import replacing
+from tombola._base.files import check_output_file, replacing
 from tombola.training import Classifier, load_classifier
 
 from ..file_names import find_files
@@ -78,7 +78,8 @@ def predict_files(
     Raises
     ------
     ValueError
-        If a file lacks a feature of the training, or the output is one of the files.
+        If a file lacks a feature of the training or has a value that is not finite, or the output is one of
+        the files.
     OSError
         If a file cannot be read, or the output cannot be written.
     CheckpointError
@@ -91,6 +92,7 @@ def predict_files(
     if output.resolve() in {path.resolve() for path in paths}:
         msg = f"{output}: is one of the files to read, so it must not be written"
         raise ValueError(msg)
+    check_output_file(output)
     n_rows = 0
     is_linear = classifier.options.get("model") == "linear"
     with (
@@ -136,6 +138,11 @@ def _rows(source: H5adSource, classifier: Classifier, batch_size: int) -> Iterat
         told: list[list[Any]] = []
         for label, values in classifier.probabilities(batch["X"]).items():
             best, which = values.cpu().max(dim=1)
+            odd = ~best.isfinite()
+            if odd.any():
+                row = batch["row"][odd][0].item()
+                msg = f"{path}: row {row} of {classifier.x} gives no probabilities: it holds NaN or infinity"
+                raise ValueError(msg)
             classes = classifier.classes[label]
             told += [[classes[i] for i in which.tolist()], [f"{p:.6g}" for p in best.tolist()]]
         for row, name, *cells in zip(batch["row"].tolist(), batch["obs_names"], *told, strict=True):

@@ -7,7 +7,7 @@ trainer ``checkpoints/`` with ``history.jsonl``; at the end ``curve.png``.
 
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,10 @@ from tombola._base.files import make_output, replacing
 from tombola.training import Bytes, MiniEpochTrainer, Rows, TrainingResult, saved_shards
 from tombola.training.classifier import NAME as CLASSIFIER
 from tombola.training.classifier import write_classifier
+from tombola.training.folders import holding
+from tombola.training.ranks import Ranks
 
+from ..config_files import expanded
 from ..model import LINEAR_THREADS, torch_threads
 from .config import TrainConfig
 from .curve import plot_curve
@@ -77,7 +80,7 @@ def config_values(config: TrainConfig) -> dict[str, Any]:
     """Return the configuration as train.yaml has it, with absolute paths."""
     values: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     for key in ("files", "validation_files"):
-        values[key] = [str(Path(name).expanduser().absolute()) for name in values[key]]
+        values[key] = [str(expanded(name).absolute()) for name in values[key]]
     values["output"] = str(config.output.absolute())
     return values
 
@@ -116,15 +119,33 @@ def run_training(
     Raises
     ------
     ValueError, KeyError
-        If the data do not suit the configuration, or the output folder holds a training already.
+        If the data do not suit the configuration, the output folder holds a training already, or another
+        process trains into it.
     OSError
         If a file cannot be read or written.
     TrainingError
         If training cannot go on, or the checkpoint is another training's.
     """
+    checkpoints = make_output(config.output, CHECKPOINTS)
+    with ExitStack() as stack:
+        group = Ranks()
+        try:
+            group.first(lambda: stack.enter_context(holding(config.output)))
+        finally:
+            group.close()
+        return _train(config, checkpoints, resume, progress, on_data, on_mini_epoch)
+
+
+def _train(
+    config: TrainConfig,
+    checkpoints: Path,
+    resume: Resume,
+    progress: Literal["auto", "rich", "plain", "none"],
+    on_data: Callable[[TrainingData, str], object] | None,
+    on_mini_epoch: OnMiniEpoch | None,
+) -> TrainingRun:
     rank, n_ranks = ranks()
     is_first = rank == 0
-    checkpoints = make_output(config.output, CHECKPOINTS)
     there = any(checkpoints.glob("checkpoint_*.pt"))
     if resume == "no" and there:
         cure = "--resume goes on with it, another --output begins anew"
@@ -224,7 +245,7 @@ def _chunk_size(config: TrainConfig, shards: FileShards) -> int | Rows | Bytes:
 def _chunk_text(config: TrainConfig, shards: FileShards) -> str:
     amount, unit = config.chunk
     if unit != "auto":
-        return f"{amount:,} {unit}"
+        return f"{amount:,} {unit.removesuffix('s') if amount == 1 else unit}"
     return f"{shards.chunk_rows:,} rows at most ({shards.chunk_reason})"
 
 

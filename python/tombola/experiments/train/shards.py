@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tombola import _core
+from tombola.training.chunks import derived_seed
 from tombola.training.ranks import Ranks
 
 from .auto_chunk import auto_chunk
@@ -56,6 +58,7 @@ class FileShards:
         self.chunk_rows: int | None = None
         self.chunk_reason = ""
         self._unreadable: dict[str, list[int]] = {}
+        self._digests: dict[str, int] = {}
         if saved is None:
             self._open(find_training_files(config))
             self.epoch_batches = -(-self.data.n_train // config.batch_size)
@@ -93,6 +96,7 @@ class FileShards:
         """Read obs; what is listed and cannot be read stays in the list, so that the trainer sees it."""
         self.data = open_training_data(self._config, files, self._classes)
         self._classes = {task.name: task.classes for task in self.data.tasks}
+        self._digests = _digests(self.data)
         unreadable = {*files.files} - {*self.data.files.files}
         self._unreadable = {str(path): _stamp(path) for path in unreadable}
         self._listed = {*self.data.train_paths} | (unreadable & self._listed)
@@ -106,6 +110,7 @@ class FileShards:
             "unreadable": self._unreadable,
             "classes": {name: list(classes) for name, classes in self._classes.items()},
             "epoch_batches": self.epoch_batches,
+            "digests": self._digests,
             **({} if self.chunk_rows is None else {"chunk_rows": self.chunk_rows}),
         }
 
@@ -119,11 +124,34 @@ class FileShards:
         self._classes = {name: tuple(classes) for name, classes in state["classes"].items()}
         self._listed = {*files.files}
         self._open(files)
+        self._say_changed(state.get("digests", {}))
         self._listed |= {path for path in map(Path, state["files"]) if path not in files.files}
         self._unreadable = {**state["unreadable"], **self._unreadable}
         self.epoch_batches = int(state["epoch_batches"])
         if self.chunk_rows is None:
             self.chunk_rows, self.chunk_reason = state.get("chunk_rows"), "as when training began"
+
+    def _say_changed(self, saved: Mapping[str, int]) -> None:
+        """Log which files have other rows than when the state was saved."""
+        changed = [name for name, digest in self._digests.items() if saved.get(name, digest) != digest]
+        if changed:
+            _logger.warning(
+                "%d of %d files have other rows or classes than when the checkpoint was saved, so training "
+                "does not go on as it would have; the first: %s",
+                len(changed),
+                len(self._digests),
+                changed[0],
+            )
+
+
+def _digests(data: TrainingData) -> dict[str, int]:
+    """Return a number for each file that hangs on the classes of its rows alone; O(rows)."""
+    found = {}
+    for path in data.paths:
+        span = slice(*data.span(path))
+        hashes = [_core.hash_array(task.codes[span]) for task in data.tasks]
+        found[str(path)] = derived_seed(*hashes)
+    return found
 
 
 def _stamp(path: Path) -> list[int]:

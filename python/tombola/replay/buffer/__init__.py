@@ -48,14 +48,15 @@ then.
 
 **Uniform draws** take the place of balanced ones where scores can't be had: no integer labels, features or
 prototypes, one group only, or scores that are not finite. The reason is logged once. With `task_weights`
-items are then drawn in proportion to these, uniformly inside each task, in O(size).
+items are then drawn in proportion to these, uniformly inside each task, in O(size). Where options ask for
+scores of age, loss or logits, or priorities were set, draws go by these alone.
 
 **Classes** of which nothing is stored are forgotten: labels may change for ever, memory does not grow.
 
-**Priorities** multiply scores after `update_priorities`; what cannot be had is then left out of scores. A
-priority is that of an item: where another one has taken its slot since it was given out it is ignored, and
-counted in the report. Slots that a draw returns carry the stamps of their items; as a list, an array or a
-part of them they stand for what was last given out of these slots.
+**Priorities** multiply scores after `update_priorities`. A priority is that of an item: where another one
+has taken its slot since it was given out it is ignored, and counted in the report. Slots that a draw returns
+carry the stamps of their items; as a list, an array or a part of them they stand for what was last given out
+of these slots.
 
 **Threads**: each method takes a lock while it runs, so threads may share a buffer; the order of calls
 decides what they get. A signal handler may read a buffer, and change it, unless it interrupts a call of its

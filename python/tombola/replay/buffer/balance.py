@@ -226,11 +226,11 @@ class Balance:
         """Draw slots by scores, or else by task factors; None where there is neither.
 
         Prototypes are read, and what they change is scored and grouped anew. Why scores cannot be had is
-        logged once; priorities alone will do for some.
+        logged once; priorities, or scores of age, loss and logits, will do alone.
         """
         size = self.options.most(size, stored)
         reason = self._missing(prototypes, stored)
-        if reason is None or self.prioritised:
+        if reason is None or self.prioritised or self.item_scores.arrays:
             reason = None if self.weights.fits(self.factors(), self.classes.counts) else NOT_FINITE
         if reason is not None:
             self._say(reason)

@@ -76,7 +76,8 @@ def check_is_file(path: Path) -> None:
         held, cure = "no h5ad files", ""
         if names:
             held = f"h5ad files, {len(names):,} in number ({listed})"
-            cure = f"; sorted(Path({str(path)!r}).glob('*.h5ad')) names them"
+            in_python = f"sorted(Path({str(path)!r}).glob('*.h5ad'))"
+            cure = f"; {path / '*.h5ad'} names them on a command line, {in_python} in Python"
         msg = f"{path}: a folder, not an h5ad file, with {held} in it{cure}"
         raise NotAFileError(msg)
 

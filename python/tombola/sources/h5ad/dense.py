@@ -69,6 +69,16 @@ class DenseMatrix:
         self.shape = (shape[0], 1 if self._is_vector else shape[1])
         self._stored_shape = shape
 
+    @classmethod
+    def known(
+        cls, path: Path, name: str, files: OpenFiles, shape: tuple[int, int], dtype: np.dtype[Any]
+    ) -> "DenseMatrix":
+        """Make a matrix of what is known and checked already."""
+        matrix = object.__new__(cls)
+        matrix._path, matrix.name, matrix._files, matrix._values = path, name, files, None
+        matrix.dtype, matrix.shape, matrix._stored_shape, matrix._is_vector = dtype, shape, shape, False
+        return matrix
+
     def fill(self, rows: IndexArray, out: npt.NDArray[Any]) -> None:
         """Read rows into `out`, C-contiguous, cast to its dtype.
 

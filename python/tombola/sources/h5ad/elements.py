@@ -332,9 +332,13 @@ def written_by(file: h5py.File, obs: h5py.Group | h5py.Dataset | None) -> str:
     if isinstance(obs, h5py.Dataset):
         return "before 0.1.0 (anndata before 0.7)"
     version = attribute(file, "encoding-version")
+    return version_text(version, attribute(obs, "encoding-version") if obs is not None else None)
+
+
+def version_text(version: Any, frame: Any) -> str:
+    """Say which version of the format a file follows, by what its root and its obs say of it."""
     if version is not None:
         return f"{version} (anndata 0.8 and later)" if str(version) == "0.1.0" else str(version)
-    frame = attribute(obs, "encoding-version") if obs is not None else None
     if frame == "0.1.0":
         return "before 0.1.0 (anndata 0.7)"
     return "no version" + (f", data frames {frame}" if frame is not None else "")

@@ -117,7 +117,8 @@ def open_alone(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
-def _stamp(file: h5py.File) -> Stamp:
+def stamp_of(file: h5py.File) -> Stamp:
+    """Return what a file is: its device, number, size and time."""
     about = os.fstat(file.id.get_vfd_handle())
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
 
@@ -139,9 +140,9 @@ class OpenFiles:
     def __reduce__(self) -> tuple[type["OpenFiles"], tuple[()]]:
         return OpenFiles, ()
 
-    def note(self, path: Path, file: h5py.File) -> None:
+    def note(self, path: Path, stamp: Stamp) -> None:
         """Keep in mind what the file is: another one by this name is refused later."""
-        self._stamps[path] = _stamp(file)
+        self._stamps[path] = stamp
 
     def reader(self, path: Path, name: str, shape: tuple[int, ...] | None = None) -> RunReader:
         """Give the reader of a dataset, opening file and dataset if need be.
@@ -220,7 +221,7 @@ class OpenFiles:
         self._readers[path] = {name: reader for name, reader in readers.items() if reader.release()}
 
     def _check(self, path: Path, file: h5py.File) -> None:
-        now = _stamp(file)
+        now = stamp_of(file)
         if self._stamps.setdefault(path, now) != now:
             msg = f"{path}: the file was replaced or written to since the source was made; make it anew"
             raise UnreadableFileError(msg)

@@ -6,12 +6,24 @@ from pathlib import Path
 
 import h5py
 
-from .elements import child, frame_length, index_name, listed, member, names_in, place, written_by
+from .elements import (
+    child,
+    frame_length,
+    index_name,
+    listed,
+    member,
+    names_in,
+    place,
+    version_text,
+    written_by,
+)
 from .errors import BadFileError, MissingElementError, reading
-from .files import OpenFiles, open_alone
+from .files import OpenFiles, open_alone, stamp_of
 from .matrices import Matrix, find_matrix, is_mudata, list_matrices, modalities, root_of, split_x
 from .obs import ObsColumn, column_names, read_obs_column, row_names
 from .obs_codes import Before, Reading
+from .plain_file import NotPlainError
+from .plain_layout import NamesBefore, PlainContents, plain_contents
 
 __all__ = [
     "Contents",
@@ -92,16 +104,23 @@ class Opening:
 
     def __init__(self, columns: Sequence[str] = ()) -> None:
         self.var_names: Before[list[str]] = Before()
+        self.names_before = NamesBefore(self.var_names)
         self.before = {name: Reading() for name in columns}
         self.rows = MOST_ROWS
 
     def read_columns(self, file: h5py.File, layout: ObsLayout) -> FoundColumns:
         """Read the columns of a file that has few rows, and none of others."""
-        if layout.n_obs > min(FEW_ROWS, self.rows):
+        if not self.takes(layout.n_obs):
             return {}
-        self.rows -= layout.n_obs
         names = [name for name in self.before if name in layout.obs_columns]
         return read_columns(root_of(file, layout.root), layout, names, self.before)
+
+    def takes(self, n_obs: int) -> bool:
+        """Tell whether columns of a file of so many rows are read on the way."""
+        if n_obs > min(FEW_ROWS, self.rows):
+            return False
+        self.rows -= n_obs
+        return True
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -149,6 +168,10 @@ def read_layout(
     ValueError
         If the parts do not fit each other.
     """
+    try:
+        return _of_plain(path, plain_contents(path, x, files, opening))
+    except NotPlainError:
+        pass  # HDF5 reads it, or says what is wrong with it
     with open_alone(path) as file:
         with reading(path, "its structure"):
             layout, names = _read_layout(file, path, x, files, opening.var_names)
@@ -180,10 +203,22 @@ def read_columns(
     return columns
 
 
+def _of_plain(path: Path, found: PlainContents) -> tuple[FileLayout, list[str], FoundColumns]:
+    layout = FileLayout(
+        path=path,
+        root="",
+        n_obs=found.matrix.shape[0],
+        obs_columns=found.obs_columns,
+        written_by=version_text(*found.versions),
+        matrix=found.matrix,
+    )
+    return layout, found.var_names, found.columns
+
+
 def _read_layout(
     file: h5py.File, path: Path, x: str, files: OpenFiles, before: Before[list[str]]
 ) -> tuple[FileLayout, list[str]]:
-    files.note(path, file)
+    files.note(path, stamp_of(file))
     root, inner = split_x(x)
     if not root:
         _check_parts(file, path)

@@ -190,11 +190,11 @@ def _from_compound(root: h5py.Group, obs: h5py.Dataset, name: str, where: str, n
         return _text(values, where)
     key = f"uns/{name}_categories"
     if values.dtype.kind in "iu" and isinstance(root.get(key), h5py.Dataset):
-        categories = _categories(read_array(root[key], f"{where}, categories {key!r}"), where)
+        categories = categories_of(read_array(root[key], f"{where}, categories {key!r}"), where)
         # The same name may belong to a column of var, whose categories need not fit.
         if len(values) == 0 or int(values.max()) < len(categories):
-            return _coded(values, categories, where)
-    return _numbers(values, where)
+            return coded(values, categories, where)
+    return numbers_of(values, where)
 
 
 def _from_group(
@@ -213,20 +213,20 @@ def _from_group(
             if column.categories is not None:
                 _check_named(values, f"{where}, categories")
                 values = column.categories[values]
-            return _coded(codes, _categories(values, where), where)
+            return coded(codes, categories_of(values, where), where)
         stored = categories if isinstance(categories, h5py.Dataset) else dataset(group, "categories", where)
 
         def decode() -> npt.NDArray[Any]:
-            return _categories(read_array(stored, f"{where}, categories"), where)
+            return categories_of(read_array(stored, f"{where}, categories"), where)
 
         named = decode() if before is None else before.categories.get(stored_texts(stored), decode)
-        return _coded(codes, named, where)
+        return coded(codes, named, where)
     if kind.startswith("nullable-"):
         values = read_array(dataset(group, "values", where), f"{where}, values", length=n_obs)
         mask = read_mask(group, where, values.shape)
         if is_text(values):
             return _text(values, where, mask)
-        return ObsColumn(_with_missing(_numbers(values, where).values, mask, where))
+        return ObsColumn(_with_missing(numbers_of(values, where).values, mask, where))
     msg = f"{where} is encoded as {kind!r}, which is none of categorical, nullable, text and numbers"
     raise BadFileError(msg)
 
@@ -243,8 +243,8 @@ def _from_dataset(obs: h5py.Group, name: str, where: str, n_obs: int) -> ObsColu
     else:
         target = obs.get(key)
     if isinstance(target, h5py.Dataset):
-        return _coded(values, _categories(read_array(target, f"{where}, categories"), where), where)
-    return _text(values, where) if is_text(values) else _numbers(values, where)
+        return coded(values, categories_of(read_array(target, f"{where}, categories"), where), where)
+    return _text(values, where) if is_text(values) else numbers_of(values, where)
 
 
 def _text(values: npt.NDArray[Any], where: str, missing: npt.NDArray[np.bool_] | None = None) -> ObsColumn:
@@ -252,8 +252,14 @@ def _text(values: npt.NDArray[Any], where: str, missing: npt.NDArray[np.bool_] |
     return ObsColumn(codes.astype(code_type(len(categories))), categories, is_sorted=True)
 
 
-def _categories(values: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
-    """Return categories as text or numbers, distinct ones that are there."""
+def categories_of(values: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
+    """Return categories as text or numbers, distinct ones that are there.
+
+    Raises
+    ------
+    BadFileError
+        If they are something else.
+    """
     values = values.reshape(1) if values.ndim == 0 else values  # one category, as old versions wrote it
     if values.ndim != 1:
         msg = f"{where}: categories must be a list, but have shape {values.shape}"
@@ -275,7 +281,14 @@ def _categories(values: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def _coded(codes: npt.NDArray[Any], categories: npt.NDArray[Any], where: str) -> ObsColumn:
+def coded(codes: npt.NDArray[Any], categories: npt.NDArray[Any], where: str) -> ObsColumn:
+    """Make a column of codes.
+
+    Raises
+    ------
+    BadFileError
+        If they are no integers, or one has no category.
+    """
     if codes.dtype.kind not in "iu":
         msg = f"{where}: codes must be integers, but have dtype {codes.dtype}"
         raise BadFileError(msg)
@@ -289,7 +302,14 @@ def _coded(codes: npt.NDArray[Any], categories: npt.NDArray[Any], where: str) ->
     return ObsColumn(signed_codes(codes), categories)
 
 
-def _numbers(values: npt.NDArray[Any], where: str) -> ObsColumn:
+def numbers_of(values: npt.NDArray[Any], where: str) -> ObsColumn:
+    """Make a column of numbers.
+
+    Raises
+    ------
+    BadFileError
+        If they are none, or not all can be given.
+    """
     names = h5py.check_enum_dtype(values.dtype) or {}
     if {"FALSE", "TRUE"} <= set(names) <= {"FALSE", "TRUE", "NA"}:  # R's truth values
         known = values == names["TRUE"]

@@ -27,9 +27,11 @@ __all__ = ["MatrixOfFiles", "names_of_matrices", "open_further", "read_in_order"
 FIRST = "X"
 ROW = "row"
 
-KEPT_BUFFERS = 2
-KEPT_BYTES = 1 << 28
-"""Memory of dropped windows is used again: these arrays (data and indices), each up to so many bytes."""
+KEPT_BUFFERS = 8
+KEPT_BYTES = 1 << 29
+"""Memory of dropped windows is used again: data and indices of three windows, and of a shorter last one."""
+MOST_OF_ONE = 1 << 28
+"""Bytes of one such array."""
 
 
 def names_of_matrices(x: Any) -> dict[str, str]:
@@ -147,7 +149,7 @@ def rows_of_all(
             matrix.column_maps,
             matrix.var_names,
             steps if matrix is matrices[0] else Steps(),
-            memory=_core.BufferPool(keep=KEPT_BUFFERS, limit=KEPT_BYTES),
+            memory=_core.BufferPool(keep=KEPT_BUFFERS, limit=MOST_OF_ONE, total=KEPT_BYTES),
             as_dense=as_dense,
             dtype=dtype,
         )

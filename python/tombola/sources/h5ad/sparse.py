@@ -89,7 +89,7 @@ class CsrMatrix:
         self.shape = self._read_shape(group)
         data, indices = (dataset(group, part, self._where) for part in ("data", "indices"))
         self.dtype: np.dtype[Any] = data.dtype
-        self.index_dtype = _index_dtype(indices.dtype, self._where)
+        self.index_dtype = index_type(indices.dtype, self._where)
         self.n_values = int(data.shape[0]) if data.ndim == 1 else -1
         if self.dtype.kind not in "biuf":
             msg = f"{self._where}/data must hold numbers, but has dtype {self.dtype}"
@@ -103,6 +103,25 @@ class CsrMatrix:
         for part, values in (("data", data), ("indices", indices)):  # a row may claim all of them
             check_scale(values, f"{self._where}/{part}")
         self._pointers: _core.RowPointers | None = self._read_pointers(dataset(group, "indptr", self._where))
+
+    @classmethod
+    def known(
+        cls,
+        path: Path,
+        name: str,
+        files: OpenFiles,
+        shape: tuple[int, int],
+        n_values: int,
+        dtype: np.dtype[Any],
+        index_dtype: np.dtype[Any],
+        pointers: _core.RowPointers,
+    ) -> "CsrMatrix":
+        """Make a matrix of what is known and checked already."""
+        matrix = object.__new__(cls)
+        matrix._path, matrix.name, matrix._files, matrix._where = path, name, files, f"{path}: {name}"
+        matrix.shape, matrix.n_values, matrix.dtype = shape, n_values, dtype
+        matrix.index_dtype, matrix._pointers = index_dtype, pointers
+        return matrix
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_pointers": None}
@@ -311,7 +330,14 @@ class CscMatrix(CsrMatrix):
         return read_array(reader.dataset, f"{self._where}/{part}")
 
 
-def _index_dtype(stored: np.dtype[Any], where: str) -> np.dtype[Any]:
+def index_type(stored: np.dtype[Any], where: str) -> np.dtype[Any]:
+    """Return the type in which column indices are given, of those that are stored.
+
+    Raises
+    ------
+    BadFileError
+        If they are no integers.
+    """
     if stored.kind not in "iu":
         msg = f"{where}/indices must hold integers, but has dtype {stored}"
         raise BadFileError(msg)

@@ -182,7 +182,7 @@ def _codes(
     if codes is None or codes.dtype != dtype:
         codes = np.empty(sum(part.n_obs for part in parts), dtype=dtype)
     start = 0
-    last, table = None, np.array([-1], dtype=dtype)
+    last, table, knows_all = None, np.array([-1], dtype=dtype), True
     for part in parts:
         out = codes[start : start + part.n_obs]
         start += part.n_obs
@@ -200,7 +200,8 @@ def _codes(
             values = distinct.tolist()
             found = [place.get(value, -1) if same_kind else -1 for value in values]  # True is not 1
             last, table = distinct, np.array([*found, -1], dtype=dtype)
-        if unknown == "error" and (table[:-1] < 0).any():
+            knows_all = -1 not in found
+        if unknown == "error" and not knows_all:
             outside = (own >= 0) & (table[own] < 0)
             if outside.any():
                 row = int(np.argmax(outside))
