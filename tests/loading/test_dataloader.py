@@ -232,7 +232,7 @@ def test_data_of_another_length_are_said_to_be_so(
     told = record.getMessage()
     assert told.startswith(f"PlanBatchSampler: the data have {length} rows, but the strategy knows of 50: ")
     assert told.endswith(said)
-    chosen = PlanBatchSampler(BlockShuffling(indices=range(0, 50, 2)), 50, batch_size=4)
+    chosen = PlanBatchSampler(BlockShuffling(1, indices=range(0, 50, 2)), 50, batch_size=4)
     DataLoader(range(length), batch_sampler=chosen)
     DataLoader(range(50), batch_sampler=make_sampler())
     DataLoader(object(), batch_sampler=make_sampler())

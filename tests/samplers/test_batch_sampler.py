@@ -224,8 +224,12 @@ def test_rows_must_be_known() -> None:
 @pytest.mark.parametrize(
     ("strategy", "fetch_factor", "said"),
     [
-        (ClassBalancedSampling(np.arange(1_000) // 900), 1, ["32 rows mixes only 2 blocks of block_size=16"]),
-        (BlockShuffling(), 7, ["224 rows mixes only 14 blocks of block_size=16"]),
+        (
+            ClassBalancedSampling(np.arange(1_000) // 900),
+            1,
+            ["32 rows mixes few blocks (2) of block_size=16"],
+        ),
+        (BlockShuffling(), 7, ["224 rows mixes few blocks (14) of block_size=16"]),
         (BlockShuffling(bounds=[0, 500, 1_000]), 1, []),
         (BlockShuffling(), 8, []),
         (BlockShuffling(block_size=1), 1, []),
@@ -237,9 +241,11 @@ def test_windows_of_few_blocks_are_said_once(
     strategy: Strategy, fetch_factor: int, said: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not where a window holds all rows, which are then mixed as a whole."""
+    caplog.set_level("INFO")
     sampler = PlanBatchSampler(strategy, 1_000, batch_size=32, fetch_factor=fetch_factor)
     for _ in range(2):
         list(sampler)
+    assert {record.levelname for record in caplog.records} <= {"WARNING" if fetch_factor == 1 else "INFO"}
     assert len(caplog.messages) == len(said)
     for message, expected in zip(caplog.messages, said, strict=True):
         assert expected in message

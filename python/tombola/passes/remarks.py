@@ -34,18 +34,19 @@ class Remarks:
         self._say("drop_last=True leaves no batch, as there are fewer rows than batch_size=%d", batch_size)
 
     def few_blocks(self, plan: Plan, block_size: int) -> None:
-        """Say that batches are few runs of neighbours, where each window is to mix fewer than 16 blocks."""
+        """Say that batches are few runs, if windows mix few blocks; loudly if they are one batch."""
         rows = plan.batch_size * plan.fetch_factor
         if block_size == 1 or rows >= min(ENOUGH_BLOCKS * block_size, plan.n_rows):
             return
         self._say(
-            "a window of batch_size * fetch_factor = %d rows mixes only %d blocks of block_size=%d "
+            "a window of batch_size * fetch_factor = %d rows mixes few blocks (%d) of block_size=%d "
             "neighbouring rows, so batches are less balanced than rows drawn alone: set block_size=1 for "
             "data in memory, and for files that are read in runs fetch_factor=%d or more",
             rows,
             -(-rows // block_size),
             block_size,
             max(ENOUGH_BLOCKS, -(-ENOUGH_BLOCKS * block_size // plan.batch_size)),
+            level=logging.WARNING if plan.fetch_factor == 1 else logging.INFO,
         )
 
     def other_data(self, rows: int, data: int) -> None:
