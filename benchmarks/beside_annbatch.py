@@ -32,7 +32,7 @@ LAYOUTS = {
 EPOCH = """
 import json, sys, time
 import numpy as np
-from benchmarks.h5ad_data import GENES, checksums, make_rows
+from benchmarks.h5ad_data import GENES, as_scipy, checksums, make_rows
 
 case = json.loads(sys.argv[1])
 
@@ -61,13 +61,14 @@ def epoch():
         cells += x.shape[0]
     return cells / (time.perf_counter() - start)
 
-def dense(x):
-    x = x.to_dense().numpy() if hasattr(x, "to_dense") else x
-    return x.toarray() if hasattr(x, "toarray") else x
+def multiplied(x, weights):
+    if getattr(x, "is_sparse_csr", False):
+        x = as_scipy(x)
+    return (x.numpy() if hasattr(x, "numpy") else x) @ weights
 
 if case["check"]:
     weights = (np.arange(GENES, dtype=np.float64) + 1) ** 2
-    seen = np.sort(np.concatenate([dense(x) @ weights for x in batches()]))
+    seen = np.sort(np.concatenate([multiplied(x, weights) for x in batches()]))
     made = [
         checksums(*make_rows(np.arange(at, min(at + 10_000, case["cells"]))))
         for at in range(0, case["cells"], 10_000)

@@ -80,6 +80,13 @@ def checksums(columns: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArra
     return np.asarray((weights * values).sum(axis=1))
 
 
+def as_scipy(x: Any) -> Any:
+    """Return a CSR tensor as SciPy's matrix."""
+    from scipy.sparse import csr_matrix  # not every Python that measures has it
+
+    return csr_matrix((x.values(), x.col_indices(), x.crow_indices()), shape=tuple(x.shape))
+
+
 def reference_file(compression: str | None, cells: int = CELLS, chunk: int = CHUNK) -> Path:
     """Return the path of a file, which is written if it is not there; `compression` is one of `CODECS`."""
     of_chunk = "" if chunk == CHUNK else f"-{chunk}"

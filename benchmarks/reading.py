@@ -1,8 +1,8 @@
 """Cells a second out of h5ad files: this build beside another, alternating, an epoch a process.
 
 Run as ``python -m benchmarks.reading``, with ``--before /there/python`` beside the build of that source tree,
-with ``--only cold`` for some cases. Files are those of `h5ad_data`, made once into TOMBOLA_BENCH_DATA. Every
-row of the first epoch of each case is checked before any time is taken. A figure is the median over rounds of
+with ``--only cold`` for some cases. Files are those of `h5ad_data`, made once into TOMBOLA_BENCH_DATA. An
+epoch of this build goes first, every row of it checked. A figure is the median over rounds of
 a whole epoch after one that warms up, batches of 64, fetch factor 256, X alone; of cold cases of the first
 epoch, after the system was told to forget the file. Written as Markdown.
 """
@@ -10,14 +10,17 @@ epoch, after the system was told to forget the file. Written as Markdown.
 import argparse
 import json
 import statistics
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-from benchmarks.h5ad_data import dense_file, reference_file, small_files
+from benchmarks.h5ad_data import CHUNK, dense_file, reference_file, small_files
 from benchmarks.processes import printed
 
 __all__ = ["main"]
+
+Files = Callable[[], Iterable[Path]]
 
 ROOT = Path(__file__).resolve().parents[1]
 DENSE_PART = 10
@@ -27,7 +30,7 @@ EPOCH = """
 import json, os, resource, sys, time
 import numpy as np
 import tombola
-from benchmarks.h5ad_data import GENES, checksums, make_rows
+from benchmarks.h5ad_data import GENES, as_scipy, checksums, make_rows
 
 case = json.loads(sys.argv[1])
 tombola.set_num_threads(case["threads"])
@@ -60,7 +63,7 @@ if case["check"]:
     for batch in loader:
         rows = batch["row"].numpy()
         seen[rows] += 1
-        x = batch["X"].to_dense().numpy() if case["form"] == "csr" else batch["X"].numpy()
+        x = as_scipy(batch["X"]) if case["form"] == "csr" else batch["X"].numpy()
         columns, values = make_rows(rows % case["cells"])
         values = np.where(columns % case["every"], 0, values)
         weights = (np.arange(0, GENES, case["every"], dtype=np.float64) + 1) ** 2
@@ -79,7 +82,8 @@ class Case:
     """One row of the table."""
 
     name: str
-    paths: tuple[str, ...]
+    files: Files
+    """Writes them if they are not there, and names them."""
     form: str
     block: int
     threads: int = 2
@@ -89,41 +93,47 @@ class Case:
     every: int = 1
     """Columns whose number is a multiple of it are picked."""
 
-    def run(self, sources: str, *, check: bool) -> dict[str, float]:
+    def run(self, sources: str, *, check: bool = False) -> dict[str, float]:
         """Run one epoch in a new process, with the package of that source tree."""
-        case = {**self.__dict__, "paths": list(self.paths), "check": check}
+        case = {**asdict(self), "files": None, "paths": list(map(str, self.files())), "check": check}
         said = printed(EPOCH, json.dumps(case), paths=[sources, str(ROOT)])
         found: dict[str, float] = json.loads(said)
         return found
 
 
+def _dense_files(compression: str | None, cells: int) -> list[Path]:
+    return [dense_file(compression, cells)]
+
+
 def _cases(cells: int) -> Iterator[Case]:
-    raw, gzip = (str(reference_file(compression, cells)) for compression in (None, "gzip"))
-    large = str(reference_file("gzip", cells, chunk=61_000))
+    """Say what can be measured; the files are written when a case runs."""
+
+    def reference(compression: str | None, chunk: int = CHUNK) -> Files:
+        return lambda: [reference_file(compression, cells, chunk)]
+
+    raw, gzip, large = reference(None), reference("gzip"), reference("gzip", 61_000)
     for form in ("dense", "csr"):
-        for stored, path in (("raw", raw), ("gzip", gzip)):
+        for stored, files in (("raw", raw), ("gzip", gzip)):
             for block in (16, 1, 0):
                 what = f"block {block}" if block else "in order"
-                yield Case(f"{stored}, {what}, {form}", (path,), form, block)
-        yield Case(f"gzip, block 16, {form}, one thread", (gzip,), form, 16, threads=1)
-        yield Case(f"raw, block 16, {form}, one thread", (raw,), form, 16, threads=1)
-        yield Case(f"gzip in chunks of 61 rows, block 16, {form}", (large,), form, 16)
-        yield Case(f"gzip in chunks of 61 rows, own blocks, {form}", (large,), form, -1)
+                yield Case(f"{stored}, {what}, {form}", files, form, block)
+        yield Case(f"gzip, block 16, {form}, one thread", gzip, form, 16, threads=1)
+        yield Case(f"raw, block 16, {form}, one thread", raw, form, 16, threads=1)
+        yield Case(f"gzip in chunks of 61 rows, block 16, {form}", large, form, 16)
+        yield Case(f"gzip in chunks of 61 rows, own blocks, {form}", large, form, -1)
         for stored in ("zstd", "lz4", "blosc", "blosclz"):
-            path = str(reference_file(stored, cells))
-            yield Case(f"{stored}, block 16, {form}", (path,), form, 16)
-            yield Case(f"{stored}, in order, {form}", (path,), form, 0)
+            yield Case(f"{stored}, block 16, {form}", reference(stored), form, 16)
+            yield Case(f"{stored}, in order, {form}", reference(stored), form, 0)
     for compression in (None, "gzip"):
-        wide = str(dense_file(compression, max(1, cells // DENSE_PART)))
+        wide = partial(_dense_files, compression, max(1, cells // DENSE_PART))
         for block in (16, 0):
             what = f"block {block}" if block else "in order"
             name = f"dense matrix, {compression or 'raw'}, {what}, 2,000 of 20,000 columns"
-            yield Case(name, (wide,), "dense", block, every=10)
-    yield Case("raw, block 16, csr, cold cache", (raw,), "csr", 16, cold=True)
-    yield Case("gzip, block 16, csr, cold cache", (gzip,), "csr", 16, cold=True)
-    small = tuple(map(str, small_files()))
+            yield Case(name, wide, "dense", block, every=10)
+    yield Case("raw, block 16, csr, cold cache", raw, "csr", 16, cold=True)
+    yield Case("gzip, block 16, csr, cold cache", gzip, "csr", 16, cold=True)
     for block in (16, 1):
-        yield Case(f"1,000 files of 200 rows, block {block}, csr", small, "csr", block, cells=200)
+        yield Case(f"1,000 files of 200 rows, block {block}, csr", small_files, "csr", block, cells=200)
 
 
 def main() -> None:
@@ -146,9 +156,10 @@ def main() -> None:
             for who, sources in builds.items():
                 if who == "before" and case.block < 0:  # it has no such blocks: what it did with 16
                     continue
-                found = case.run(sources, check=number == 0)
                 if number:
-                    taken[who].append(found["cells"])
+                    taken[who].append(case.run(sources)["cells"])
+                elif who == "this build":
+                    case.run(sources, check=True)
         medians = {who: statistics.median(times) for who, times in taken.items() if times}
         shown = [f"{medians[who]:,.0f}" if who in medians else "-" for who in builds]
         ratio = f"{medians['this build'] / medians['before']:.2f}" if len(medians) > 1 else "-"

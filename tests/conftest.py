@@ -26,6 +26,16 @@ REQUIRED = {"TOMBOLA_REQUIRE_DATA": DATA_VARIABLE, "TOMBOLA_REQUIRE_COMPAT": "co
 """Variables that forbid skips, and what these skips say."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def short_waits() -> None:
+    """Give DataLoader's workers a second to end, not five: one that has failed may not end by itself."""
+    try:
+        from torch.utils.data import _utils
+    except ImportError:  # the core's tests run without torch, too
+        return
+    _utils.MP_STATUS_CHECK_INTERVAL = 1.0
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of the real h5ad files."""

@@ -28,9 +28,14 @@ ELSEWHERE = {
     "benchmarks/README.md": "measuring.md",
     "cpp/README.md": "core.md",
     "CITATION.cff": "CITATION.cff",
+    "LICENSE": "license.txt",
+    "pyproject.toml": "pyproject.toml",
     "docs/site/site.css": "site.css",
 }
 """Path in the repository to path in the site."""
+
+FOUND_LAST = ("architecture", "changelog", "contributing", "core", "decisions", "measuring")
+"""Pages for those who work on the code: a search for a user's word finds the user's pages first."""
 
 _PLACES = {site: path for path, site in ELSEWHERE.items()}
 _LINK = re.compile(r"(?P<code>`[^`\n]*`)|\]\((?P<target>[^)\s]+)\)")
@@ -133,6 +138,8 @@ def on_files(files: "Files", *, config: "MkDocsConfig") -> "Files":
 def on_page_markdown(markdown: str, *, page: "Page", config: "MkDocsConfig", files: "Files") -> str:
     """Lead the links of a page to where their targets lie in the site, and show its flow charts."""
     place = page.file.src_uri
+    if place.removesuffix(".md") in FOUND_LAST:
+        page.meta["search"] = {"boost": 0.2}
     if place.startswith("api/"):
         return markdown
     return with_site_links(with_charts(markdown), _PLACES.get(place, f"docs/{place}"))

@@ -1,8 +1,5 @@
 """docs/trainers.md: its examples run, its versions are those of constraints.txt, its tests are there."""
 
-import ast
-import contextlib
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.compat import common
-from tests.docs.pages import promised, take_apart
+from tests.docs.pages import imported_by, printed_by, promised, take_apart
 
 PAGE = (common.ROOT / "docs" / "trainers.md").read_text(encoding="utf-8")
 FIRST, *BLOCKS = [block for block in take_apart(PAGE).blocks if block.language == "python"]
@@ -24,25 +21,15 @@ pytestmark = [
 ]
 
 
-def packages(text: str) -> set[str]:
-    """Return the packages that a block imports."""
-    tree = ast.parse(text)
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    return {name.partition(".")[0] for name in names}
-
-
 @pytest.mark.parametrize("block", BLOCKS, ids=[block.section for block in BLOCKS])
 def test_examples(block: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in packages(block.text):
+    for name in imported_by(block.text):
         pytest.importorskip(name)
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "page"}
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        for part in (FIRST, block):
-            exec(compile("\n" * part.line + part.text, "docs/trainers.md", "exec"), namespace)
-    assert printed.getvalue().splitlines() == promised(block)
+    for part in (FIRST, block):
+        printed = printed_by("docs/trainers.md", part, namespace)
+    assert printed == promised(block)
 
 
 def test_the_readme_has_the_same_versions() -> None:

@@ -4,9 +4,12 @@ A page is Markdown: README.md, the other files of the root for readers, and docs
 three backticks at the beginning of a line; headings, links and paths count outside of them.
 """
 
+import ast
+import contextlib
+import io
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 READ_FIRST = "README.md"
@@ -84,6 +87,23 @@ def promised(block: Block) -> list[str]:
             lines += [behind] if found else []
             below = not found
     return lines
+
+
+def imported_by(text: str) -> set[str]:
+    """Return the packages that a Python block imports."""
+    tree = ast.parse(text)
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in names}
+
+
+def printed_by(page: str, block: Block, namespace: dict[str, Any]) -> list[str]:
+    """Run a Python block of a page in a namespace; return the lines that it prints."""
+    printed = io.StringIO()
+    code = compile("\n" * block.line + block.text, str(ROOT / page), "exec")
+    with contextlib.redirect_stdout(printed):
+        exec(code, namespace)
+    return printed.getvalue().splitlines()
 
 
 def headings(page: Page) -> list[str]:

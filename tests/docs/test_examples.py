@@ -5,8 +5,6 @@ block prints must be written in it, behind the `print` or as comment lines below
 follows.
 """
 
-import contextlib
-import io
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +14,14 @@ import pytest
 import typer.main
 
 import tombola
-from tests.docs.pages import BLOCKS, READ_FIRST, ROOT, TAKEN_APART, promised, take_apart
+from tests.docs.pages import BLOCKS, READ_FIRST, ROOT, TAKEN_APART, printed_by, promised, take_apart
 from tombola.cli import app
 from tombola.experiments import PlateDesign, make_plates
 from tombola.experiments.sweep.config import read_sweep_config
 from tombola.experiments.train.config import read_train_config
 
-ELSEWHERE = {"docs/trainers.md"}
-"""Pages whose blocks need other people's trainers: tests/compat runs them."""
+ELSEWHERE = {"docs/coming-from.md", "docs/trainers.md"}
+"""Pages whose blocks need other people's trainers and samplers: tests/compat runs them."""
 
 SECTIONS = list(
     dict.fromkeys(
@@ -73,11 +71,7 @@ def run_section(page: str, section: str) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": "page"}
     for block in TAKEN_APART[page].blocks:
         if block.section == section and block.language == "python":
-            printed = io.StringIO()
-            code = compile("\n" * block.line + block.text, str(ROOT / page), "exec")
-            with contextlib.redirect_stdout(printed):
-                exec(code, namespace)
-            assert printed.getvalue().splitlines() == promised(block)
+            assert printed_by(page, block, namespace) == promised(block)
     return namespace
 
 

@@ -4,6 +4,7 @@ The site must have been built: ``python -m mkdocs build --strict -f docs/site/mk
 browser opens all pages, which a server on this machine hands out.
 """
 
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -102,6 +103,16 @@ def test_every_page_renders(browser: Browser, address: str) -> None:
     assert len(titles) == len(pages())
 
 
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_commands_are_seen_whole(browser: Browser, address: str, width: int) -> None:
+    browser.open(address, width=width)
+    widths = browser.evaluate(
+        '[...document.querySelectorAll(".language-sh code")].map(one => [one.scrollWidth, one.clientWidth])'
+    )
+    assert len(widths) == 2
+    assert [seen for needed, seen in widths if needed > seen] == []
+
+
 def test_every_page_of_the_repository_is_there() -> None:
     assert len(pages()) >= len(PAGES) + 10
 
@@ -119,22 +130,37 @@ def test_every_public_name_is_in_the_reference(browser: Browser, address: str) -
         assert f'id="{anchor}"' in (SITE / place / "index.html").read_text(encoding="utf-8")
 
 
-def test_the_search_finds(browser: Browser, address: str) -> None:
+def found_by(browser: Browser, address: str, query: str) -> list[str]:
+    """Return what the site's search finds for a query, best first."""
     browser.open(address, width=WIDE)
-    found = browser.evaluate(
+    found: list[str] = browser.evaluate(
         """(async () => {
-          document.querySelector(".md-search__input").focus();
-          document.querySelector(".md-search__input").value = "state_dict";
-          document.querySelector(".md-search__input").dispatchEvent(new Event("keyup", {bubbles: true}));
+          const field = document.querySelector(".md-search__input");
+          field.focus();
+          field.value = QUERY;
+          field.dispatchEvent(new Event("keyup", {bubbles: true}));
           for (let i = 0; i < 100; i++) {
             const all = [...document.querySelectorAll(".md-search-result__link")].map(one => one.href);
             if (all.length) return all;
             await new Promise(done => setTimeout(done, 50));
           }
           return [];
-        })()"""
+        })()""".replace("QUERY", json.dumps(query))
     )
+    return found
+
+
+def test_the_search_finds(browser: Browser, address: str) -> None:
+    found = found_by(browser, address, "state_dict")
     assert any("resume" in link for link in found)
+
+
+def test_a_search_for_a_users_word_finds_the_users_page_first(browser: Browser, address: str) -> None:
+    assert "/resume/" in found_by(browser, address, "resume")[0]
+    assert any(
+        "classes-balanced-on-two-ranks" in link
+        for link in found_by(browser, address, "balance classes ranks")
+    )
 
 
 def test_a_page_of_another_server_is_found(browser: Browser, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ constexpr double largest_weight = 0x1p900;  // sums of any number of them are fi
 constexpr double largest_mass = 0x1p51;     // what quantisation takes
 constexpr mass_t total_limit = mass_t{1} << 62U;
 constexpr std::size_t nodes_a_task = 512;
+constexpr std::size_t prefetch_ahead = 64;
 constexpr std::size_t slots_a_task = std::size_t{1} << 18U;
 
 std::string text(double value) {
@@ -101,6 +102,26 @@ bool can_hold(std::span<const double> weights, const SumTree::Fit& fit) {
         total = std::accumulate(masses.begin(), masses.begin() + static_cast<std::ptrdiff_t>(part.size()), total);
     }
     return total < total_limit;
+}
+
+// deltas[i] = the mass of after[i] less that of before[i]; returns their sum. Weights that are too large for the scale
+// give some number.
+i128 mass_deltas(std::span<const double> before, std::span<const double> after, double scale, std::span<u64> deltas) {
+    constexpr std::size_t at_once = 256;  // masses are below 2^52, so that their sums stay below 2^63
+    std::array<mass_t, at_once> old;
+    i128 change = 0;
+    for (std::size_t first = 0; first < before.size(); first += at_once) {
+        const std::size_t count = std::min(at_once, before.size() - first);
+        kernels().quantise_f64(&before[first], count, scale, old.data());
+        kernels().quantise_f64(&after[first], count, scale, &deltas[first]);
+        u64 sum = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            deltas[first + i] -= old[i];
+            sum += deltas[first + i];
+        }
+        change += static_cast<std::int64_t>(sum);
+    }
+    return change;
 }
 
 std::size_t blocks_of(std::size_t n) { return (n + SumTree::fan_out - 1) / SumTree::fan_out; }
@@ -225,30 +246,23 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
     require_as_many("slots", slots.size(), weights.size());
     check_slots(slots);
     check_weights(weights);
-    constexpr std::size_t ahead = 16;
     const std::size_t count = slots.size();
     const double by = scale();
+    std::vector<double> before(count);
     double largest_given = 0;
-    std::vector<u64> entries(count);
-    std::vector<u64> deltas(count);
-    i128 change = 0;  // of a call that brings in much: a sum of 64 bits would wrap, and seem to fit
     for (std::size_t i = 0; i < count; ++i) {
-        __builtin_prefetch(&weights_[static_cast<std::size_t>(slots[std::min(i + ahead, count - 1)])], 1);
-        __builtin_prefetch(&levels_[0][static_cast<std::size_t>(slots[std::min(i + ahead, count - 1)]) / fan_out], 1);
+        const std::size_t next = static_cast<std::size_t>(slots[std::min(i + prefetch_ahead, count - 1)]);
+        __builtin_prefetch(&weights_[next], 1);
+        __builtin_prefetch(&levels_[0][next / fan_out], 1);
         double& weight = weights_[static_cast<std::size_t>(slots[i])];
-        const std::array<double, 2> both{weight, weights[i]};
-        std::array<mass_t, 2> masses;
-        for (std::size_t k = 0; k < 2; ++k) {
-            const double scaled = std::max(both[k] * by, both[k] > 0.0 ? 1.0 : 0.0);
-            masses[k] = scaled > largest_mass ? 0 : static_cast<mass_t>((scaled + 0x1p52) - 0x1p52);
-        }
-        largest_given = std::max(largest_given, weights[i]);
-        positive_ += static_cast<u64>(both[1] > 0.0) - static_cast<u64>(both[0] > 0.0);
+        before[i] = weight;
         weight = weights[i];
-        entries[i] = static_cast<u64>(slots[i]) / fan_out;
-        deltas[i] = masses[1] - masses[0];
-        change += static_cast<i128>(masses[1]) - static_cast<i128>(masses[0]);
+        largest_given = std::max(largest_given, weights[i]);
+        positive_ += static_cast<u64>(weights[i] > 0.0) - static_cast<u64>(before[i] > 0.0);
     }
+    std::vector<u64> deltas(count);
+    // In 128 bits: what a call brings in may be so much that a sum of 64 bits would wrap, and seem to fit.
+    const i128 change = mass_deltas(before, weights, by, deltas);
     // A weight given may be of a slot that a later one overwrites: the rule asks for all that were given.
     const bool fits = whole_ && fit_.chosen && largest_given * by <= largest_mass && total() + change < total_limit;
     if (!fits) {
@@ -257,15 +271,39 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
         }
         return;
     }
-    for (Buffer<u64>& level : levels_) {
-        kernels().add_deltas(level.data(), count, entries.data(), deltas.data());
+    add_deltas(slots, deltas);
+    total_ = static_cast<mass_t>(total_ + change);
+    if (positive_ > 0 && static_cast<mass_t>(static_cast<u128>(total()) * size_ / positive_) < fit_.low) {
+        choose_fit();
+    }
+}
+
+// Level by level. Where a level has fewer entries than there are deltas, or few at all, these are summed by entry
+// first: from there on each node is changed once, and none waits for the change before.
+void SumTree::add_deltas(std::span<const index_t> slots, std::span<const u64> deltas) {
+    constexpr std::size_t few = 64;
+    std::vector<u64> entries(slots.size());
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        entries[i] = static_cast<u64>(slots[i]) / fan_out;
+    }
+    std::size_t l = 0;
+    for (; l < levels_.size() && entries_[l] > std::max(few, slots.size()); ++l) {
+        kernels().add_deltas(levels_[l].data(), slots.size(), entries.data(), deltas.data());
         for (u64& entry : entries) {
             entry /= fan_out;
         }
     }
-    total_ = static_cast<mass_t>(total_ + change);
-    if (positive_ > 0 && static_cast<mass_t>(static_cast<u128>(total()) * size_ / positive_) < fit_.low) {
-        choose_fit();
+    if (l == levels_.size()) {
+        return;
+    }
+    std::vector<u64> sums(levels_[l].size());
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        sums[entries[i]] += deltas[i];
+    }
+    for (; l < levels_.size(); ++l) {
+        const std::size_t nodes = levels_[l].size() / fan_out;
+        kernels().add_all_deltas(levels_[l].data(), nodes, sums.data(), sums.data());
+        std::fill(&sums[nodes], sums.data() + blocks_of(nodes) * fan_out, 0);
     }
 }
 

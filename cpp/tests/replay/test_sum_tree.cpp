@@ -74,16 +74,18 @@ void check_tree(const SumTree& tree) {
 }  // namespace
 
 TEST(a_tree_is_that_of_its_weights_after_any_history) {
-    for (const u64 n : {1U, 7U, 8U, 9U, 64U, 65U, 600U}) {
+    for (const u64 n : {1U, 7U, 8U, 9U, 64U, 65U, 600U, 9'000U}) {
+        const u64 most = n < 1'000 ? 50 : 1'500;  // more and fewer than a level has entries
         SumTree tree(n);
         check_tree(tree);
         for (u64 round = 0; round < 60; ++round) {
             Slots slots;
             std::vector<double> weights;
             const double level = std::exp2(static_cast<double>(noise(60, round) % 40) - 20.0);
-            for (u64 i = 0; i < 1 + noise(61, round) % 50; ++i) {
-                slots.push_back(static_cast<index_t>(noise(62 + n, 100 * round + i) % n));
-                weights.push_back(noise(63, 100 * round + i) % 4 == 0 ? 0.0 : level * unit_noise(64, 100 * round + i));
+            for (u64 i = 0; i < 1 + noise(61, round) % most; ++i) {
+                slots.push_back(static_cast<index_t>(noise(62 + n, 2'000 * round + i) % n));
+                weights.push_back(noise(63, 2'000 * round + i) % 4 == 0 ? 0.0
+                                                                        : level * unit_noise(64, 2'000 * round + i));
             }
             tree.update(slots, weights);
             CHECK_EQ(tree.weights()[static_cast<std::size_t>(slots.back())], weights.back());

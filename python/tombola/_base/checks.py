@@ -9,7 +9,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,12 @@ __all__ = [
     "check_number",
     "check_one_dimensional",
     "index_array",
+    "is_ready",
     "make_plain",
     "refuse_masked",
 ]
+
+_INT64 = np.dtype(np.int64)
 
 INDEX_LIMIT = 2**63
 """Row numbers, seeds and epochs are below this."""
@@ -130,12 +133,26 @@ def refuse_masked(name: str, values: object) -> None:
             raise ValueError(msg)
 
 
+def is_ready(values: object, dtype: np.dtype[Any]) -> TypeGuard[npt.NDArray[Any]]:
+    """Whether the core can borrow values as they are: one axis, C-contiguous, aligned, of just this dtype.
+
+    A tenth of a microsecond; False says nothing about what a closer look, or a copy, would make of them.
+    """
+    if type(values) is not np.ndarray or values.dtype is not dtype or values.ndim != 1:
+        return False
+    flags = values.flags
+    return flags.c_contiguous and flags.aligned
+
+
 def borrowable(array: npt.NDArray[Any], dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
     """Return an array as the core borrows it: C-contiguous, aligned, in native byte order.
 
     One that is already so, and of ``dtype`` if that is given, comes back as it is; others are copied once.
     """
-    native = array.dtype.newbyteorder("=") if dtype is None else dtype
+    native = array.dtype.newbyteorder("=") if dtype is None else np.dtype(dtype)
+    flags = array.flags
+    if array.dtype == native and flags.c_contiguous and flags.aligned:
+        return array  # np.require says the same, a microsecond later
     return np.require(array, native, ["C", "ALIGNED"])
 
 
@@ -149,6 +166,8 @@ def index_array(name: str, values: npt.ArrayLike) -> IndexArray:
     ValueError
         If they have not one axis, do not fit int64, or one is masked.
     """
+    if is_ready(values, _INT64):
+        return values
     refuse_masked(name, values)
     array: npt.NDArray[np.generic] = np.asarray(values)
     check_one_dimensional(name, array)

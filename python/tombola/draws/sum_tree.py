@@ -120,7 +120,7 @@ class SumTree:
             As for the class, or if there is not one weight for each slot.
         """
         at = index_array("slots", slots)
-        self._tree.update(at, np.asarray(_weights(weights, len(at)), dtype=np.float64))
+        self._tree.update(at, _weights(weights, len(at)).astype(np.float64, copy=False))
 
     def get(self, slots: npt.ArrayLike | None = None) -> FloatArray:
         """Return the weights of slots, or of all, as they were given."""

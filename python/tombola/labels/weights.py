@@ -15,6 +15,7 @@ from .._base.checks import (
     check_choice,
     check_number,
     check_one_dimensional,
+    is_ready,
     refuse_masked,
 )
 from .._base.types import FloatArray, IndexArray, WeightArray
@@ -23,6 +24,7 @@ from .numbering import MISSING, Missing
 
 __all__ = ["class_weights", "compute_balanced_weights", "weight_array"]
 
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _EXACT = 2**53  # float64 holds all integers up to here
 
 
@@ -100,13 +102,16 @@ def weight_array(name: str, values: npt.ArrayLike, *, missing: Missing = "error"
     ValueError
         If they have not one axis, or one is masked.
     """
+    if missing == "error" and (is_ready(values, _FLOAT64) or is_ready(values, _FLOAT32)):
+        return values
     refuse_masked(name, values)
     array: npt.NDArray[Any] = np.asarray(values)
     check_one_dimensional(name, array)
     kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
     if kind == "f" and bits <= 64:
-        is_gap = np.isnan(array) if missing == "drop" else np.zeros(0, dtype=np.bool_)
-        return _as_floats(np.where(is_gap, 0, array) if is_gap.any() else array, double=bits == 64)
+        if missing == "drop" and (is_gap := np.isnan(array)).any():
+            array = np.where(is_gap, 0, array)
+        return _as_floats(array, double=bits == 64)
     if kind in "biu":
         if bits == 64 and array.size and max(-int(array.min()), int(array.max())) > _EXACT:
             msg = f"{name} must be floats or integers up to 2**53, but {array.dtype} holds larger ones"

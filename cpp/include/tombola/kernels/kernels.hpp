@@ -149,6 +149,8 @@ struct Kernels {
                        mass_t* masses);
     // Adds deltas (modulo 2^64) to the sums behind entries of the level, inside their nodes.
     void (*add_deltas)(u64* nodes, std::size_t count, const u64* entries, const u64* deltas);
+    // The same for each of the 8 entries of `count` nodes; sums[i]: those of node i, may begin where deltas do.
+    void (*add_all_deltas)(u64* nodes, std::size_t count, const u64* deltas, u64* sums);
 };
 
 const Kernels& kernels() noexcept;  // the table in use

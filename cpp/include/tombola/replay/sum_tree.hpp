@@ -91,6 +91,7 @@ class SumTree {
     void sum_blocks();
     void check_slots(std::span<const index_t> slots) const;
     void check_whole() const;
+    void add_deltas(std::span<const index_t> slots, std::span<const u64> deltas);
     template <typename T>
     void fill_with(std::span<const T> weights);
     // For targets of [0, total()): the slots they fall on, what is left of them there, and the slots' masses.
