@@ -138,14 +138,15 @@ void tuples(Input& input, const PlanOptions& options) {
 
 void mixture(Input& input, const PlanOptions& options) {
     const Keyed made = groups_of(input);
-    const std::size_t strata = input.within(0, 12);
-    const std::size_t contexts = input.within(0, 3);
+    const std::size_t strata = input.within(0, 15) == 0 ? 0 : input.within(1, 12);
+    const std::size_t contexts = input.within(0, 15) == 0 ? 0 : input.within(1, 3);
     Mixture mixture;
     mixture.groups = made.groups;
     mixture.strata = strata;
-    mixture.batches = static_cast<u64>(size_at_least(1, number(input, 1, 40)));
+    mixture.batches = static_cast<u64>(size_at_least(1, number(input, 10, 40)));
     for (std::size_t i = 0; i < contexts; ++i) {
-        mixture.context_firsts.push_back(static_cast<u64>(i == 0 ? number(input, 0, 0) : number(input, 0, 20)));
+        mixture.context_firsts.push_back(
+            static_cast<u64>(i == 0 ? number(input, 0, 0) : number(input, 3 * i, 3 * i + 2)));
     }
     for (std::size_t i = 0; i < contexts * strata; ++i) {
         mixture.context_groups.push_back(static_cast<u64>(number(input, 0, 15)) % made.groups->groups());

@@ -187,7 +187,7 @@ std::vector<Bytes> seeds() {
     for (int kind = 0; kind < 5; ++kind) {
         for (int variant = 0; variant < 8; ++variant) {
             Output seed;
-            seed.small(kind, variant & 1, 20 + 9 * variant);
+            seed.small(kind, kind < 2 ? variant & 1 : 3 + variant, 20 + 9 * variant);
             for (int i = 0; i < 300; ++i) {
                 seed.small(i * 7 % (variant < 4 ? 8 : 130), (i * i + variant) % 13);
             }
