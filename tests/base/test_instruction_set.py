@@ -8,7 +8,8 @@ from tombola import _core
 
 SCRIPT = """
 from tombola import _core
-plan = _core.plan_streaming(1000, shuffle=True, batch_size=7, fetch_factor=20, seed=3, epoch=4)
+how = dict(batch_size=7, fetch_factor=20, drop_last=False, seed=3, epoch=4)
+plan = _core.plan_streaming(1000, shuffle=True, **how)
 print(*_core.available_instruction_sets())
 print(_core.instruction_set(), _core.hash_array(plan.batches(0, len(plan))[0]))
 """
