@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <span>
 
 #include "tombola/base/parallel.hpp"
 #include "tombola/kernels/kernels.hpp"
@@ -109,8 +110,38 @@ void StratifiedSequence::make_targets(const u64* starts, std::size_t count, std:
 namespace {
 
 constexpr u64 leaf_draws = 16;
-constexpr u32 levels_below_parts = 6;
+constexpr u32 levels_below_parts = 4;
 constexpr u64 bits_a_task = u64{1} << 20U;
+
+// Counters of streams whose words are made in one go.
+class Counters {
+  public:
+    // Puts counters 0 .. n - 1 of stream `id` behind the others.
+    void add(u64 id, u64 n) {
+        if (used_ + n + words_of_step > ids_.size()) {
+            ids_.resize(2 * (used_ + n + words_of_step));
+            counters_.resize(ids_.size());
+        }
+        for (u64 c = 0; c < n; ++c) {
+            ids_[used_] = id;
+            counters_[used_++] = c;
+        }
+    }
+    // The words of all of them, which are forgotten.
+    const u32* words(u64 key) {
+        const std::size_t count = (used_ + words_of_step - 1) / words_of_step * words_of_step;
+        words_.resize(std::max(words_.size(), 4 * count));
+        kernels().words_of(key, ids_.data(), counters_.data(), count, words_.data());
+        used_ = 0;
+        return words_.data();
+    }
+
+  private:
+    std::size_t used_ = 0;
+    std::vector<u64> ids_;  // with room for a last step
+    std::vector<u64> counters_;
+    std::vector<u32> words_;
+};
 
 // The number of ones among bits [first, last) of the stream's serial words; first is a multiple of 128.
 u64 count_ones(const Stream& stream, u64 first, u64 last) {
@@ -120,13 +151,7 @@ u64 count_ones(const Stream& stream, u64 first, u64 last) {
     for (u64 at = first; at < last; at += block_bits) {
         const u64 bits = std::min(block_bits, last - at);
         kernels().serial_words(stream.key, stream.id, at / 128, (bits + 127) / 128, words.data());
-        const std::size_t whole = bits / 32;
-        for (std::size_t w = 0; w < whole; ++w) {
-            ones += static_cast<u64>(std::popcount(words[w]));
-        }
-        if (bits % 32 != 0) {
-            ones += static_cast<u64>(std::popcount(words[whole] & ((1U << (bits % 32)) - 1U)));
-        }
+        ones += kernels().count_ones(words.data(), bits);
     }
     return ones;
 }
@@ -187,6 +212,71 @@ struct IidSequence::Request {
     std::vector<u64>* leaf;
 };
 
+// A draw on its way down: the `rank`-th of the `count` draws of a node.
+struct IidSequence::Descent {
+    u64 node;
+    u64 count;
+    u64 rank;
+};
+
+IidSequence::Descent IidSequence::part_of(u64 draw) const noexcept {
+    // Parts hold about as many draws each, so the one wanted is not far from where it would be if they held the same.
+    const auto begin = before_.begin();
+    const std::ptrdiff_t parts = static_cast<std::ptrdiff_t>(before_.size() - 1);
+    __extension__ using u128 = unsigned __int128;
+    std::ptrdiff_t low = static_cast<std::ptrdiff_t>(static_cast<u128>(draw) * static_cast<u64>(parts) / draws_);
+    std::ptrdiff_t high = low + 1;
+    for (std::ptrdiff_t step = 4; low > 0 && begin[low] > draw; step *= 2) {
+        high = low;
+        low = std::max<std::ptrdiff_t>(0, low - step);
+    }
+    for (std::ptrdiff_t step = 4; high < parts && begin[high] <= draw; step *= 2) {
+        low = high;
+        high = std::min(parts, high + step);
+    }
+    const u64 x = static_cast<u64>(std::upper_bound(begin + low, begin + high, draw) - begin) - 1;
+    return {x, before_[x + 1] - before_[x], draw - before_[x]};
+}
+
+// Draws that do not follow each other: all go down a level together, so that the words of many nodes, which hold few
+// draws each, are made in one go.
+void IidSequence::make_single_targets(const u64* draws, std::size_t count, mass_t* targets) const {
+    constexpr std::size_t at_once = 64;
+    Counters counters;
+    const Kernels& kernel = kernels();
+    std::array<Descent, at_once> ways;
+    for (std::size_t first = 0; first < count; first += at_once) {
+        const std::span<Descent> some(ways.data(), std::min(at_once, count - first));
+        for (std::size_t i = 0; i < some.size(); ++i) {
+            some[i] = part_of(draws[first + i]);
+        }
+        for (u32 level = part_depth_; level < depth_; ++level) {
+            for (const Descent& way : some) {
+                counters.add((u64{1} << level) + way.node, (way.count + 127) / 128);
+            }
+            const u32* words = counters.words(split_key_);
+            for (Descent& way : some) {
+                const u64 left = kernel.count_ones(words, way.count);
+                words += 4 * ((way.count + 127) / 128);
+                const u64 is_right = way.rank >= left ? 1 : 0;
+                way.node = 2 * way.node + is_right;
+                way.rank -= is_right * left;
+                way.count = left + is_right * (way.count - 2 * left);  // no branch: half of them would be mistaken
+            }
+        }
+        for (const Descent& way : some) {
+            counters.add(way.node, (way.count + 1) / 2);
+        }
+        const u32* words = counters.words(leaf_key_);
+        for (std::size_t i = 0; i < some.size(); ++i) {
+            const Descent& way = some[i];
+            const u64 word = kernel.select(words, static_cast<std::size_t>(way.count), way.rank);
+            words += 4 * ((way.count + 1) / 2);
+            targets[first + i] = multiply_high(point_of(way.node, word), table_->total());
+        }
+    }
+}
+
 // `count` draws, the first of them number `first` of the epoch, lie in node `node` of `level`.
 void IidSequence::descend(u32 level, u64 node, u64 first, u64 count, Request& request) const {
     if (count == 0 || first >= request.last || first + count <= request.first) {
@@ -203,9 +293,8 @@ void IidSequence::descend(u32 level, u64 node, u64 first, u64 count, Request& re
     points.resize(2 * counters);
     kernels().serial_words(leaf_key_, node, 0, counters, reinterpret_cast<u32*>(points.data()));
     points.resize(static_cast<std::size_t>(count));
-    const u64 prefix = depth_ == 0 ? 0 : node << (64U - depth_);
     for (u64& point : points) {
-        point = prefix | point >> depth_;
+        point = point_of(node, point);
     }
     std::sort(points.begin(), points.end());
     const u64 from = std::max(first, request.first);
@@ -227,6 +316,10 @@ void IidSequence::make_targets(u64 start, std::size_t length, mass_t* targets) c
 
 void IidSequence::runs(const u64* starts, std::size_t count, std::size_t length, index_t* out) const {
     any_runs(*table_, starts, count, length, out, [this](const u64* from, std::size_t n, std::size_t each, mass_t* to) {
+        if (each == 1) {
+            make_single_targets(from, n, to);
+            return;
+        }
         for (std::size_t r = 0; r < n; ++r) {
             make_targets(from[r], each, to + r * each);
         }

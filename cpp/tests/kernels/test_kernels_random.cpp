@@ -1,6 +1,9 @@
 // The generator, scaling and Feistel kernels of every instruction set against plain code: odd counts, unaligned
 // starts, counters that carry into the high word. Arrays are exactly as long as needed, so that the address sanitizer
 // sees an access beyond them.
+#include <algorithm>
+#include <cstring>
+
 #include "check.hpp"
 #include "reference.hpp"
 
@@ -122,6 +125,62 @@ TEST(serial_words_at_scattered_counters_are_the_streams) {
                 equal = equal && words[1 + t] == stream.word(4 * counters[t / 4] + t % 4);
             }
             CHECK(equal);
+        }
+    });
+}
+
+TEST(words_of_many_streams_are_theirs) {
+    with_each_instruction_set([](const std::string&) {
+        for (const std::size_t count : {0U, 16U, 32U, 112U}) {
+            std::vector<u64> ids(count);
+            std::vector<u64> counters(count);
+            for (std::size_t c = 0; c < count; ++c) {
+                ids[c] = noise(2, c);
+                counters[c] = noise(3, c) >> 2U;
+            }
+            std::vector<u32> words(4 * count);
+            kernels().words_of(stream.key, ids.data(), counters.data(), count, words.data());
+            bool equal = true;
+            for (std::size_t t = 0; t < 4 * count; ++t) {
+                equal = equal && words[t] == Stream{stream.key, ids[t / 4]}.word(4 * counters[t / 4] + t % 4);
+            }
+            CHECK(equal);
+        }
+    });
+}
+
+TEST(ones_are_counted_to_the_bit) {
+    with_each_instruction_set([](const std::string&) {
+        for (const u64 bits : {0U, 1U, 31U, 32U, 33U, 63U, 64U, 65U, 96U, 97U, 128U, 1000U}) {
+            std::vector<u32> words((bits + 31) / 32);
+            u64 ones = 0;
+            for (u64 w = 0; w < words.size(); ++w) {
+                words[w] = static_cast<u32>(noise(4, w));
+            }
+            for (u64 bit = 0; bit < bits; ++bit) {
+                ones += words[bit / 32] >> bit % 32 & 1U;
+            }
+            CHECK_EQ(kernels().count_ones(words.data(), bits), ones);
+        }
+    });
+}
+
+TEST(what_is_selected_is_what_sorting_puts_there) {
+    with_each_instruction_set([](const std::string&) {
+        for (const std::size_t count : {1U, 2U, 7U, 8U, 9U, 16U, 17U, 40U}) {
+            for (const u64 distinct : {1U, 3U, 1000U}) {
+                std::vector<u64> numbers(count);
+                for (std::size_t i = 0; i < count; ++i) {
+                    const u64 which = noise(5, i) % distinct;
+                    numbers[i] = which == 0 ? 0 : which == 1 ? ~u64{0} : noise(6, which);
+                }
+                std::vector<u32> words(2 * count);
+                std::memcpy(words.data(), numbers.data(), 8 * count);
+                std::sort(numbers.begin(), numbers.end());
+                for (std::size_t rank = 0; rank < count; ++rank) {
+                    CHECK_EQ(kernels().select(words.data(), count, rank), numbers[rank]);
+                }
+            }
         }
     });
 }

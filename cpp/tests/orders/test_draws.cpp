@@ -207,6 +207,7 @@ TEST(draws_are_the_same_for_every_instruction_set) {
     with_each_instruction_set([&](const std::string&) {
         CHECK(whole(StratifiedSequence(table, 5001, seed, epoch)) == stratified);
         CHECK(whole(IidSequence(table, 5001, seed, epoch)) == independent);
+        check_runs(IidSequence(table, 5001, seed, epoch), independent);
     });
 }
 

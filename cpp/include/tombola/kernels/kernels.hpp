@@ -54,6 +54,7 @@ struct WeightScan {
 inline constexpr u64 group_undecided = ~u64{0};
 
 inline constexpr std::size_t granule_rows = 8;
+inline constexpr std::size_t words_of_step = 16;
 inline constexpr std::size_t locate_targets = 16;  // targets that are located together
 
 // Masses as the kernels read them, see mass_source.hpp.
@@ -104,6 +105,13 @@ struct Kernels {
     void (*serial_words)(u64 key, u64 id, u64 first_counter, std::size_t count, u32* out);
     // words 4c .. 4c + 3 for each counter c of the array.
     void (*serial_words_at)(u64 key, u64 id, const u64* counters, std::size_t count, u32* out);
+    // Words 4c .. 4c + 3 of stream (key, ids[i]), c = counters[i]. Count is a multiple of words_of_step.
+    void (*words_of)(u64 key, const u64* ids, const u64* counters, std::size_t count, u32* out);
+    // Of the first `bits` bits, the lowest one of a word first.
+    u64 (*count_ones)(const u32* words, u64 bits);
+    // Of `count` numbers of 64 bits, two words each, one that `rank` others, at most, are below, and not fewer but for
+    // equal ones: what stands there once they are sorted. rank < count. O(count^2).
+    u64 (*select)(const u32* words, std::size_t count, u64 rank);
     // words[t] = words[t] * (first_range + t) >> 32; true when a low half was below its range (a rejection is
     // possible). Count is a multiple of 64.
     bool (*scale_words)(u32* words, u32 first_range, std::size_t count);

@@ -31,8 +31,8 @@ class StratifiedSequence final : public Sequence {
 
 // Independent draws, sorted. Instead of sorting them, their number is split over a binary tree of equal parts of the
 // unit interval: the left half of k draws takes Binomial(k, 1/2) of them, which is the popcount of k random bits. The
-// counts of parts of 512 to 1,024 expected draws are kept, 8 bytes each; below them the tree is walked afresh, down to
-// leaves of 8 to 16, which are made and sorted. New epoch O(draws * log(draws / 1,024) / 32) words of the generator.
+// counts of parts of 128 to 256 expected draws are kept, 8 bytes each; below them the tree is walked afresh, down to
+// leaves of 8 to 16, which are made and sorted. New epoch O(draws * log(draws / 256) / 32) words of the generator.
 class IidSequence final : public Sequence {
   public:
     // draws >= 1
@@ -50,7 +50,14 @@ class IidSequence final : public Sequence {
     std::vector<u64> before_;  // draws in front of each part; one more entry than parts
 
     struct Request;
+    struct Descent;
     void split_parts();
+    Descent part_of(u64 draw) const noexcept;
+    // Of a leaf's random word
+    u64 point_of(u64 leaf, u64 word) const noexcept {
+        return depth_ == 0 ? word : leaf << (64U - depth_) | word >> depth_;
+    }
+    void make_single_targets(const u64* draws, std::size_t count, mass_t* targets) const;
     void descend(u32 level, u64 node, u64 first, u64 count, Request& request) const;
     void make_targets(u64 start, std::size_t length, mass_t* targets) const;
 };
