@@ -34,6 +34,7 @@ BUILD = {
     "float64": Work("BlockWeightedSampling(16) build, float64"),
 }
 INDEPENDENT = Work('BlockWeightedSampling(16, draw="iid") epoch, float32')
+INDEPENDENT_LISTS = Work('BlockWeightedSampling(1, draw="iid") in lists of 64')
 ROUNDS = {
     2: Work("a round of n / 2 draws without replacement"),
     100: Work("a round of n / 100 draws without replacement"),
@@ -104,6 +105,20 @@ def test_independent_draws(size: int, weights: Weights, measure: Measure) -> Non
     epochs = our_epochs(tombola.BlockWeightedSampling(weights, block_size=16, draw="iid"))
     checks.check_independent(checks.row_counts(next(epochs), size), weights)
     measure(INDEPENDENT, OURS, lambda: peers.read(next(epochs)), n=size)
+
+
+def test_independent_lists(size: int, weights: Weights, measure: Measure) -> None:
+    strategy = tombola.BlockWeightedSampling(weights, block_size=1, draw="iid")
+    sampler = tombola.PlanBatchSampler(strategy, batch_size=BATCH, seed=1)
+    checks.check_independent(checks.row_counts((np.asarray(rows) for rows in sampler), size), weights)
+    measure(INDEPENDENT_LISTS, OURS, lambda: peers.read(iter(sampler)), n=size)
+
+
+def test_independent_lists_by_torch(peer_size: int, weights: Weights, measure: Measure) -> None:
+    n = min(peer_size, MOST_OF_TORCH)
+    own = torch.from_numpy(weights[:n])
+    who = "torch WeightedRandomSampler + BatchSampler"
+    measure(INDEPENDENT_LISTS, who, lambda: peers.read(peers.weighted_batches(own, BATCH)), n=n)
 
 
 @pytest.mark.parametrize("share", list(ROUNDS))

@@ -1,6 +1,7 @@
 // Threads, instruction sets, Ctrl-C, hashes of arrays.
 #include <pybind11/stl.h>
 
+#include <cstdlib>
 #include <optional>
 
 #include "arrays.hpp"
@@ -68,6 +69,9 @@ void check_increasing(const py::array& array, std::optional<index_t> n) {
 void register_runtime(py::module_& m) {
     set_interrupt_check(check_signals);
     set_thread_limit(limit_threads);
+    if (const char* const name = std::getenv("TOMBOLA_INSTRUCTION_SET"); name != nullptr && *name != '\0') {
+        limit_instruction_sets(name);
+    }
     m.def("set_num_threads", &set_num_threads, py::arg("n"));
     m.def("get_num_threads", &get_num_threads);
     m.def("instruction_set", [] { return std::string(kernels().name); });

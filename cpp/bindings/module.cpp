@@ -1,7 +1,7 @@
 // tombola._core: the core under Python.
 #include "register.hpp"
 
-PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
+PYBIND11_MODULE(_core, m) {
     m.doc() = "The C++ core of tombola.";
     tombola::bindings::register_runtime(m);
     tombola::bindings::register_permutations(m);

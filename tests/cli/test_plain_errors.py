@@ -45,9 +45,9 @@ def test_a_report_of_what_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "words").write_text("strategy,macro_f1_a\nrandom,good\n")
     for name, message in (
-        ("notes", f"{tmp_path}/notes: no CSV: line 2 has more or fewer values than the first"),
-        ("bytes", f"{tmp_path}/bytes: no CSV: "),
-        ("words", "a table of numbers is expected, but its column 'macro_f1_a' holds 'good'"),
+        ("notes", f"{tmp_path}/notes, line 2: 2 cells are expected, but there are 4"),
+        ("bytes", f"{tmp_path}/bytes: no valid CSV: "),
+        ("words", f"{tmp_path}/words, row 1: macro_f1_a must be a finite number or empty, but is 'good'"),
     ):
         assert fails("report", tmp_path / name).startswith(f"error: {message}")
 

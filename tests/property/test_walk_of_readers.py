@@ -208,6 +208,9 @@ class ReadersWalk(Walk):
 
     @rule(target=states)
     def save(self) -> tuple[dict[str, Any], Point]:
+        return self.saved()
+
+    def saved(self) -> tuple[dict[str, Any], Point]:
         return json.loads(json.dumps(self.ranks[0].state_dict())), self.point()
 
     @precondition(lambda self: len(self.passes) < 3)
@@ -215,7 +218,7 @@ class ReadersWalk(Walk):
     def stop_in_a_pass(self, count: int) -> tuple[dict[str, Any], Point]:
         self.open()
         self.advance(len(self.passes) - 1, count)
-        return self.save()
+        return self.saved()
 
     @rule(saved=states)
     def load(self, saved: tuple[dict[str, Any], Point]) -> None:

@@ -24,6 +24,8 @@ void gather_all(const GatherAhead& ahead) {
     std::for_each_n(ahead.load, ahead.load_count, [&](u64& place) { place = array[place]; });
 }
 
+std::atomic<std::size_t> left_out{0};  // how many of the best ones are
+
 // Best first.
 std::vector<const Kernels*> supported() {
     std::vector<const Kernels*> tables;
@@ -40,7 +42,16 @@ std::vector<const Kernels*> supported() {
     }
 #endif
     tables.push_back(&kernels_baseline);
+    tables.erase(tables.begin(), tables.begin() + static_cast<std::ptrdiff_t>(left_out.load()));
     return tables;
+}
+
+std::string names_of(const std::vector<const Kernels*>& tables) {
+    std::string names;
+    for (const Kernels* table : tables) {
+        names += (names.empty() ? "" : ", ") + std::string(table->name);
+    }
+    return names;
 }
 
 std::atomic<const Kernels*>& current() {
@@ -63,16 +74,26 @@ std::vector<std::string_view> available_instruction_sets() {
 }
 
 void set_instruction_set(std::string_view name) {
-    std::string allowed = "auto";
-    for (const Kernels* table : supported()) {
-        if (name == table->name || name == "auto") {
-            current() = table;
-            return;
-        }
-        allowed += std::string(", ") + table->name;
+    const std::vector<const Kernels*> tables = supported();
+    const auto table = std::find_if(tables.begin(), tables.end(),
+                                    [name](const Kernels* each) { return name == "auto" || name == each->name; });
+    if (table == tables.end()) {
+        throw std::invalid_argument("the instruction set must be one of auto, " + names_of(tables) + ", but is \"" +
+                                    std::string(name) + "\"");
     }
-    throw std::invalid_argument("the instruction set must be one of " + allowed + ", but is \"" + std::string(name) +
-                                "\"");
+    current() = *table;
+}
+
+void limit_instruction_sets(std::string_view name) {
+    const std::vector<const Kernels*> tables = supported();
+    const auto table =
+        std::find_if(tables.begin(), tables.end(), [name](const Kernels* each) { return name == each->name; });
+    if (table == tables.end()) {
+        throw std::invalid_argument("TOMBOLA_INSTRUCTION_SET must be one of " + names_of(tables) +
+                                    ", which this processor has, but is \"" + std::string(name) + "\"");
+    }
+    left_out += static_cast<std::size_t>(table - tables.begin());
+    current() = *table;
 }
 
 }  // namespace tombola

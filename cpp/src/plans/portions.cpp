@@ -1,5 +1,6 @@
 #include "tombola/plans/portions.hpp"
 
+#include <algorithm>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -19,11 +20,12 @@ endless_t rounded(endless_t rows, u64 share) noexcept {
 [[noreturn]] void fail(const std::string& what) { throw std::invalid_argument("portions must " + what); }
 
 void check_positions(std::span<const index_t> positions, u64 strata, u64 batches, u64 batch_size) {
-    if (positions.size() != strata * (batches + 1)) {
+    if (positions.size() % strata != 0 || positions.size() / strata != batches + 1) {
         fail("say for each stratum and batch how many rows are in front of it");
     }
     for (u64 batch = 0; batch <= batches; ++batch) {
         u64 sum = 0;
+        bool is_within = true;
         for (u64 s = 0; s < strata; ++s) {
             const u64 at = s * (batches + 1) + batch;
             const index_t before = batch == 0 ? 0 : positions[at - 1];
@@ -32,8 +34,9 @@ void check_positions(std::span<const index_t> positions, u64 strata, u64 batches
                      std::to_string(batch));
             }
             sum += static_cast<u64>(positions[at]);
+            is_within = is_within && static_cast<u64>(positions[at]) <= batch * batch_size;  // else sums may wrap
         }
-        if (sum != batch * batch_size) {
+        if (!is_within || sum != batch * batch_size) {
             fail("fill each batch, but those of batch " + std::to_string(batch) + " do not");
         }
     }
@@ -48,6 +51,8 @@ PortionRule::PortionRule(Portions portions, u64 strata, u64 batches, u64 batch_s
     } else if (!portions_.splits.empty()) {
         make_paths(strata);
     } else if (portions_.counts.size() != strata ||
+               std::any_of(portions_.counts.begin(), portions_.counts.end(),
+                           [batch_size](u64 count) { return count > batch_size; }) ||  // else their sum may wrap
                std::accumulate(portions_.counts.begin(), portions_.counts.end(), u64{0}) != batch_size) {
         fail("be one number for each stratum, which sum to the batch size");
     }

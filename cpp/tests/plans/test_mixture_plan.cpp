@@ -282,6 +282,8 @@ TEST(wrong_mixtures) {
     CHECK_EQ(make([](Mixture&) {})->n_rows(), index_t{20});
     CHECK_THROWS_WITH(std::invalid_argument, "sum to the batch size",
                       make([](Mixture& m) { m.portions.counts = {1, 2}; }));
+    CHECK_THROWS_WITH(std::invalid_argument, "sum to the batch size",  // modulo 2^64 they do
+                      make([](Mixture& m) { m.portions.counts = {~u64{0}, 5}; }));
     CHECK_THROWS_WITH(std::invalid_argument, "must have a batch", make([](Mixture& m) { m.batches = 0; }));
     CHECK_THROWS_WITH(std::invalid_argument, "less than 2**61 rows",
                       make([](Mixture& m) { m.batches = u64{1} << 60U; }));
@@ -293,4 +295,20 @@ TEST(wrong_mixtures) {
     const std::vector<index_t> positions{0, 4};
     CHECK_THROWS_WITH(std::invalid_argument, "in front of it",
                       make([&](Mixture& m) { m.portions = {{}, {}, positions}; }));
+    // Modulo 2^64: 33 strata of so many batches have 17 positions, and these fill a batch of 4.
+    const std::vector<index_t> few(17);
+    CHECK_THROWS_WITH(std::invalid_argument, "in front of it", make([&](Mixture& m) {
+                          m.strata = 33;
+                          m.context_groups.assign(33, 0);
+                          m.batches = 558'992'244'657'865'200U;
+                          m.portions = {{}, {}, few};
+                      }));
+    constexpr index_t most = std::numeric_limits<index_t>::max();
+    const std::vector<index_t> huge{0, most, 0, most, 0, 6};
+    CHECK_THROWS_WITH(std::invalid_argument, "fill each batch", make([&](Mixture& m) {
+                          m.strata = 3;
+                          m.context_groups = {0, 0, 1};
+                          m.batches = 1;
+                          m.portions = {{}, {}, huge};
+                      }));
 }

@@ -164,5 +164,8 @@ struct Kernels {
 const Kernels& kernels() noexcept;  // the table in use
 std::vector<std::string_view> available_instruction_sets();
 void set_instruction_set(std::string_view name);  // "auto" or an available one; std::invalid_argument else
+// From now on none better than `name` is available, for the rest of the process; std::invalid_argument as above. To be
+// called before there are threads.
+void limit_instruction_sets(std::string_view name);
 
 }  // namespace tombola
