@@ -149,7 +149,7 @@ def test_what_skipping_rests_on_is_said_once(
     finally:
         logger.removeHandler(handler)
         handler.close()
-    said = told.read_text(encoding="utf-8").splitlines()
+    said = [line for line in told.read_text(encoding="utf-8").splitlines() if "few blocks" not in line]
     assert len(said) == (kind == "loader")
     assert all("depends on how many worker processes read, so" in line for line in said)
 
