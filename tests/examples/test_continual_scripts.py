@@ -168,4 +168,4 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixt
     file = tmp_path / "file"
     file.write_text("", encoding="utf-8")
     line = leave("run", "--quick", file / "below", capsys)
-    assert line == f"error: {file / 'below'}: Not a directory"
+    assert line == f"error: {file / 'below'}: nothing can be written to this output: Not a directory"

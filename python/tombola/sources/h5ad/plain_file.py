@@ -68,8 +68,11 @@ def _is_written_here() -> bool:
     """Tell whether HDF5 has a file open in this process that may have changes which are not in it yet."""
     if not h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE):
         return False
-    files = h5py.h5f.get_obj_ids(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE)
-    return any(file.get_intent() != h5py.h5f.ACC_RDONLY for file in files)
+    try:
+        files = h5py.h5f.get_obj_ids(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE)
+        return any(file.get_intent() != h5py.h5f.ACC_RDONLY for file in files)
+    except ValueError:  # another thread has closed one meanwhile
+        return True
 
 
 class PlainFile:
