@@ -102,9 +102,10 @@ class PlainFile:
         self._pages: dict[int, bytes] = {}
         self._collections: dict[int, IndexArray] = {}
         found = _SUPERBLOCK.unpack(self.read(0, _SUPERBLOCK.size))
-        magic, offsets, lengths, flags, base, _, end, driver, _, header, _, _, _ = found
+        magic, offsets, lengths, flags, base, _, end, driver, _, header, cached, _, _ = found
         need(magic == b"\x89HDF\r\n\x1a\n" and self.read(8, 5) == bytes(5))
         need((offsets, lengths, flags, base, driver) == (8, 8, 0, 0, _NOWHERE) and end <= self.size)
+        need(cached in (0, 1))
         self.root_address: int = header
 
     def view(self, address: int, size: int) -> tuple[bytes, int]:
