@@ -183,9 +183,8 @@ def stopped(epoch: int, step: int) -> dict[str, Any]:
 @pytest.mark.parametrize("count", [0, 3, 8])
 def test_a_loaded_state_wins_over_a_counter(count: int, caplog: pytest.LogCaptureFixture) -> None:
     """Trainers count passes from 0 after a restart, or go on: the state wins, later counts follow it."""
-    sampler = make_sampler()
+    (sampler := make_sampler()).load_state_dict(stopped(3, 9))
     caplog.clear()
-    sampler.load_state_dict(stopped(3, 9))
     for later in range(3):
         for _ in range(2):  # some trainers say it twice
             sampler.set_epoch(count + later)
