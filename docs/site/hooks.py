@@ -26,6 +26,9 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "benchmarks/README.md": "measuring.md",
+    "benchmarks/results/large.md": "large.md",
+    "benchmarks/results/randomness.md": "randomness.md",
+    "benchmarks/results/wheels.md": "wheels.md",
     "cpp/README.md": "core.md",
     "CITATION.cff": "CITATION.cff",
     "LICENSE": "license.txt",
@@ -34,7 +37,17 @@ ELSEWHERE = {
 }
 """Path in the repository to path in the site."""
 
-FOUND_LAST = ("architecture", "changelog", "contributing", "core", "decisions", "measuring")
+FOUND_LAST = (
+    "architecture",
+    "changelog",
+    "contributing",
+    "core",
+    "decisions",
+    "large",
+    "measuring",
+    "randomness",
+    "wheels",
+)
 """Pages for those who work on the code: a search for a user's word finds the user's pages first."""
 
 _PLACES = {site: path for path, site in ELSEWHERE.items()}
