@@ -13,7 +13,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import tombola
-from benchmarks.figures import Figures, Work, parse_count
+from benchmarks.figures import Figures, Work, odd_rounds, parse_count
 from benchmarks.machine import environment, load
 
 MOST_ROUNDS = 7
@@ -128,8 +128,7 @@ class Measure:
             run()
             first = time.perf_counter() - start
             most = MOST_QUICK_ROUNDS if first < QUICK else MOST_ROUNDS
-            rounds = max(1, min(most, int(self.seconds / max(first, 1e-9))))
-            rounds -= 1 - rounds % 2  # odd, so that the median is a time that was taken
+            rounds = odd_rounds(first, self.seconds, most)
             self.benchmark.group = work.name
             self.benchmark.extra_info.update(rows=n, who=who)
             self.benchmark.pedantic(run, rounds=rounds)

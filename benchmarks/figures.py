@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OURS", "Figures", "Measured", "Work", "digits", "parse_count", "power_text"]
+__all__ = ["OURS", "Figures", "Measured", "Work", "digits", "odd_rounds", "parse_count", "power_text"]
 
 OURS = "tombola"
 NOTHING = "-"
@@ -175,6 +175,12 @@ def power_text(n: int) -> str:
     """Return 100000000 as 10^8 and other numbers with commas."""
     exponent = len(str(n)) - 1
     return f"10^{exponent}" if exponent >= 4 and n == 10**exponent else f"{n:,}"
+
+
+def odd_rounds(once: float, seconds: float, most: int) -> int:
+    """Return how often to repeat what takes so long once: an odd number, so that a median is a time taken."""
+    rounds = max(1, min(most, int(seconds / max(once, 1e-9))))
+    return rounds - 1 + rounds % 2
 
 
 def parse_count(text: str) -> int:

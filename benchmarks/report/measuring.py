@@ -15,7 +15,7 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any, Protocol
 
-from benchmarks.figures import OURS
+from benchmarks.figures import OURS, odd_rounds
 from benchmarks.h5ad_data import reference_file, reference_sums
 from benchmarks.peers import MEMORY_SCRIPTS
 from benchmarks.processes import ROOT, Child, ChildError, extra_memory
@@ -196,18 +196,13 @@ def _turns(
                     del taken[doer]
                     continue
                 if number == 0 and doer.maker != MEMORY:
-                    rounds[doer] = _rounds(time.perf_counter() - begun, profile.seconds)
+                    rounds[doer] = odd_rounds(time.perf_counter() - begun, profile.seconds, MOST_ROUNDS)
     found = [
         Measured(job.section, job.name, job.unit, doer.who, n, taken[doer], made[doer].note, made[doer].bits)
         for doer, n in asked
         if doer in taken
     ]
     return found, left_out
-
-
-def _rounds(once: float, seconds: float) -> int:
-    rounds = max(1, min(MOST_ROUNDS, int(seconds / max(once, 1e-9))))
-    return rounds - 1 + rounds % 2  # odd, so that the median is a time that was taken
 
 
 def _left_out(job: Job, doer: Doer, made: Made) -> LeftOut:

@@ -9,26 +9,14 @@ import pytest
 from tombola.experiments import ExperimentConfig, ExperimentData, PlateDesign, make_plates, open_data
 from tombola.experiments.labels import Label
 from tombola.experiments.six.evaluation import test_model as evaluate
-from tombola.experiments.six.runner import run_experiment
+from tombola.experiments.six.runner import Silent, run_experiment
 from tombola.experiments.six.study import Study, run_study
-from tombola.experiments.six.training import RunResult
 
 DESIGN = PlateDesign(
     n_plates=2, cells_per_plate=60, n_genes=20, n_cell_lines=2, n_drugs=3, n_moa_broad=2, n_moa_fine=3
 )
 CONFIG = ExperimentConfig(strategies=("random",), batch_size=16, fetch_factor=1, log_interval=2)
 RUN = Path("runs") / "random-seed0.json"
-
-
-class Silent:
-    def begin(self, strategy: str, n_steps: int) -> None:
-        pass
-
-    def step(self, n_rows: int, loss: float) -> None:
-        pass
-
-    def end(self, result: RunResult) -> None:
-        pass
 
 
 def study(data: ExperimentData, output: Path, config: ExperimentConfig = CONFIG) -> Study:

@@ -21,6 +21,7 @@ __all__ = [
     "meant_or_known",
     "not_bool",
     "option_name",
+    "place_of",
     "read_mapping",
     "resolve_paths",
 ]

@@ -1,9 +1,9 @@
 """What users are told of passes in the log, each thing once: what they may not expect."""
 
 import logging
+from collections.abc import Callable
 
 from .._base.workers import loader_worker
-from ..plans.plan import Plan
 from .callers import Caller
 from .progress import Progress
 from .schedule import Schedule
@@ -33,10 +33,15 @@ class Remarks:
         """Say that ``drop_last`` leaves no batch."""
         self._say("drop_last=True leaves no batch, as there are fewer rows than batch_size=%d", batch_size)
 
-    def few_blocks(self, plan: Plan, block_size: int) -> None:
-        """Say that batches are few runs, if windows mix few blocks; loudly if they are one batch."""
-        rows = plan.batch_size * plan.fetch_factor
-        if block_size == 1 or rows >= min(ENOUGH_BLOCKS * block_size, plan.n_rows):
+    def few_blocks(
+        self, block_size: int, batch_size: int, fetch_factor: int, n_rows: Callable[[], int]
+    ) -> None:
+        """Say that batches are few runs, if windows mix few blocks; loudly if they are one batch.
+
+        How many rows an epoch has, which asks for its plan, is only asked where that decides.
+        """
+        rows = batch_size * fetch_factor
+        if rows >= ENOUGH_BLOCKS * block_size or block_size == 1 or rows >= n_rows():
             return
         self._say(
             "a window of batch_size * fetch_factor = %d rows mixes few blocks (%d) of block_size=%d "
@@ -45,8 +50,8 @@ class Remarks:
             rows,
             -(-rows // block_size),
             block_size,
-            max(ENOUGH_BLOCKS, -(-ENOUGH_BLOCKS * block_size // plan.batch_size)),
-            level=logging.WARNING if plan.fetch_factor == 1 else logging.INFO,
+            max(ENOUGH_BLOCKS, -(-ENOUGH_BLOCKS * block_size // batch_size)),
+            level=logging.WARNING if fetch_factor == 1 else logging.INFO,
         )
 
     def other_data(self, rows: int, data: int) -> None:

@@ -141,9 +141,13 @@ class PlanBatchSampler(EpochMethods, BatchSampler):
         self.batch_size = epochs.promised_size  # type: ignore[assignment]  # torch's type has no None
         self._use(epochs)
         share_passes(self, epochs)
-        block_size = getattr(strategy, "block_size", 1)
-        if block_size > 1 and getattr(strategy, "bounds", None) is None:
-            epochs.remarks.few_blocks(epochs.plan(epochs.epoch), block_size)
+        if getattr(strategy, "bounds", None) is None:
+            epochs.remarks.few_blocks(
+                getattr(strategy, "block_size", 1),
+                options["batch_size"],
+                options["fetch_factor"],
+                lambda: epochs.plan(epochs.epoch).n_rows,
+            )
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make one that remembers its arguments, for trainers that build it anew."""

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..labels import Label
+from .csv_rows import csv_rows
 
 __all__ = ["LabelMapping", "mapped_label", "read_mappings"]
 
@@ -132,23 +133,16 @@ def _read(path: Path) -> list[LabelMapping]:
 
 
 def _csv(path: Path, text: str) -> tuple[str, list[_Entry]]:
-    reader = csv.reader(io.StringIO(text, newline=""))  # a line may end within a cell
-    headings = next(reader, [])
+    headings, rows = csv_rows(path, io.StringIO(text, newline=""))
     if len(headings) < 2 or not all(name.strip() for name in headings):
         msg = f"{path}: the first line must name an obs column and one or more labels, but is {headings}"
         raise ValueError(msg)
     column, *labels = (name.strip() for name in headings)
-    entries: list[_Entry] = []
-    for cells in filter(None, reader):
-        if len(cells) != len(headings):
-            number = reader.line_num
-            msg = f"{path}, line {number}: {len(headings)} cells are expected, but there are {len(cells)}"
-            raise ValueError(msg)
-        entries += [
-            (label, cells[0].strip(), cell.strip() or None)
-            for label, cell in zip(labels, cells[1:], strict=True)
-        ]
-    return column, entries
+    return column, [
+        (label, cells[0].strip(), cell.strip() or None)
+        for cells in rows
+        for label, cell in zip(labels, cells[1:], strict=True)
+    ]
 
 
 class _Pairs(list[tuple[str, Any]]):

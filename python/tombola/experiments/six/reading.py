@@ -12,6 +12,8 @@ from typing import Any
 
 from tombola.strategies.names import EXPERIMENT
 
+from .csv_rows import csv_rows
+
 __all__ = ["BASELINE", "read_object", "read_results", "read_summary", "strategy_of", "tasks_of"]
 
 BASELINE = "majority_class"
@@ -62,21 +64,11 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a table; ValueError names a line that has fewer or more cells than headings."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            headings = next(reader, [])
-            rows = []
-            for cells in filter(None, reader):
-                if len(cells) != len(headings):
-                    msg = (
-                        f"{path}, line {reader.line_num}: {len(headings)} cells are expected, but there are "
-                        f"{len(cells)}; the same command writes the table anew"
-                    )
-                    raise ValueError(msg)
-                rows.append(dict(zip(headings, cells, strict=True)))
+            headings, rows = csv_rows(path, file, "the same command writes the table anew")
+            return [dict(zip(headings, cells, strict=True)) for cells in rows]
     except (UnicodeDecodeError, csv.Error) as error:
         msg = f"{path}: no valid CSV: {error}"
         raise ValueError(msg) from None
-    return rows
 
 
 def _row(place: str, row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .records import run_record
 from .summary import summary_rows
 from .training import RunResult, count_steps, run_strategy
 
-__all__ = ["EXPERIMENT_FILE", "Outcome", "Reporter", "holding", "prepare_output", "run_experiment"]
+__all__ = ["EXPERIMENT_FILE", "Outcome", "Reporter", "Silent", "holding", "prepare_output", "run_experiment"]
 
 RUNS = "runs"
 EXPERIMENT_FILE = "experiment.json"
@@ -41,15 +41,17 @@ class Reporter(Protocol):
         """Hear that a strategy is done."""
 
 
-class _Silent:
+class Silent:
+    """A `Reporter` that says nothing."""
+
     def begin(self, strategy: str, n_steps: int) -> None:
-        pass
+        """Say nothing."""
 
     def step(self, n_rows: int, loss: float) -> None:
-        pass
+        """Say nothing."""
 
     def end(self, result: RunResult) -> None:
-        pass
+        """Say nothing."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def run_experiment(
         if (output / EXPERIMENT_FILE).exists():
             msg = f"{output} holds runs of tombola experiment; name another folder (--output)"
             raise ValueError(msg)
-        return _run_all(data, config, output, title, reporter or _Silent())
+        return _run_all(data, config, output, title, reporter or Silent())
 
 
 def _run_all(
