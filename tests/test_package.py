@@ -73,11 +73,11 @@ def test_the_tests_of_wheels_need_only_what_is_installed_there() -> None:
     needed = {re.split(r"[<>=\[]", bound)[0].lower() for bound in configuration["project"]["dependencies"]}
     missing = {"yaml" if name == "pyyaml" else name for name in needed - set(wheels["test-requires"])}
     assert {"torch", "yaml"} < missing
-    command = shlex.split(wheels["test-command"])
-    assert command[:6] == ["cd", "{project}", "&&", "python", "-m", "pytest"]
+    command = shlex.split(wheels["test-command"][1])
+    assert command[:3] == ["python", "-m", "pytest"]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     collected = subprocess.run(
-        [sys.executable, "-c", WITHOUT, " ".join(missing), *command[6:]],
+        [sys.executable, "-c", WITHOUT, " ".join(missing), *command[3:]],
         cwd=ROOT,
         env=environment,
         capture_output=True,
