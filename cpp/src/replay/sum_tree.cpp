@@ -104,11 +104,11 @@ std::array<u64, SumTree::fan_out> sum_masses(const double* weights, std::size_t 
 
 // Whether a scale gives masses that a tree can have
 bool can_hold(std::span<const double> weights, const SumTree::Fit& fit) {
-    if (!fit.chosen) {
-        return std::ranges::all_of(weights, [](double w) { return w == 0.0; });
-    }
     if (fit.exponent < -largest_exponent || fit.exponent > largest_exponent) {
         return false;
+    }
+    if (!fit.chosen) {
+        return std::ranges::all_of(weights, [](double w) { return w == 0.0; });
     }
     const double by = std::ldexp(1.0, fit.exponent);
     u128 total = 0;
@@ -310,7 +310,8 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
     }
     add_deltas(slots, deltas);
     total_ = static_cast<mass_t>(total_ + change);
-    if (positive_ > 0 && static_cast<mass_t>(static_cast<u128>(total()) * size_ / positive_) < fit_.low) {
+    // In 128 bits: few slots that have grown since the fit have a mean mass * n beyond 64.
+    if (positive_ > 0 && static_cast<u128>(total()) * size_ / positive_ < fit_.low) {
         choose_fit();
     }
 }
