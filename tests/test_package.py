@@ -1,7 +1,9 @@
 """The names of the package: all there, the heavy ones late."""
 
 import importlib.metadata
+import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -47,6 +49,41 @@ def test_the_plan_layer_needs_no_torch() -> None:
         "assert not {'torch', 'pandas', 'h5py'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+WITHOUT = """
+import sys
+import pytest
+
+class Missing:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in sys.argv[1].split():
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing)
+sys.exit(pytest.main(["--collect-only", "-p", "no:cacheprovider", *sys.argv[2:]]))
+"""
+
+
+def test_the_tests_of_wheels_need_only_what_is_installed_there() -> None:
+    """What `test-command` of cibuildwheel names is collected without the dependencies of the wheel."""
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheels = configuration["tool"]["cibuildwheel"]
+    needed = {re.split(r"[<>=\[]", bound)[0].lower() for bound in configuration["project"]["dependencies"]}
+    missing = {"yaml" if name == "pyyaml" else name for name in needed - set(wheels["test-requires"])}
+    assert {"torch", "yaml"} < missing
+    command = shlex.split(wheels["test-command"][1])
+    assert command[:3] == ["python", "-m", "pytest"]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    collected = subprocess.run(
+        [sys.executable, "-c", WITHOUT, " ".join(missing), *command[3:]],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert collected.returncode == 0, collected.stdout
 
 
 def test_the_package_runs_as_the_command() -> None:

@@ -1,5 +1,6 @@
 """Batches for a device, in the type asked for; the device "meta" stands for one where shapes are enough."""
 
+import dataclasses
 import logging
 import pickle
 from pathlib import Path
@@ -14,6 +15,7 @@ import tombola
 from tests.sources.h5ad.h5ad_files import random_counts, write_h5ad
 from tombola import ArraySource, BlockShuffling, H5adSource, Loader
 from tombola.loading import delivery
+from tombola.loading.windows import Window
 from tombola.sources import CsrRows
 
 META: Any = torch.device("meta")
@@ -179,3 +181,33 @@ def test_on_a_gpu_values_are_those_of_the_cpu(tmp_path: Path, kind: str, dtype: 
             if options and name == "X":
                 column, expected = column.cpu().to_dense(), expected.to_dense()
             assert torch.equal(column.cpu(), expected)
+
+
+def window_of(column: Any, **options: Any) -> Window:
+    return Window(np.arange(20), [0, 8, 16, 20], None, {"X": column}, delivered(**options))
+
+
+def test_threads_make_batches_where_sparse_rows_become_dense() -> None:
+    before = tombola.get_num_threads()
+    try:
+        for said, made in ((1, 1), (3, 3), (9, 4)):
+            tombola.set_num_threads(said)
+            assert window_of(rows_of()).threads == made
+            assert window_of(rows_of(), device=META).threads == 1
+            assert window_of(rows_of().to_dense()).threads == 0
+            assert window_of(dataclasses.replace(rows_of(), as_dense=False)).threads == 0
+    finally:
+        tombola.set_num_threads(before)
+
+
+@pytest.mark.parametrize("said", [1, 3, 9])
+def test_batches_of_several_threads_are_those_of_one(said: int, tmp_path: Path) -> None:
+    source = H5adSource([write_h5ad(tmp_path / "a.h5ad", random_counts(157, 30))], x_format="dense")
+    loaders = [Loader(source, BlockShuffling(4), 8, fetch_factor=5, prefetch=prefetch) for prefetch in (0, 2)]
+    before = tombola.get_num_threads()
+    tombola.set_num_threads(said)
+    try:
+        for one, other in zip(*loaders, strict=True):
+            assert all(torch.equal(column, other[name]) for name, column in one.items())
+    finally:
+        tombola.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""Work done ahead: in order, bounded, errors in their place, a thread that ends with their consumer."""
+"""Work done ahead: in order, bounded, errors in their place, threads that end with their consumer."""
 
 import gc
 import itertools
@@ -56,10 +56,29 @@ def test_results_come_in_order(ahead: int, n_jobs: int) -> None:
     assert len(work.threads) <= 1
 
 
+@pytest.mark.parametrize("threads", [2, 3])
+def test_jobs_are_done_side_by_side_and_come_in_order(threads: int) -> None:
+    together = threading.Barrier(threads, timeout=30)
+    names: set[str] = set()
+
+    def work(job: int) -> int:
+        names.add(threading.current_thread().name)
+        if job < 2 * threads:
+            together.wait()
+        if job % 3 == 0:
+            time.sleep(0.002)
+        return job
+
+    assert list(in_order(iter(range(30)), work, ahead=threads + 1, threads=threads)) == list(range(30))
+    assert len(names) == threads
+    assert wait_until(lambda: prefetching() == [])
+
+
 @pytest.mark.parametrize("ahead", [1, 2, 4])
-def test_reading_ahead_is_bounded(ahead: int) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_reading_ahead_is_bounded(ahead: int, threads: int) -> None:
     work = Work()
-    results = in_order(itertools.count(), work, ahead=ahead)
+    results = in_order(itertools.count(), work, ahead=ahead, threads=threads)
     for taken in range(1, 8):
         next(results)
         assert wait_until(lambda taken=taken: len(work.begun) == taken + ahead)  # type: ignore[misc]
@@ -78,9 +97,10 @@ def test_nothing_begins_before_the_first_result_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
-def test_an_error_comes_in_its_place(ahead: int) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_comes_in_its_place(ahead: int, threads: int) -> None:
     work = Work(fail_at=2)
-    results = in_order(itertools.count(), work, ahead=ahead)
+    results = in_order(itertools.count(), work, ahead=ahead, threads=threads)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(OSError, match="job 2"):
         next(results)

@@ -7,7 +7,7 @@ as fixed cases, each with 1, 4 and 7 threads on every instruction set.
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracle
@@ -15,8 +15,9 @@ from tests.cases import KEY_KINDS, GroupCase
 from tests.compare import check_plan, check_ranges, core_group_plan
 from tests.oracle import Batching
 from tests.property.profiles import batchings, profiles, ranges_of
+from tests.property.searches import searching
 
-search = settings(deadline=None, derandomize=True, max_examples=250, database=None)
+search = searching(250)
 
 
 @st.composite

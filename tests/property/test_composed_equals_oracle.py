@@ -8,7 +8,7 @@ as fixed cases, each with 1, 4 and 7 threads on every instruction set.
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracle
@@ -16,9 +16,10 @@ from tests.compare import check_plan, check_ranges, core_tuple_plan, mixture_of
 from tests.composed_cases import MixtureCase, PerClassCase
 from tests.oracle import Batching
 from tests.property.profiles import profiles, ranges_of
+from tests.property.searches import searching
 from tombola import _core
 
-search = settings(deadline=None, derandomize=True, max_examples=80, database=None)
+search = searching(80)
 where = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=4)
 seeds = st.integers(0, 2**63 - 1)
 epochs = st.integers(0, 3) | seeds

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracle
@@ -20,6 +20,7 @@ from tests.compare import check_plan, check_ranges, compare_errors, core_plan, c
 from tests.oracle import Batching
 from tests.oracle.draws import draw_and_reject
 from tests.oracle.permutations import I64
+from tests.property.searches import searching
 from tombola import _core
 
 Subset = Literal["", "whole", "subset"]
@@ -29,7 +30,7 @@ BEYOND_FLOAT32 = {"tiny", "huge", "wide"}
 KINDS: tuple[Kind, ...] = ("streaming", "windows", "blocks", "bounded", "stratified", "iid", "rounds")
 SUBSETS: tuple[Subset, ...] = ("", "whole", "subset")
 
-search = settings(deadline=None, derandomize=True, max_examples=600, database=None)
+search = searching(600)
 weights_and_dtypes = st.tuples(st.sampled_from(WEIGHT_KINDS), st.sampled_from(DTYPES)).filter(
     lambda pair: pair[1] != "float32" or pair[0] not in BEYOND_FLOAT32
 )

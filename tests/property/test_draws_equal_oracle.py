@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracle
 from tests.cases import WEIGHT_KINDS, WeightKind, make_weights
 from tests.oracle.permutations import I64
+from tests.property.searches import searching
 from tombola import _core
 
-search = settings(deadline=None, derandomize=True, max_examples=300, database=None)
+search = searching(300)
 
 DRAWS = [(0, 1, 0), (1, 1, 0), (777, 1, 0), (3001, 2**63 - 1, 2**63 - 1)]
 
@@ -153,7 +154,7 @@ MANY = 20_000
     share=st.sampled_from([1.0, 1.0, 0.5, 0.75]) | st.floats(0.2, 1.0),
     seed=st.integers(0, 2**63 - 1),
 )
-@settings(search, max_examples=40)
+@searching(40)
 def test_sum_tree_near_the_limit(counts: list[int], calls: int, share: float, seed: int) -> None:
     """Small weights, then ones near the largest mass: 2^11 of them reach the limit, 2^13 of them 2^64."""
     tree, expected = _core.SumTree(MANY), oracle.SumTree(MANY)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 from numpy.typing import NDArray
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from tests import oracle
 from tests.cases import KEY_DTYPES, deal
 from tests.oracle.permutations import I64
+from tests.property.searches import searching
 from tombola import _core
 
-search = settings(deadline=None, derandomize=True, max_examples=300, database=None)
+search = searching(300)
 
 
 def check_groups(keys: NDArray[Any], indices: I64 | None = None, *, wide: bool = False) -> _core.Groups:

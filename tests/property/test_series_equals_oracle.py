@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracle
@@ -20,8 +20,9 @@ from tests.oracle import Batching
 from tests.oracle.philox import Purpose, derive, low, word
 from tests.oracle.series import BLOCK, in_blocks, make_line
 from tests.property.profiles import batchings, profiles, ranges_of
+from tests.property.searches import searching
 
-search = settings(deadline=None, derandomize=True, max_examples=300, database=None)
+search = searching(300)
 
 
 @st.composite

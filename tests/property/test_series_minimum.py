@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cases import deal
@@ -19,12 +19,13 @@ from tests.oracle.permutations import I64
 from tests.oracle.philox import Purpose, derive
 from tests.oracle.series import sigma
 from tests.property.profiles import Profile, profiles
+from tests.property.searches import searching
 from tombola import _core
 
 MOST_ROWS = 12
 Loads = tuple[int, ...]
 
-search = settings(deadline=None, derandomize=True, max_examples=200, database=None)
+search = searching(200)
 
 
 def partitions(n: int, largest: int) -> Iterator[Profile]:

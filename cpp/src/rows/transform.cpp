@@ -252,7 +252,7 @@ RowWork dense_work(const ColumnMap& map, const Arithmetic& work, index_t n_out) 
             }
         }
     }
-    made.apply = [source = std::move(source), width, wide, work](const std::byte* row, std::byte* out) {
+    made.apply = [=, source = std::move(source)](const std::byte* row, std::byte* out) {
         const T* const from = reinterpret_cast<const T*>(row);
         T* const to = reinterpret_cast<T*>(out);
         double total = 0;

@@ -115,7 +115,7 @@ void check_tuples(const std::vector<u64>& counts, u64 each, u64 in_batch, bool r
 
 TEST(tuples_of_any_length) {
     for (const bool repeat : {false, true}) {
-        for (const u64 each : {1, 2, 3, 64, 255, 256, 257, 600}) {
+        for (const u64 each : {1U, 2U, 3U, 64U, 255U, 256U, 257U, 600U}) {
             check_tuples(random_counts(40, 1300, each), each, 3, repeat);
             check_tuples({70, 600, 64, 601, 1300, 5}, each, 2, repeat);
             check_tuples({1300}, each, 1, repeat);

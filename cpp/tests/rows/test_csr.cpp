@@ -87,6 +87,34 @@ TEST(rows_are_taken_in_any_order) {
     check_matrix<double, std::int64_t>();
 }
 
+TEST(wide_rows_in_any_order_are_those_of_a_plain_loop) {
+    for (const index_t width : {index_t{2'047}, index_t{4'096}, index_t{4'097}, index_t{9'001}}) {
+        for (const bool ascending : {true, false}) {
+            Matrix<double, std::int32_t> matrix = random_matrix<double, std::int32_t>(3, width);
+            if (!ascending) {  // and columns that come twice
+                for (std::size_t k = 0; k < matrix.columns.size(); k += 3) {
+                    matrix.columns[k] = static_cast<std::int32_t>(noise(k, 5) % static_cast<u64>(width));
+                }
+            }
+            check_take(matrix, {2, 0, 1});
+            std::vector<double> background(static_cast<std::size_t>(width));
+            for (std::size_t i = 0; i < background.size(); ++i) {
+                background[i] = static_cast<double>(i) + 0.5;
+            }
+            std::vector<double> expected = background;
+            for (index_t k = matrix.indptr[1]; k < matrix.indptr[2]; ++k) {
+                const std::size_t at = static_cast<std::size_t>(k);
+                expected[static_cast<std::size_t>(matrix.columns[at])] = matrix.data[at];
+            }
+            std::vector<double> out(background.size(), -1.0);
+            CsrView<double, std::int32_t> view = matrix.view();
+            view.background = background;
+            csr_dense(view, 1, std::span<double>(out));
+            CHECK(out == expected);
+        }
+    }
+}
+
 TEST(wrong_rows_and_pointers_are_named) {
     Matrix<float, std::int32_t> matrix = random_matrix<float, std::int32_t>(5, 9);
     std::vector<index_t> out(2);

@@ -105,8 +105,8 @@ TEST(one_row_as_long_as_can_be) {
 }
 
 TEST(blocks_that_end_early_and_pieces_of_any_size) {
-    for (const std::size_t n : {1, 2, 63, 64, 65, 127, 128, 129, 255, 256, 257, 1000}) {
-        for (const std::size_t piece : {1, 2, 127, 128, 129, 5000}) {
+    for (const std::size_t n : {1U, 2U, 63U, 64U, 65U, 127U, 128U, 129U, 255U, 256U, 257U, 1000U}) {
+        for (const std::size_t piece : {1U, 2U, 127U, 128U, 129U, 5000U}) {
             const auto indptr = indptr_of(some_lengths(n, 11, 0));
             check_all(indptr, packed(indptr, piece));
         }

@@ -23,7 +23,7 @@ from ..passes.schedule import Even, Share
 from ..sources.base import BufferPool, Source
 from .delivery import Delivery, check_device, check_pin_memory
 from .prefetch import in_order
-from .windows import by_window, read_window
+from .windows import MAKING_THREADS, by_window, read_window
 
 if TYPE_CHECKING:
     from ..plans.plan import Plan
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EpochTold", "Loader"]
 
-BATCHES_AHEAD = 2
-"""Batches that are made dense while the consumer has the one before."""
-KEPT_BATCHES = 4
+KEPT_BATCHES = MAKING_THREADS + 3
 KEPT_BYTES = 1 << 26
-"""Memory of dropped dense batches of sparse rows is used again: so many, each up to so many bytes."""
+"""Memory of dropped dense batches of sparse rows is used again: so many, each up to so many bytes.
+
+There are never more: of those made ahead each thread has one, one waits, and the consumer may have two.
+"""
 
 
 class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
@@ -189,8 +190,9 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
             )
         ) as windows:
             for window in windows:
-                ahead = BATCHES_AHEAD if self.prefetch and window.takes_work else 0
-                with closing(in_order(iter(range(len(window))), window.batch, ahead=ahead)) as batches:
+                jobs, threads = iter(range(len(window))), window.threads if self.prefetch else 0
+                ahead = threads + 1 if threads else 0
+                with closing(in_order(jobs, window.batch, ahead=ahead, threads=threads)) as batches:
                     for batch in batches:
                         yield batch if batch_transform is None else batch_transform(batch)
                         del batch

@@ -1,9 +1,8 @@
-"""Work done ahead in a thread, results in order.
+"""Work done ahead in threads, results in order.
 
-Rule: at most `ahead` jobs are under way or done and not yet asked for, so memory is bounded. The thread never
+Rule: at most `ahead` jobs are under way or done and not yet asked for, so memory is bounded. A thread never
 waits for the consumer, it runs out of jobs; so nothing hangs where a consumer breaks off or the interpreter
-exits. It begins with the first result asked for, in the process that asks: a fork inherits none. It is one
-thread, as h5py lets only one read at a time, and sources that gain by more have their own.
+exits. They begin with the first result asked for, in the process that asks: a fork inherits none.
 """
 
 from collections import deque
@@ -20,8 +19,10 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-def in_order(jobs: Iterator[J], work: Callable[[J], R], *, ahead: int) -> Generator[R, None, None]:
-    """Yield ``work(job)`` for each job, with the next `ahead` jobs in a thread; 0 works without one.
+def in_order(
+    jobs: Iterator[J], work: Callable[[J], R], *, ahead: int, threads: int = 1
+) -> Generator[R, None, None]:
+    """Yield ``work(job)`` for each job, with the next `ahead` jobs in threads; 0 works without one.
 
     An exception in `work` is raised where its result would have come. Jobs not begun are forgotten when the
     generator is closed or dropped; one under way ends on its own.
@@ -31,7 +32,7 @@ def in_order(jobs: Iterator[J], work: Callable[[J], R], *, ahead: int) -> Genera
             yield work(job)
         return
     made = forks()
-    pool = ThreadPoolExecutor(1, thread_name_prefix="tombola-prefetch")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="tombola-prefetch")
     pending: deque[Future[R]] = deque()
     try:
         pending.extend(pool.submit(work, job) for job in islice(jobs, ahead))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from .._base.types import IndexArray
-from ..sources.base import CsrRows, OrderedSource, Source
+from ..sources.base import CsrRows, OrderedSource, Source, get_num_threads
 from .delivery import Delivery
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Window", "by_window", "read_window"]
 
 ROW = "row"
+MAKING_THREADS = 4
+"""At most so many batches are made dense at once: more would only wait for memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +56,15 @@ class Window:
         return len(self.bounds) - 1
 
     @property
-    def takes_work(self) -> bool:
-        """Whether batches are more than parts of what is there: sparse rows that become dense."""
-        return any(isinstance(column, CsrRows) and column.as_dense for column in self.columns.values())
+    def threads(self) -> int:
+        """How many threads it takes to make batches; 0 where they are parts of what is there.
+
+        Making sparse rows dense takes as long as reading them. Each thread makes whole batches: where several
+        share one, all wait for the slowest, which the system may have put aside for a thread that reads.
+        """
+        if not any(isinstance(column, CsrRows) and column.as_dense for column in self.columns.values()):
+            return 0
+        return min(get_num_threads(), MAKING_THREADS) if self.delivery.device is None else 1
 
     def batch(self, i: int) -> dict[str, Any]:
         """Return batch i as a dict of tensors; columns of strings come as lists."""

@@ -18,6 +18,7 @@ from .ranges import gather_ranges
 BufferPool = _core.BufferPool
 """Arrays whose memory is used again."""
 
+get_num_threads = _core.get_num_threads
 round_to_bfloat16 = _core.round_to_bfloat16
 """Floats to the words that stand for them in bfloat16."""
 
@@ -136,7 +137,7 @@ class CsrRows:
         return CsrRows(data, indices, indptr, shape, self.as_dense, self.background)
 
     def part_dense(self, start: int, stop: int, out: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Write rows [start, stop) into ``out``, of shape (stop - start, n_columns), on all threads."""
+        """Write rows [start, stop) into ``out``, of shape (stop - start, n_columns)."""
         if len(out):
             width = self.shape[1]
             _core.csr_dense(self.data, self.indices, self.indptr, width, start, out, self.background)

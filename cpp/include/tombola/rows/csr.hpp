@@ -70,17 +70,29 @@ void csr_take(const CsrView<T, Column>& csr, std::span<const index_t> rows, std:
     }
 }
 
-// One row, `to` n_columns long. A column that comes twice keeps its last value.
+// One row, `to` n_columns long, part by part, so that values go where the first cache still has the zeros; what is
+// left then is in no order, and comes last. A column that comes twice keeps its last value.
 template <typename T, typename Column>
 void csr_spread(const CsrView<T, Column>& csr, index_t row, T* to) {
+    constexpr std::size_t part = (std::size_t{1} << 14U) / sizeof(T);
     const std::size_t width = static_cast<std::size_t>(csr.n_columns);
-    const auto [start, stop] = csr.range(row);
-    if (csr.background.empty()) {
-        std::fill_n(to, width, T{0});
-    } else {
-        std::copy_n(csr.background.begin(), width, to);
+    auto [k, stop] = csr.range(row);
+    for (std::size_t first = 0; first < width; first += part) {
+        const std::size_t count = std::min(part, width - first);
+        if (csr.background.empty()) {
+            std::fill_n(to + first, count, T{0});
+        } else {
+            std::copy_n(csr.background.data() + first, count, to + first);
+        }
+        for (; k < stop; ++k) {
+            const std::size_t place = static_cast<std::size_t>(csr.columns[k]) - first;
+            if (place >= count) {
+                break;
+            }
+            to[first + place] = csr.data[k];
+        }
     }
-    for (std::size_t k = start; k < stop; ++k) {
+    for (; k < stop; ++k) {
         const u64 column = static_cast<u64>(csr.columns[k]);
         if (column >= width) {
             throw std::invalid_argument("columns must lie in [0, " + std::to_string(width) + "), but row " +
@@ -98,18 +110,13 @@ void csr_take_dense(const CsrView<T, Column>& csr, std::span<const index_t> rows
     }
 }
 
-// Rows [first, first + out.size() / n_columns) as csr_take_dense, on all threads
+// Rows [first, first + out.size() / n_columns) as csr_take_dense
 template <typename T, typename Column>
 void csr_dense(const CsrView<T, Column>& csr, index_t first, std::span<T> out) {
     const index_t rows = csr.n_columns == 0 ? 0 : static_cast<index_t>(out.size()) / csr.n_columns;
-    constexpr std::size_t task_bytes = std::size_t{1} << 19U;
-    const std::size_t row_bytes = std::max<std::size_t>(1, static_cast<std::size_t>(csr.n_columns) * sizeof(T));
-    const index_t at_once = static_cast<index_t>(task_bytes / row_bytes) + 1;
-    parallel_for((rows + at_once - 1) / at_once, [&](index_t task) {
-        for (index_t i = task * at_once; i < std::min(rows, (task + 1) * at_once); ++i) {
-            csr_spread(csr, first + i, out.data() + i * csr.n_columns);
-        }
-    });
+    for (index_t i = 0; i < rows; ++i) {
+        csr_spread(csr, first + i, out.data() + i * csr.n_columns);
+    }
 }
 
 struct ColumnCheck {
