@@ -345,19 +345,4 @@ void SumTree::add_deltas(std::span<const index_t> slots, std::span<const u64> de
     }
 }
 
-void SumTree::get(std::span<const index_t> slots, std::span<double> weights) const {
-    check_slots(slots);
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-        weights[i] = weights_[static_cast<std::size_t>(slots[i])];
-    }
-}
-
-void SumTree::masses(std::span<const index_t> slots, std::span<mass_t> out) const {
-    check_slots(slots);
-    const double by = scale();
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-        kernels().quantise_f64(&weights_[static_cast<std::size_t>(slots[i])], 1, by, &out[i]);
-    }
-}
-
 }  // namespace tombola

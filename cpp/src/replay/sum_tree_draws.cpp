@@ -1,4 +1,5 @@
-// Draws from a sum tree: many targets go down a level at a time, so that the cache misses of one hide those of another.
+// What slots of a sum tree hold, and draws from it: many targets go down a level at a time, so that the cache misses
+// of one hide those of another.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -168,6 +169,21 @@ void SumTree::draw_distinct(u64 seed, u64 step, std::span<index_t> out, std::spa
                 break;
             }
         }
+    }
+}
+
+void SumTree::get(std::span<const index_t> slots, std::span<double> weights) const {
+    check_slots(slots);
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        weights[i] = weights_[static_cast<std::size_t>(slots[i])];
+    }
+}
+
+void SumTree::masses(std::span<const index_t> slots, std::span<mass_t> out) const {
+    check_slots(slots);
+    const double by = scale();
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        kernels().quantise_f64(&weights_[static_cast<std::size_t>(slots[i])], 1, by, &out[i]);
     }
 }
 
