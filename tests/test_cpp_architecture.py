@@ -34,6 +34,7 @@ LAYERS = (
     Layer("plans", "base kernels random groups orders"),
     Layer("replay", "base kernels random weights"),
     Layer("rows", "base"),
+    Layer("h5ad", "base rows"),
 )
 ALLOWED = {layer.room: {layer.room, *layer.includes.split()} for layer in LAYERS}
 

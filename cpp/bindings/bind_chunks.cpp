@@ -7,15 +7,13 @@
 
 #include "arrays.hpp"
 #include "dense_work.hpp"
+#include "libraries.hpp"
 #include "register.hpp"
 #include "tombola/rows/chunk_reader.hpp"
 #include "tombola/rows/segments.hpp"
 
 namespace tombola::bindings {
 namespace {
-
-// Of what makes a decompressor, what frees it and what uses it
-using Addresses = std::tuple<std::uintptr_t, std::uintptr_t, std::uintptr_t>;
 
 ChunkFilter filter_of(const std::string& name) {
     static const std::map<std::string, ChunkFilter> names{
@@ -28,22 +26,6 @@ ChunkFilter filter_of(const std::string& name) {
             "filters must be deflate, lzf, lz4, zstd, blosc, shuffle or fletcher32, but one is " + name);
     }
     return found->second;
-}
-
-CodecLibraries libraries_at(const std::optional<Addresses>& inflate, const std::optional<Addresses>& zstd) {
-    CodecLibraries libraries;
-    const auto fill = [](const Addresses& addresses, auto& make, auto& destroy, auto& decode) {
-        make = reinterpret_cast<std::remove_reference_t<decltype(make)>>(std::get<0>(addresses));
-        destroy = reinterpret_cast<std::remove_reference_t<decltype(destroy)>>(std::get<1>(addresses));
-        decode = reinterpret_cast<std::remove_reference_t<decltype(decode)>>(std::get<2>(addresses));
-    };
-    if (inflate) {
-        fill(*inflate, libraries.inflate.make, libraries.inflate.destroy, libraries.inflate.inflate);
-    }
-    if (zstd) {
-        fill(*zstd, libraries.zstd.make, libraries.zstd.destroy, libraries.zstd.decompress);
-    }
-    return libraries;
 }
 
 std::unique_ptr<ChunkReader> make(const std::shared_ptr<DataFile>& file, index_t rows, std::size_t row_bytes,

@@ -28,20 +28,6 @@ py::object overlong(int descriptor, u64 offset, u64 count) {
     return found ? py::object(py::make_tuple(found->text, found->bytes)) : py::none();
 }
 
-py::object objects_of_collection(int descriptor, u64 address) {
-    std::optional<std::vector<index_t>> found;
-    {
-        const py::gil_scoped_release release;
-        found = heap_objects(descriptor, address);
-    }
-    if (!found) {
-        return py::none();
-    }
-    py::array_t<index_t> places = new_indices(static_cast<index_t>(found->size()));
-    std::ranges::copy(*found, span_of(places).begin());
-    return places;
-}
-
 py::object texts_of_rows(const DataFile& file, const py::array& references) {
     const std::span<const std::uint8_t> given = borrow<std::uint8_t>(references, "references");
     if (given.size() % reference_bytes != 0) {
@@ -88,7 +74,6 @@ u64 repeats(const py::array_t<u64>& keys) {
 void register_texts(py::module_& m) {
     m.def("heap_texts", &texts, py::arg("descriptor"), py::arg("offset"), py::arg("count"));
     m.def("overlong_text", &overlong, py::arg("descriptor"), py::arg("offset"), py::arg("count"));
-    m.def("heap_objects", &objects_of_collection, py::arg("descriptor"), py::arg("address"));
     m.def("texts_at", &texts_of_rows, py::arg("file"), py::arg("references"));
     m.def("text_keys", &keys_of_texts, py::arg("texts"), py::arg("bounds"), py::arg("keys").noconvert());
     m.def("count_repeats", &repeats, py::arg("keys").noconvert());

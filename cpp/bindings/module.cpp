@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, m) {
     tombola::bindings::register_chunks(m);
     tombola::bindings::register_pointers(m);
     tombola::bindings::register_texts(m);
+    tombola::bindings::register_contents(m);
     tombola::bindings::register_groups(m);
     tombola::bindings::register_composed(m);
     tombola::bindings::register_buffers(m);

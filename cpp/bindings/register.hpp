@@ -16,6 +16,7 @@ void register_transform(pybind11::module_& m);
 void register_chunks(pybind11::module_& m);
 void register_pointers(pybind11::module_& m);
 void register_texts(pybind11::module_& m);
+void register_contents(pybind11::module_& m);
 void register_groups(pybind11::module_& m);
 void register_composed(pybind11::module_& m);
 void register_buffers(pybind11::module_& m);

@@ -26,8 +26,10 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "benchmarks/README.md": "measuring.md",
+    "benchmarks/results/coverage.md": "coverage.md",
     "benchmarks/results/large.md": "large.md",
     "benchmarks/results/randomness.md": "randomness.md",
+    "benchmarks/results/sanitizers.md": "sanitizers.md",
     "benchmarks/results/wheels.md": "wheels.md",
     "cpp/README.md": "core.md",
     "CITATION.cff": "CITATION.cff",
@@ -42,10 +44,12 @@ FOUND_LAST = (
     "changelog",
     "contributing",
     "core",
+    "coverage",
     "decisions",
     "large",
     "measuring",
     "randomness",
+    "sanitizers",
     "wheels",
 )
 """Pages for those who work on the code: a search for a user's word finds the user's pages first."""

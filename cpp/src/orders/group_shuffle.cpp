@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -50,13 +51,23 @@ void GroupShuffle::exact(const u64* ids, const u64* counts, const u64* ranks, st
     std::copy_n(found, n, out);
 }
 
-void GroupShuffle::keyed(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const {
+// n <= at_once. Words are made once for neighbours of one group.
+void GroupShuffle::keyed(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out,
+                         const GatherAhead& ahead) const {
+    u64 groups[at_once];
+    u32 of_groups[4 * at_once];
     u32 words[4 * at_once];
-    for (std::size_t t = 0; t < n; t += at_once) {
-        const std::size_t m = std::min(at_once, n - t);
-        own_words(ids + t, m, words);
-        kernels().group_feistel(round_keys_, words, counts + t, ranks + t, m, out + t);
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+        groups[found] = ids[i];
+        found += i + 1 == n || ids[i + 1] != ids[i] ? 1U : 0U;
     }
+    own_words(groups, found, of_groups);
+    for (std::size_t i = 0, g = 0; i < n; ++i) {
+        g += ids[i] != groups[g] ? 1U : 0U;
+        std::memcpy(words + 4 * i, of_groups + 4 * g, 4 * sizeof(u32));
+    }
+    kernels().group_feistel(round_keys_, words, counts, ranks, n, ahead, out);
 }
 
 void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out,
@@ -88,11 +99,12 @@ void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::
             gathered = true;
             continue;
         }
-        gather_once();
         if (large == m) {
-            keyed(ids + t, counts + t, ranks + t, m, out + t);
+            keyed(ids + t, counts + t, ranks + t, m, out + t, gathered ? GatherAhead{} : ahead);
+            gathered = true;
             continue;
         }
+        gather_once();
         std::size_t small_at = 0;
         std::size_t large_at = m - large;
         for (std::size_t i = 0; i < m; ++i) {
@@ -103,7 +115,7 @@ void GroupShuffle::at(const u64* ids, const u64* counts, const u64* ranks, std::
             from[to] = t + i;
         }
         exact(id, count, rank, m - large, rank, {});
-        keyed(id + m - large, count + m - large, rank + m - large, large, rank + m - large);
+        keyed(id + m - large, count + m - large, rank + m - large, large, rank + m - large, {});
         for (std::size_t i = 0; i < m; ++i) {
             out[from[i]] = rank[i];
         }

@@ -16,6 +16,7 @@ namespace {
 
 constexpr u64 exact_below = u64{1} << 16U;
 constexpr u64 rows_a_task = u64{1} << 15U;
+constexpr std::size_t rows_a_run = 128;      // rows placed together, while those in front of them are on their way
 constexpr u64 planned_rows = u64{1} << 20U;  // whose passes are there together, where these are plans
 
 struct Span {
@@ -190,16 +191,36 @@ void MixturePlan<Index>::take_shuffled(u64 group, u64 pass, u64 rank, std::size_
     u64* const places = reinterpret_cast<u64*>(out);
     const GroupShuffle order(derive_key(seed_, pass, Purpose::mixture_rows),
                              derive_key(seed_, pass, Purpose::mixture_keys), true);
-    order.fill(id, rows_a_pass(group), rank, n, places);
-    for (std::size_t i = 0; i < std::min<std::size_t>(n, prefetch_distance); ++i) {
-        prefetch_far(members + places[i]);
-    }
-    for (std::size_t i = 0; i < n; ++i) {
-        if (i + prefetch_distance < n) {
-            prefetch_far(members + places[i + prefetch_distance]);
+    std::size_t placed = 0;
+    std::size_t prefetched = 0;
+    std::size_t loaded = 0;
+    // Of the places that are there, those behind `prefetched` are to be asked for, and those asked for long ago loaded.
+    const auto ahead = [&] {
+        const GatherAhead next{.array = members,
+                               .shift = sizeof(Index) == 4 ? 2 : 3,
+                               .prefetch = places + prefetched,
+                               .prefetch_count = placed - prefetched,
+                               .load = places + loaded,
+                               .load_count = prefetched - loaded};
+        loaded = prefetched;
+        prefetched = placed;
+        return next;
+    };
+    if (order.is_network(rows_a_pass(group))) {
+        u32 own[4];
+        order.own_words(&id, 1, own);
+        const Feistel network = order.network(rows_a_pass(group), own);
+        for (; placed < n; placed += std::min(n - placed, rows_a_run)) {
+            const GatherAhead next = ahead();
+            kernels().feistel_gathering(network, rank + placed, std::min(n - placed, rows_a_run), 0, next,
+                                        places + placed);
         }
-        out[i] = static_cast<index_t>(members[places[i]]);
+    } else {
+        order.fill(id, rows_a_pass(group), rank, n, places);
+        placed = n;
     }
+    gather_ahead(ahead());
+    gather_ahead(ahead());
 }
 
 // Positions of a group's sequence: its members, or what plans give.

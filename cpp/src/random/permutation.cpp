@@ -11,6 +11,7 @@
 #include "tombola/base/line_scatter.hpp"
 #include "tombola/base/parallel.hpp"
 #include "tombola/base/scratch.hpp"
+#include "tombola/base/stream.hpp"
 #include "tombola/kernels/kernels.hpp"
 #include "tombola/random/philox.hpp"
 #include "tombola/random/shuffle.hpp"
@@ -25,16 +26,20 @@ constexpr u32 max_label_bits = 14;
 
 u32 label_bits(u64 n) { return std::clamp<u32>(static_cast<u32>(std::bit_width((n - 1) >> 17U)), 1U, max_label_bits); }
 
-// Two labels a word: element e of the chunk takes half e & 1 of word e >> 1.
+// Words as pairs of labels, under another type.
+using u16_in_words = u16 __attribute__((may_alias));
+
+// Two labels a word: element e of the chunk takes half e & 1, the low one first, of word e >> 1. visit(first, n, label)
+// for elements first, first + 1, ...: label(i) is that of element first + i.
 template <typename Visit>
 void visit_labels(const Stream& stream, u64 count, u32 mask, Visit visit) {
     alignas(64) u32 words[label_block / 2];
+    constexpr u64 flip = std::endian::native == std::endian::little ? 0 : 1;
+    const u16_in_words* const halves = reinterpret_cast<const u16_in_words*>(words);
     for (u64 start = 0; start < count; start += label_block) {
         const u64 n = std::min<u64>(label_block, count - start);
         kernels().lane_words(stream.key, stream.id, start / 128U, (n + 127U) / 128U, words);
-        for (u64 e = 0; e < n; ++e) {
-            visit(start + e, words[e / 2U] >> (16U * (e % 2U)) & mask);
-        }
+        visit(start, n, [=](u64 i) { return std::size_t{halves[i ^ flip] & mask}; });
     }
 }
 
@@ -66,7 +71,11 @@ Layout count_labels(u64 n, u64 key) {
     parallel_for(layout.chunks, [&](index_t c) {
         std::vector<u32> counts(2 * layout.buckets);  // two tables: equal neighbours do not wait for each other
         visit_labels(Stream{key, static_cast<u64>(c)}, layout.chunk_size(c), layout.mask,
-                     [&](u64 e, u32 label) { ++counts[2 * label + e % 2U]; });
+                     [table = counts.data()](u64, u64 part, auto label) {
+                         for (u64 i = 0; i < part; ++i) {
+                             ++table[2 * label(i) + i % 2];
+                         }
+                     });
         for (std::size_t b = 0; b < layout.buckets; ++b) {
             layout.chunk_starts(c)[b] = u64{counts[2 * b]} + counts[2 * b + 1];
         }
@@ -85,10 +94,12 @@ Layout count_labels(u64 n, u64 key) {
 template <typename T>
 void scatter(Layout& layout, u64 key, T* out) {
     parallel_for(layout.chunks, [&](index_t c) {
-        LineScatter<T> lines(out, layout.chunk_starts(c), layout.buckets);
+        LineScatter<T> lines(out, layout.chunk_starts(c), layout.buckets, is_streamed(layout.n * sizeof(T)));
         const u64 first = static_cast<u64>(c) * chunk;
         visit_labels(Stream{key, static_cast<u64>(c)}, layout.chunk_size(c), layout.mask,
-                     [&](u64 e, u32 label) { lines.put(label, static_cast<T>(first + e)); });
+                     [&](u64 start, u64 part, auto label) {
+                         lines.put(part, label, [from = first + start](u64 i) { return static_cast<T>(from + i); });
+                     });
         lines.drain();
     });
 }
@@ -119,7 +130,12 @@ void shuffle_out_of_upper_half(const Layout& layout, u64 key, std::span<index_t>
                 std::this_thread::yield();
             }
         }
-        std::copy(bucket.begin(), bucket.end(), out.begin() + static_cast<std::ptrdiff_t>(start));
+        if (is_streamed(out.size_bytes())) {
+            stream_widened(out.data() + start, bucket.data(), bucket.size());
+            end_stream();
+        } else {
+            std::copy(bucket.begin(), bucket.end(), out.begin() + static_cast<std::ptrdiff_t>(start));
+        }
         keep_little(bucket);
     });
 }

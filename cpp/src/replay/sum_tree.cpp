@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "tombola/base/parallel.hpp"
@@ -24,7 +27,7 @@ constexpr double largest_weight = 0x1p900;  // sums of any number of them are fi
 constexpr double largest_mass = 0x1p51;     // what quantisation takes
 constexpr mass_t total_limit = mass_t{1} << 62U;
 constexpr std::size_t nodes_a_task = 512;
-constexpr std::size_t prefetch_ahead = 64;
+constexpr std::size_t prefetch_ahead = 128;
 constexpr std::size_t slots_a_task = std::size_t{1} << 18U;
 
 std::string text(double value) {
@@ -38,8 +41,25 @@ int ceil_log2(double x) {
     return std::frexp(x, &exponent) == 0.5 ? exponent - 1 : exponent;
 }
 
+// Whether some weight may be refused; a zero with a sign is such a one. Read as integers, those that are valid are in
+// [0, bits of largest_weight], and only for them neither the bits nor what is left up to that has the highest bit set.
+bool is_doubtful(std::span<const double> weights) {
+    constexpr u64 most = std::bit_cast<u64>(largest_weight);
+    u64 marks = 0;
+    for (const double weight : weights) {
+        const u64 bits = std::bit_cast<u64>(weight);
+        marks |= bits | (most - bits);
+    }
+    return marks >> 63U != 0;
+}
+
 template <typename T>
 void check_weights(std::span<const T> weights) {
+    if constexpr (std::is_same_v<T, double>) {
+        if (!is_doubtful(weights)) {
+            return;
+        }
+    }
     for (std::size_t i = 0; i < weights.size(); ++i) {
         const double w = static_cast<double>(weights[i]);
         if (!(w >= 0.0 && w <= largest_weight)) {
@@ -84,11 +104,11 @@ std::array<u64, SumTree::fan_out> sum_masses(const double* weights, std::size_t 
 
 // Whether a scale gives masses that a tree can have
 bool can_hold(std::span<const double> weights, const SumTree::Fit& fit) {
-    if (!fit.chosen) {
-        return std::ranges::all_of(weights, [](double w) { return w == 0.0; });
-    }
     if (fit.exponent < -largest_exponent || fit.exponent > largest_exponent) {
         return false;
+    }
+    if (!fit.chosen) {
+        return std::ranges::all_of(weights, [](double w) { return w == 0.0; });
     }
     const double by = std::ldexp(1.0, fit.exponent);
     u128 total = 0;
@@ -228,6 +248,13 @@ void SumTree::restore(std::span<const double> weights, const Fit& fit) {
 }
 
 void SumTree::check_slots(std::span<const index_t> slots) const {
+    u64 marks = 0;  // the highest bit is set for a slot that is negative or beyond the last one
+    for (const index_t slot : slots) {
+        marks |= static_cast<u64>(slot) | (size_ - 1 - static_cast<u64>(slot));
+    }
+    if (marks >> 63U == 0) {
+        return;
+    }
     for (std::size_t i = 0; i < slots.size(); ++i) {
         if (static_cast<u64>(slots[i]) >= size_) {
             throw std::out_of_range("slots must lie in [0, " + std::to_string(size_) + "), but slots[" +
@@ -248,21 +275,31 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
     check_weights(weights);
     const std::size_t count = slots.size();
     const double by = scale();
-    std::vector<double> before(count);
+    const auto before = std::make_unique_for_overwrite<double[]>(count);
+    double* const held = weights_.data();
+    const u64* const sums = levels_[0].data();
+    const auto prefetch = [=](index_t slot) {
+        __builtin_prefetch(held + slot, 1);
+        __builtin_prefetch(sums + static_cast<u64>(slot) / fan_out, 1);
+    };
+    std::for_each_n(slots.begin(), std::min(count, prefetch_ahead), prefetch);
+    u64 more = 0;  // slots that have a weight than before, modulo 2^64
     double largest_given = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t next = static_cast<std::size_t>(slots[std::min(i + prefetch_ahead, count - 1)]);
-        __builtin_prefetch(&weights_[next], 1);
-        __builtin_prefetch(&levels_[0][next / fan_out], 1);
-        double& weight = weights_[static_cast<std::size_t>(slots[i])];
+        if (i + prefetch_ahead < count) {
+            prefetch(slots[i + prefetch_ahead]);
+        }
+        double& weight = held[static_cast<std::size_t>(slots[i])];
+        const double given = weights[i];
         before[i] = weight;
-        weight = weights[i];
-        largest_given = std::max(largest_given, weights[i]);
-        positive_ += static_cast<u64>(weights[i] > 0.0) - static_cast<u64>(before[i] > 0.0);
+        more += static_cast<u64>(given > 0.0) - static_cast<u64>(weight > 0.0);
+        weight = given;
+        largest_given = std::max(largest_given, given);
     }
+    positive_ += more;
     std::vector<u64> deltas(count);
     // In 128 bits: what a call brings in may be so much that a sum of 64 bits would wrap, and seem to fit.
-    const i128 change = mass_deltas(before, weights, by, deltas);
+    const i128 change = mass_deltas({before.get(), count}, weights, by, deltas);
     // A weight given may be of a slot that a later one overwrites: the rule asks for all that were given.
     const bool fits = whole_ && fit_.chosen && largest_given * by <= largest_mass && total() + change < total_limit;
     if (!fits) {
@@ -273,7 +310,8 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
     }
     add_deltas(slots, deltas);
     total_ = static_cast<mass_t>(total_ + change);
-    if (positive_ > 0 && static_cast<mass_t>(static_cast<u128>(total()) * size_ / positive_) < fit_.low) {
+    // In 128 bits: few slots that have grown since the fit have a mean mass * n beyond 64.
+    if (positive_ > 0 && static_cast<u128>(total()) * size_ / positive_ < fit_.low) {
         choose_fit();
     }
 }

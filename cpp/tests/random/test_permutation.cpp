@@ -3,6 +3,8 @@
 // ctest-label: threads
 #include "check.hpp"
 #include "reference.hpp"
+#include "tombola/base/hash.hpp"
+#include "tombola/base/stream.hpp"
 #include "tombola/random/permutation.hpp"
 #include "tombola/random/shuffle.hpp"
 
@@ -53,6 +55,15 @@ TEST(several_chunks_of_labels_make_a_permutation) {
     const std::vector<index_t> one = make(n, 8, 1);
     CHECK(is_permutation_of_iota(one));
     CHECK(make(n, 8, 4) == one);
+}
+
+TEST(a_large_one_is_what_it_was_before_it_was_streamed) {
+    const u64 n = (u64{1} << 23U) + 77;
+    for (const int threads : {1, 3}) {
+        const std::vector<index_t> rows = make(n, 10, threads);
+        CHECK(is_streamed(sizeof(u32) * n));
+        CHECK_EQ(hash_bytes(rows.data(), sizeof(index_t) * n), u64{0xD992CB0BF1203E94U});
+    }
 }
 
 TEST(instruction_sets_give_the_same_permutation) {

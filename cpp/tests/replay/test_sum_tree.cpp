@@ -1,5 +1,7 @@
 // The sum tree is at all times the tree of its weights: after any history, masses and draws are those of a plain list.
 // Draws do not depend on threads or instruction sets and run side by side. ctest-label: threads
+#include <cmath>
+#include <limits>
 #include <numeric>
 #include <thread>
 
@@ -201,6 +203,16 @@ TEST(errors_name_the_offence_and_change_nothing) {
                       tree.update(slots, std::vector<double>{1.0, NAN, 1.0}));
     CHECK_THROWS_WITH(std::invalid_argument, "weights[0] = -0.5",
                       tree.update(slots, std::vector<double>{-0.5, 1.0, 1.0}));
+    for (const index_t slot : {std::numeric_limits<index_t>::min(), std::numeric_limits<index_t>::max()}) {
+        CHECK_THROWS(std::out_of_range, tree.update(Slots{3, slot}, std::vector<double>(2, 1.0)));
+    }
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    for (const double weight : {infinity, -infinity, -std::nan(""), -0x1p-1074, std::nextafter(0x1p900, infinity)}) {
+        CHECK_THROWS(std::invalid_argument, tree.update(Slots{3, 4}, std::vector<double>{1.0, weight}));
+    }
+    SumTree edges(10);
+    edges.update(Slots{0, 1, 2, 9}, std::vector<double>{0.0, -0.0, 0x1p-1074, 0x1p900});
+    CHECK_EQ(edges.positive(), u64{2});
     CHECK_THROWS_WITH(std::invalid_argument, "each of the 3 slots, but are 2",
                       tree.update(slots, std::vector<double>{1.0, 1.0}));
     CHECK_THROWS_WITH(std::invalid_argument, "weights[0] = 1e+300", tree.fill(std::vector<double>(10, 1e300)));

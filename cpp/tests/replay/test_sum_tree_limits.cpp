@@ -119,12 +119,29 @@ TEST(the_limit_holds_to_the_unit) {
     }
 }
 
+// The one slot that is left has a mass of 2^51; times 2^14 slots that is 2^65, which modulo 2^64 seems to have fallen.
+TEST(a_mean_that_has_grown_does_not_count_as_fallen) {
+    SumTree tree(16'384);
+    tree.fill(std::vector<double>(tree.size(), 1.0));
+    const int exponent = tree.fit().exponent;
+    tree.update(slots_of(1, tree.size()), std::vector<double>(tree.size() - 1, 0.0));
+    tree.update(slots_of(0, 1), std::vector<double>(1, std::ldexp(1.0, 51 - exponent)));
+    CHECK_EQ(tree.fit().exponent, exponent);
+    CHECK_EQ(tree.total(), mass_t{1} << 51U);
+    check_tree(tree);
+}
+
 TEST(scales_of_damaged_states_are_refused) {
     SumTree tree(70'000);
     const std::vector<double> weights(tree.size(), 1.0);
     for (const int exponent : {46, 51, 52, 1000, 1001, -1001, std::numeric_limits<int>::min()}) {
         CHECK_THROWS_WITH(std::invalid_argument, "scale that is not of its weights",
                           tree.restore(weights, {.chosen = true, .exponent = exponent, .low = 0}));
+    }
+    const std::vector<double> none(tree.size(), 0.0);
+    for (const int exponent : {1001, -1001, 1024, std::numeric_limits<int>::max()}) {
+        CHECK_THROWS_WITH(std::invalid_argument, "scale that is not of its weights",
+                          tree.restore(none, {.chosen = false, .exponent = exponent, .low = 0}));
     }
     tree.restore(weights, {.chosen = true, .exponent = 45, .low = 0});
     check_tree(tree);

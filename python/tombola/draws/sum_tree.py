@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import check_bool, check_integer, check_number, index_array
+from .._base.checks import check_bool, check_integer, check_number, index_array, is_ready
 from .._base.types import FloatArray, IndexArray, WeightArray
 from ..labels.weights import weight_array
 
@@ -20,6 +20,7 @@ __all__ = ["SumTree", "correction_weights"]
 
 
 _VERSION = 1
+_FLOAT64 = np.dtype(np.float64)
 
 
 class SumTree:
@@ -120,7 +121,9 @@ class SumTree:
             As for the class, or if there is not one weight for each slot.
         """
         at = index_array("slots", slots)
-        self._tree.update(at, _weights(weights, len(at)).astype(np.float64, copy=False))
+        if not is_ready(weights, _FLOAT64):
+            weights = _weights(weights, len(at)).astype(np.float64, copy=False)
+        self._tree.update(at, weights)
 
     def get(self, slots: npt.ArrayLike | None = None) -> FloatArray:
         """Return the weights of slots, or of all, as they were given."""

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from tests.sources.h5ad.h5ad_files import random_counts, rewrite_dataset
+from tombola import _core
 from tombola.sources import H5adSource
 from tombola.sources.h5ad import files, layout, obs_table
-from tombola.sources.h5ad.plain_file import NotPlainError
+from tombola.sources.h5ad.plain_layout import NotPlainError
 
 DRUGS = ["dmso", "taxol", "aspirin"]
 COLUMNS = ["drug", "line", "depth"]
@@ -179,6 +180,27 @@ def test_usual_files_of_few_rows_are_read_without_hdf5(paths: list[Path], opened
     assert opened == []
     check(source, paths)
     assert opened == []
+
+
+def test_labels_of_usual_files_are_read_without_hdf5(paths: list[Path], rows: str, opened: list[str]) -> None:
+    source = H5adSource(paths, obs=COLUMNS[:2])
+    assert source.obs["drug"].tolist() == stored(paths, "drug")
+    assert opened == []
+
+
+def test_labels_of_a_file_that_changes_while_it_is_opened(
+    paths: list[Path], rows: str, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_codes = _core.read_codes
+
+    def after_a_change(jobs: Any) -> Any:
+        rewrite_dataset(paths[2], "obs/line/codes", chunks=(3,))
+        return read_codes(jobs)
+
+    monkeypatch.setattr(_core, "read_codes", after_a_change)
+    source = H5adSource(paths, obs=COLUMNS[:2])
+    assert [source.obs[name].tolist() for name in COLUMNS[:2]] == [stored(paths, n) for n in COLUMNS[:2]]
+    assert opened == {"few rows": [], "many rows": ["2"], "some of both": ["2"]}[rows]
 
 
 @pytest.mark.usefixtures("by_hdf5")

@@ -13,12 +13,14 @@ import pandas as pd
 import pytest
 
 from tests.sources.h5ad.h5ad_files import N_VARS, dense, random_counts, rewrite_dataset, write_h5ad
+from tombola import _core
 from tombola.sources import H5adSource
 from tombola.sources.h5ad import layout, plain_layout
 from tombola.sources.h5ad.files import OpenFiles
 from tombola.sources.h5ad.layout import FileLayout, FoundColumns, Opening, read_layout
-from tombola.sources.h5ad.plain_file import NotPlainError, PlainFile, open_plain
-from tombola.sources.h5ad.structure import PlainObject
+from tombola.sources.h5ad.obs import ObsColumn
+from tombola.sources.h5ad.plain_layout import NotPlainError
+from tombola.sources.h5ad.stored_codes import StoredCodes
 
 N = 40
 COLUMNS = ["kind", "depth", "count", "flag", "note"]
@@ -73,11 +75,14 @@ def check_same(one: Found, other: Found) -> None:
     assert described(one[0]) == described(other[0])
     assert one[1] == other[1]
     for name, column in one[2].items():
-        assert column.values.dtype == other[2][name].values.dtype
-        np.testing.assert_array_equal(column.values, other[2][name].values)
-        assert (column.categories is None) == (other[2][name].categories is None)
+        expected = other[2][name]
+        assert isinstance(column, ObsColumn)
+        assert isinstance(expected, ObsColumn)
+        assert column.values.dtype == expected.values.dtype
+        np.testing.assert_array_equal(column.values, expected.values)
+        assert (column.categories is None) == (expected.categories is None)
         if column.categories is not None:
-            np.testing.assert_array_equal(column.categories, other[2][name].categories)
+            np.testing.assert_array_equal(column.categories, expected.categories)
 
 
 @pytest.mark.parametrize("x", ["X", "raw/X", "layers/as dense"])
@@ -230,12 +235,10 @@ def test_names_that_agree_are_one_list(tmp_path: Path, seeds: tuple[int, int]) -
 def names_before(path: Path, before: Path) -> tuple[bool, list[str]]:
     """Tell whether a file has the names of another in their places, and which it has."""
     opening = Opening()
-    find_plain(before, opening)
-    held = opening.names_before._before
-    assert held is not None
-    with open_plain(path) as file:
-        is_in = held.is_in(file, PlainObject(file, file.root_address).child("var").child("_index"))
-    return is_in, find_plain(path, Opening())[1]
+    names = find_plain(before, opening)[1]
+    opening.var_names._stored = None  # so that only what is held makes them one list
+    opening.var_names._value = None
+    return find_plain(path, opening)[1] is names, find_plain(path, Opening())[1]
 
 
 def test_every_changed_byte_of_names_is_noticed(tmp_path: Path) -> None:
@@ -262,21 +265,64 @@ def test_every_changed_byte_of_names_is_noticed(tmp_path: Path) -> None:
     assert names_before(changed, whole) == (True, names)
 
 
-def test_damage_is_refused_or_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is changed, there is no other error, and nothing is read from beyond the file."""
+def test_codes_of_many_rows_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "FEW_ROWS", N - 1)
+    path = write(tmp_path / "a.h5ad")
+    found = find_plain(path, Opening(COLUMNS))[2]
+    assert set(found) == {"kind", "note"}
+    codes = found["kind"]
+    assert isinstance(codes, StoredCodes)
+    with h5py.File(path, "r") as file:
+        assert codes.address == file["obs/kind/codes"].id.get_offset()
+    assert codes.dtype == np.int8
+    assert codes.categories.tolist() == ["a", "bb", "ü"]
+    rewrite_dataset(path, "obs/kind/codes", compression="gzip")
+    assert set(find_plain(path, Opening(COLUMNS))[2]) == {"note"}
+
+
+MADE = [("a", 1, None), ("b", 2, [f"other {i}" for i in range(N_VARS)]), ("c", 1234, None), ("x", 3, None)]
+
+
+def test_files_are_looked_into_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file has what it has, whatever those before it and beside it hold."""
+    made = {kind: write(tmp_path / kind, seed, names=names) for kind, seed, names in MADE}
+    as_newest(made["x"])
+    paths = []
+    for i, kind in enumerate("aabaaaaaaaaaaaaaaacacxaabbaabcbbbbbbbbaaaaab"):
+        paths.append(tmp_path / f"{i}.h5ad")
+        paths[-1].hardlink_to(made[kind])
+    looked: list[int] = []
+    look_into = _core.look_into
+
+    def noting(together: list[bytes], **options: Any) -> Any:
+        looked.append(len(together))
+        return look_into(together, **options)
+
+    monkeypatch.setattr(_core, "look_into", noting)
+    opening = Opening(COLUMNS, paths)
+    found = [read_layout(path, "X", OpenFiles(), opening) for path in paths]
+    assert sum(looked) == len(paths)
+    assert looked[:3] == [1, 1, 2]
+    assert max(looked) == 8
+    alone = [read_layout(path, "X", OpenFiles(), Opening(COLUMNS)) for path in paths]
+    for one, expected in zip(found, alone, strict=True):
+        check_same(one, expected)
+
+
+def test_a_file_that_is_asked_for_out_of_turn(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{seed}.h5ad", seed) for seed in range(5)]
+    opening = Opening(COLUMNS, paths)
+    for number in (0, 1, 2, 0, 4, 3, 2):
+        check_same(find_plain(paths[number], opening), find_plain(paths[number], Opening(COLUMNS)))
+    with pytest.raises(NotPlainError):
+        find_plain(paths[0], opening, "layers/none")
+
+
+def test_damage_is_refused_or_does_no_harm(tmp_path: Path) -> None:
+    """Whatever is changed, there is no other error."""
     content = write_h5ad(tmp_path / "whole.h5ad", random_counts(5, 3)).read_bytes()
     path = tmp_path / "damaged.h5ad"
     rng = np.random.default_rng(1)
-    largest = 0
-    view = PlainFile.view
-
-    def noting(self: PlainFile, address: int, size: int) -> tuple[bytes, int]:
-        nonlocal largest
-        found = view(self, address, size)
-        largest = max(largest, len(found[0]))
-        return found
-
-    monkeypatch.setattr(PlainFile, "view", noting)
     refused = 0
     for _ in range(300):
         damaged = bytearray(content)
@@ -288,4 +334,3 @@ def test_damage_is_refused_or_does_no_harm(tmp_path: Path, monkeypatch: pytest.M
         except NotPlainError:
             refused += 1
     assert 20 < refused < 200
-    assert largest <= len(content)

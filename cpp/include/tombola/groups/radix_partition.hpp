@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <utility>
 #include <vector>
@@ -84,18 +85,22 @@ Parts<Index, Low> partition(const Radix& radix, CodeOf code_of) {
     out.starts.push_back(total);
     for_chunks(radix.n, [&](std::size_t c, u64 first, u64 last) {
         const u64* const from = &starts[c * parts];
-        LineScatter<Index> rows(out.rows.data(), from, parts);
+        LineScatter<Index> rows(out.rows.data(), from, parts, is_streamed(radix.n * sizeof(Index)));
+        const auto row_of = [](u64 start) { return [start](u64 i) { return static_cast<Index>(start + i); }; };
         if (radix.low_bits == 0) {
-            for (u64 i = first; i < last; ++i) {
-                rows.put(static_cast<u32>(radix.part(code_of(i))), static_cast<Index>(i));
-            }
+            rows.put(last - first, [&](u64 i) { return radix.part(code_of(first + i)); }, row_of(first));
         } else {
-            LineScatter<Low> lows(out.lows.data(), from, parts);
-            for (u64 i = first; i < last; ++i) {
-                const u64 code = code_of(i);
-                const u32 part = static_cast<u32>(radix.part(code));
-                rows.put(part, static_cast<Index>(i));
-                lows.put(part, static_cast<Low>(radix.low(code)));
+            constexpr u64 at_once = 256;
+            LineScatter<Low> lows(out.lows.data(), from, parts, is_streamed(radix.n * sizeof(Low)));
+            std::array<u64, at_once> codes;
+            const auto part_of = [&](u64 i) { return radix.part(codes[i]); };
+            for (u64 start = first; start < last; start += at_once) {
+                const u64 n = std::min(at_once, last - start);
+                for (u64 i = 0; i < n; ++i) {
+                    codes[i] = code_of(start + i);
+                }
+                rows.put(n, part_of, row_of(start));
+                lows.put(n, part_of, [&](u64 i) { return static_cast<Low>(radix.low(codes[i])); });
             }
             lows.drain();
         }

@@ -123,11 +123,11 @@ struct Kernels {
     void (*feistel_inverse)(const Feistel& f, const u64* in, u64 first, std::size_t count, u64* out);
     // Orders inside groups, one group an element, see group_shuffle.hpp. group_exact: counts of at most 64; true where
     // some element is group_undecided, as a word may have to be rejected; it gathers ahead, as above.
-    // group_feistel: counts above 2; four words of its own each.
+    // group_feistel: counts above 2; four words of its own each; it gathers ahead too.
     bool (*group_exact)(u64 key, const u64* ids, const u64* counts, const u64* ranks, std::size_t n,
                         const GatherAhead& ahead, u64* out);
     void (*group_feistel)(const u32* keys, const u32* words, const u64* counts, const u64* ranks, std::size_t n,
-                          u64* out);
+                          const GatherAhead& ahead, u64* out);
     // For each position on a line of series: which one covers it, and the position inside it. Prefetches the
     // elements of `array`, of 2^shift bytes, that belong to those series. 32-bit and 64-bit words.
     void (*line_at_32)(const LineWord<u32>* words, const u64* positions, std::size_t n, const void* array, u32 shift,

@@ -47,7 +47,8 @@ class GroupShuffle {
     u64 exact_member(u64 id, u64 count, u64 rank) const noexcept;
     void exact(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out,
                const GatherAhead& ahead) const;
-    void keyed(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out) const;
+    void keyed(const u64* ids, const u64* counts, const u64* ranks, std::size_t n, u64* out,
+               const GatherAhead& ahead) const;
 };
 
 }  // namespace tombola

@@ -22,8 +22,8 @@ from .files import OpenFiles, open_alone, stamp_of
 from .matrices import Matrix, find_matrix, is_mudata, list_matrices, modalities, root_of, split_x
 from .obs import ObsColumn, column_names, read_obs_column, row_names
 from .obs_codes import Before, Reading
-from .plain_file import NotPlainError
-from .plain_layout import NamesBefore, PlainContents, plain_contents
+from .plain_layout import LookAhead, NotPlainError, PlainContents, plain_contents
+from .stored_codes import FoundColumns
 
 __all__ = [
     "Contents",
@@ -35,9 +35,6 @@ __all__ = [
     "read_contents",
     "read_layout",
 ]
-
-FoundColumns = Mapping[str, ObsColumn]
-"""Columns of obs of one file that were read, by name."""
 
 FEW_ROWS = 1 << 16
 MOST_UNNAMED = 1 << 24
@@ -91,20 +88,24 @@ class Opening:
     ----------
     columns
         Columns of obs to read on the way, of files that are small: to open a file takes longer than that.
+    paths
+        The files, in their order.
 
     Attributes
     ----------
     var_names : Before
         Names of the columns of the file before.
+    ahead : LookAhead
+        What was found in files that follow.
     before : dict of Reading
         What each column of obs takes from the files before.
     rows : int
         How many rows of obs may still be read on the way.
     """
 
-    def __init__(self, columns: Sequence[str] = ()) -> None:
+    def __init__(self, columns: Sequence[str] = (), paths: Sequence[Path] = ()) -> None:
         self.var_names: Before[list[str]] = Before()
-        self.names_before = NamesBefore(self.var_names)
+        self.ahead = LookAhead(paths)
         self.before = {name: Reading() for name in columns}
         self.rows = MOST_ROWS
 
@@ -117,10 +118,14 @@ class Opening:
 
     def takes(self, n_obs: int) -> bool:
         """Tell whether columns of a file of so many rows are read on the way."""
-        if n_obs > min(FEW_ROWS, self.rows):
+        if n_obs > self.most_rows():
             return False
         self.rows -= n_obs
         return True
+
+    def most_rows(self) -> int:
+        """Return how many rows a file may have whose columns are read on the way; negative if none is."""
+        return min(FEW_ROWS, self.rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -192,7 +197,7 @@ def read_contents(path: Path) -> Contents:
 
 def read_columns(
     root: h5py.Group, layout: ObsLayout, names: Iterable[str], before: Mapping[str, Reading]
-) -> FoundColumns:
+) -> dict[str, ObsColumn]:
     """Read columns of obs of an open file; `before` says of each what it takes from the files before."""
     columns: dict[str, ObsColumn] = {}
     obs = None

@@ -19,10 +19,11 @@ from ...labels.categorical import Categorical
 from .elements import listed
 from .errors import H5adError, MissingElementError
 from .files import open_alone
-from .layout import FoundColumns, ObsLayout, read_columns
+from .layout import ObsLayout, read_columns
 from .matrices import root_of
 from .obs import ObsColumn
 from .obs_codes import Reading
+from .stored_codes import FoundColumns, read_stored
 from .unite import Part, Unknown, Whole, conform, unite, unite_numbers, vocabulary
 
 Given = npt.NDArray[Any] | Categorical
@@ -159,8 +160,9 @@ class ObsTable:
         total = sum(layout.n_obs for layout in self._layouts)
         before = {name: Reading(total) for name in names}
         parts: dict[str, list[Part]] = {name: [] for name in names}
+        known = read_stored(found, [layout.n_obs for layout in self._layouts], before) if found else []
         for number, layout in enumerate(self._layouts):
-            columns = dict(found[number] if found else {})
+            columns = known[number] if known else {}
             wanted = [name for name in names if name in layout.obs_columns and name not in columns]
             if wanted:
                 with open_alone(layout.path) as file:

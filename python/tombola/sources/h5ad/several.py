@@ -120,7 +120,7 @@ def open_further(
     found = []
     for name, x in names.items():
         layouts, columns = [], []
-        opening = Opening(())
+        opening = Opening((), paths)
         for path, beside, names_beside in zip(paths, first.layouts, first_names, strict=True):
             layout, own, _ = read_layout(path, x, files, opening)
             if layout.root != beside.root:

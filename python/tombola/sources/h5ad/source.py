@@ -165,7 +165,7 @@ class H5adSource(FollowsChunks, GivesTexts):
         files = OpenFiles()
         self._layouts: list[FileLayout] = []
         names: list[list[str]] = []
-        opening = Opening(self.columns)
+        opening = Opening(self.columns, self.paths)
         found: list[FoundColumns] = []
         for path in self.paths:
             layout, var_names, columns = read_layout(path, self.x, files, opening)

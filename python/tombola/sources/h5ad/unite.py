@@ -24,6 +24,7 @@ __all__ = ["Part", "Unknown", "Whole", "conform", "unite", "unite_numbers", "voc
 Unknown = Literal["error", "missing"]
 Whole = npt.NDArray[Any] | None
 _LISTED = 6
+_LOOKED_AT = 1 << 10
 
 
 class Part(NamedTuple):
@@ -108,7 +109,8 @@ def _kind(column: ObsColumn) -> str:
 def _says_nothing(column: ObsColumn) -> bool:
     """Tell whether a column is missing throughout."""
     if column.categories is not None:
-        return not (len(column.values) and int(column.values.max()) >= 0)
+        some = column.values[:_LOOKED_AT]
+        return not (some >= 0).any() and not (len(column.values) and int(column.values.max()) >= 0)
     return column.values.dtype.kind == "f" and bool(np.isnan(column.values).all())
 
 
