@@ -44,9 +44,9 @@ def compact(starts: Any, places: Any, out: Any = None) -> None:
     _core.csr_compact(F64, I32, np.array(starts), np.array(places), out, I32.copy())
 
 
-def untyped(value: object) -> Any:
-    """Return what the stub does not allow where it is given."""
-    return value
+def undeclared(argument: Any) -> Any:
+    """Return an argument of a type that the stub does not allow."""
+    return argument
 
 
 CALLS: list[tuple[Callable[[], Any], type[Exception], str]] = [
@@ -66,10 +66,16 @@ CALLS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: _core.RandomPermutation(9, 0).at(9), IndexError, r"must lie in \[0, 9\), but is 9"),
     (lambda: plan().offset(3), IndexError, r"the batch must lie in \[0, 2\], but is 3"),
     (lambda: plan().batches(1, 3), IndexError, r"the batches must lie in \[0, 2\], but are \[1, 3\)"),
-    (lambda: _core.Groups.from_keys(untyped(F64)), TypeError, "keys must have dtype int8, .* have float64"),
+    (
+        lambda: _core.Groups.from_keys(undeclared(F64)),
+        TypeError,
+        "keys must have dtype int8, .* have float64",
+    ),
     (lambda: groups().members_of(2), IndexError, r"the group must lie in \[0, 2\), but is 2"),
     (
-        lambda: _core.plan_series(groups(), schedule=untyped("x"), per_series=1, shuffle=False, **BATCHING),
+        lambda: _core.plan_series(
+            groups(), schedule=undeclared("x"), per_series=1, shuffle=False, **BATCHING
+        ),
         ValueError,
         'schedule must be "balanced" or "round_robin", but is "x"',
     ),
@@ -78,8 +84,8 @@ CALLS: list[tuple[Callable[[], Any], type[Exception], str]] = [
         ValueError,
         "one entry for each of the 2 buckets, but have 0",
     ),
-    (lambda: _core.WeightTable.from_values(untyped(I64)), TypeError, "float32 or float64, but have int64"),
-    (lambda: _core.WeightTable.from_codes(untyped(F64), F64), TypeError, "codes must have dtype int8"),
+    (lambda: _core.WeightTable.from_values(undeclared(I64)), TypeError, "float32 or float64, but have int64"),
+    (lambda: _core.WeightTable.from_codes(undeclared(F64), F64), TypeError, "codes must have dtype int8"),
     (
         lambda: _core.WeightTable.from_codes(I64, F64, None, I64[:2]),
         ValueError,
@@ -122,7 +128,7 @@ CALLS: list[tuple[Callable[[], Any], type[Exception], str]] = [
         ValueError,
         "words must be as many as values",
     ),
-    (lambda: _core.read_rows([untyped((None, I64, I64, None, OUT, None, None))]), TypeError, "has None"),
+    (lambda: _core.read_rows([undeclared((None, I64, I64, None, OUT, None, None))]), TypeError, "has None"),
 ]
 
 
