@@ -3,6 +3,8 @@
 import dataclasses
 import logging
 import pickle
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import torch.utils.data
 import tombola
 from tests.sources.h5ad.h5ad_files import random_counts, write_h5ad
 from tombola import ArraySource, BlockShuffling, H5adSource, Loader
-from tombola.loading import delivery
+from tombola.loading import delivery, windows
 from tombola.loading.windows import Window
 from tombola.sources import CsrRows
 
@@ -200,14 +202,33 @@ def test_threads_make_batches_where_sparse_rows_become_dense() -> None:
         tombola.set_num_threads(before)
 
 
+def test_large_batches_are_made_by_fewer_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "get_num_threads", lambda: 9)
+    taken = 8 * 7 * rows_of().dtype.itemsize
+    for limit, made in ((100 * taken, 4), (4 * taken, 3), (3 * taken, 2), (2 * taken, 1), (0, 1)):
+        monkeypatch.setattr(windows, "AHEAD_BYTES", limit)
+        assert window_of(rows_of()).threads == made
+
+
 @pytest.mark.parametrize("said", [1, 3, 9])
-def test_batches_of_several_threads_are_those_of_one(said: int, tmp_path: Path) -> None:
-    source = H5adSource([write_h5ad(tmp_path / "a.h5ad", random_counts(157, 30))], x_format="dense")
-    loaders = [Loader(source, BlockShuffling(4), 8, fetch_factor=5, prefetch=prefetch) for prefetch in (0, 2)]
-    before = tombola.get_num_threads()
-    tombola.set_num_threads(said)
-    try:
-        for one, other in zip(*loaders, strict=True):
-            assert all(torch.equal(column, other[name]) for name, column in one.items())
-    finally:
-        tombola.set_num_threads(before)
+def test_batches_of_several_threads_are_those_of_one(
+    said: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches are so large that their memory is used again."""
+    path = write_h5ad(tmp_path / "a.h5ad", random_counts(320, 20_000))
+    source = H5adSource([path], x_format="dense")
+    expected = [batch["X"].sum(1) for batch in Loader(source, BlockShuffling(4), 16, prefetch=0)]
+    monkeypatch.setattr(windows, "get_num_threads", lambda: said)
+    makers = set()
+    make = CsrRows.part_dense
+
+    def part_dense(self: CsrRows, *arguments: Any) -> Any:
+        makers.add(threading.get_ident())
+        time.sleep(0.002)
+        return make(self, *arguments)
+
+    monkeypatch.setattr(CsrRows, "part_dense", part_dense)
+    for batch, sums in zip(Loader(source, BlockShuffling(4), 16), expected, strict=True):
+        assert torch.equal(batch["X"].sum(1), sums)
+    assert 1 <= len(makers) <= 2 * min(said, 4)  # of two windows
+    assert (len(makers) > 2) == (said > 1)

@@ -274,7 +274,6 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
     check_slots(slots);
     check_weights(weights);
     const std::size_t count = slots.size();
-    const double by = scale();
     const auto before = std::make_unique_for_overwrite<double[]>(count);
     double* const held = weights_.data();
     const u64* const sums = levels_[0].data();
@@ -283,33 +282,35 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
         __builtin_prefetch(sums + static_cast<u64>(slot) / fan_out, 1);
     };
     std::for_each_n(slots.begin(), std::min(count, prefetch_ahead), prefetch);
-    u64 more = 0;  // slots that have a weight than before, modulo 2^64
+    const bool was_whole = std::exchange(whole_, false);  // for there may be no memory for what follows
+    u64 more = 0;                                         // slots that have a weight than before, modulo 2^64
     double largest_given = 0;
     for (std::size_t i = 0; i < count; ++i) {
         if (i + prefetch_ahead < count) {
             prefetch(slots[i + prefetch_ahead]);
         }
-        double& weight = held[static_cast<std::size_t>(slots[i])];
         const double given = weights[i];
-        before[i] = weight;
-        more += static_cast<u64>(given > 0.0) - static_cast<u64>(weight > 0.0);
-        weight = given;
+        before[i] = std::exchange(held[static_cast<std::size_t>(slots[i])], given);
+        more += static_cast<u64>(given > 0.0) - static_cast<u64>(before[i] > 0.0);
         largest_given = std::max(largest_given, given);
     }
     positive_ += more;
     std::vector<u64> deltas(count);
     // In 128 bits: what a call brings in may be so much that a sum of 64 bits would wrap, and seem to fit.
-    const i128 change = mass_deltas({before.get(), count}, weights, by, deltas);
+    const i128 change = mass_deltas({before.get(), count}, weights, scale(), deltas);
     // A weight given may be of a slot that a later one overwrites: the rule asks for all that were given.
-    const bool fits = whole_ && fit_.chosen && largest_given * by <= largest_mass && total() + change < total_limit;
+    const bool fits =
+        was_whole && fit_.chosen && largest_given * scale() <= largest_mass && total() + change < total_limit;
     if (!fits) {
-        if (positive_ > 0 || fit_.chosen || !whole_) {
+        whole_ = was_whole && positive_ == 0 && !fit_.chosen;
+        if (!whole_) {
             choose_fit();
         }
         return;
     }
     add_deltas(slots, deltas);
     total_ = static_cast<mass_t>(total_ + change);
+    whole_ = true;
     // In 128 bits: few slots that have grown since the fit have a mean mass * n beyond 64.
     if (positive_ > 0 && static_cast<u128>(total()) * size_ / positive_ < fit_.low) {
         choose_fit();

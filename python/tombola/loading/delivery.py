@@ -21,6 +21,9 @@ __all__ = ["Delivery", "check_device", "check_pin_memory"]
 
 _logger = logging.getLogger("tombola.loading")
 
+ROUNDED_AT_ONCE = 1 << 16
+"""Values that the core rounds in the thread that asks: see `Window.threads`."""
+
 
 def check_device(device: Any) -> torch.device | None:
     """Return the device to move batches to; None for the CPU, where they are.
@@ -89,6 +92,7 @@ class Delivery:
         RuntimeError
             In a worker process, which has to give batches on the CPU, and where the device is not there.
         """
+        _say_nothing_of_beta()  # not where threads make batches: filters of warnings are the process's
         if self.device is not None and torch.utils.data.get_worker_info() is not None:
             msg = (
                 f"a Loader with device={str(self.device)!r} moves batches in the process that trains, not in "
@@ -145,7 +149,6 @@ class Delivery:
         return self._dense_here(rows) if self.device is None else self._dense_there(rows)
 
     def _sparse(self, rows: CsrRows) -> torch.Tensor:
-        _say_nothing_of_beta()
         indptr = rows.indptr.astype(rows.indices.dtype, copy=False)
         return torch.sparse_csr_tensor(
             self._sent(torch.from_numpy(indptr), is_x=False),
@@ -195,7 +198,9 @@ def _words(values: npt.NDArray[Any], dtype: torch.dtype) -> npt.NDArray[Any]:
     """
     if dtype == torch.bfloat16 and values.dtype == np.float32 and values.flags.c_contiguous:
         words = np.empty(values.shape, dtype=np.uint16)
-        round_to_bfloat16(values.reshape(-1), words.reshape(-1))
+        for start in range(0, values.size, ROUNDED_AT_ONCE):
+            part = slice(start, start + ROUNDED_AT_ONCE)
+            round_to_bfloat16(values.reshape(-1)[part], words.reshape(-1)[part])
         return words.view(np.int16)
     found: npt.NDArray[Any] = torch.from_numpy(values).to(dtype).view(torch.int16).numpy()
     return found

@@ -4,7 +4,8 @@ Rule: the plan says which rows form a fetch window; the source reads them once, 
 cut out of the window. Which windows a rank takes is the matter of `tombola.passes.schedule`, which pass comes
 next that of `tombola.passes.epochs`, as for the batch sampler. A thread keeps the next windows ready.
 
-Complexity: one read of each window, one copy of its rows a batch; memory of ``prefetch + 1`` windows.
+Complexity: one read of each window, one copy of its rows a batch; memory of ``prefetch + 1`` windows, and
+where sparse rows become dense of up to `KEPT_BATCHES` batches, fewer if they are large.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +36,8 @@ KEPT_BATCHES = MAKING_THREADS + 3
 KEPT_BYTES = 1 << 26
 """Memory of dropped dense batches of sparse rows is used again: so many, each up to so many bytes.
 
-There are never more: of those made ahead each thread has one, one waits, and the consumer may have two.
+There are never more of a matrix: of those made ahead each thread has one, one waits, and the consumer may
+have two.
 """
 
 
@@ -131,12 +133,13 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
         self.prefetch = check_integer("prefetch", prefetch)
         self.fetch_transform = fetch_transform
         self.batch_transform = batch_transform
+        matrices = frozenset(getattr(source, "matrices", ("X",)))
         self._delivery = Delivery(
-            memory=BufferPool(keep=KEPT_BATCHES, limit=KEPT_BYTES),
+            memory=BufferPool(keep=KEPT_BATCHES * max(1, len(matrices)), limit=KEPT_BYTES),
             device=check_device(device),
             pin=check_pin_memory(pin_memory),
             dtype=_batch_dtype(source),
-            matrices=frozenset(getattr(source, "matrices", ("X",))),
+            matrices=matrices,
         )
         self._epochs = Epochs(
             strategy,

@@ -45,7 +45,8 @@ def in_order(
             yield result
             del result  # while the next one is waited for, this one must not take memory
     finally:
-        for job_ahead in pending:
-            job_ahead.cancel()
-        # Its own cancel_futures needs a module that may be gone when the interpreter ends.
-        pool.shutdown(wait=False)
+        if forks() == made:  # a fork has none of the threads, but may have locks that they held
+            for job_ahead in pending:
+                job_ahead.cancel()
+            # Its own cancel_futures needs a module that may be gone when the interpreter ends.
+            pool.shutdown(wait=False)

@@ -9,6 +9,7 @@ Complexity: O(rows log rows) a window beside reading; a copy of its rows a batch
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,9 @@ __all__ = ["Window", "by_window", "read_window"]
 
 ROW = "row"
 MAKING_THREADS = 4
-"""At most so many batches are made dense at once: more would only wait for memory."""
+AHEAD_BYTES = 1 << 30
+"""At most so many batches are made dense at once, as more would only wait for memory; fewer where they, and
+one that waits for its consumer, would take more than so many bytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,9 +65,16 @@ class Window:
         Making sparse rows dense takes as long as reading them. Each thread makes whole batches: where several
         share one, all wait for the slowest, which the system may have put aside for a thread that reads.
         """
-        if not any(isinstance(column, CsrRows) and column.as_dense for column in self.columns.values()):
-            return 0
-        return min(get_num_threads(), MAKING_THREADS) if self.delivery.device is None else 1
+        columns = self.columns.values()
+        widths = [
+            column.shape[1] * column.dtype.itemsize
+            for column in columns
+            if isinstance(column, CsrRows) and column.as_dense
+        ]
+        if not widths or self.delivery.device is not None:
+            return min(1, len(widths))
+        largest = max(b - a for a, b in pairwise(self.bounds)) * sum(widths)
+        return max(1, min(get_num_threads(), MAKING_THREADS, AHEAD_BYTES // max(1, largest) - 1))
 
     def batch(self, i: int) -> dict[str, Any]:
         """Return batch i as a dict of tensors; columns of strings come as lists."""

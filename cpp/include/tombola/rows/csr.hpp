@@ -114,8 +114,12 @@ void csr_take_dense(const CsrView<T, Column>& csr, std::span<const index_t> rows
 template <typename T, typename Column>
 void csr_dense(const CsrView<T, Column>& csr, index_t first, std::span<T> out) {
     const index_t rows = csr.n_columns == 0 ? 0 : static_cast<index_t>(out.size()) / csr.n_columns;
+    constexpr index_t asked_after = 256;
     for (index_t i = 0; i < rows; ++i) {
         csr_spread(csr, first + i, out.data() + i * csr.n_columns);
+        if (i % asked_after == asked_after - 1) {
+            check_interrupt();
+        }
     }
 }
 
