@@ -70,6 +70,8 @@ constexpr std::int64_t nanoseconds = 1'000'000'000;
 
 py::object given(PlainContents& found) {
     const FileStamp& now = found.stamp;
+    constexpr std::int64_t latest = 9'000'000'000;  // in the year 2255: nanoseconds are counted in 64 bits
+    need(now.seconds > -latest && now.seconds < latest);
     py::object sparse = py::none();
     if (found.pointers) {
         sparse = py::make_tuple(found.values, dtype_of(found.index_type), std::move(*found.pointers));
@@ -109,6 +111,8 @@ py::list look(const std::vector<py::bytes>& paths, const std::string& x, const s
         try {
             one = contents ? given(*contents) : one;
         } catch (const NotText&) {  // HDF5 says so
+            one = py::none();
+        } catch (const NotPlain&) {
             one = py::none();
         }
         all.append(one);

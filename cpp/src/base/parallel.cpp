@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tombola/base/per_process.hpp"
@@ -52,6 +53,7 @@ std::function<int()>& thread_limit() {
 }
 
 thread_local int without_hooks = 0;
+thread_local bool in_shared_loop = false;  // whether this thread has a task of a loop that others have a part in
 
 // What a process uses where nobody says a number. Threads may look at the same time: then the hook is asked twice.
 struct DefaultThreads {
@@ -160,7 +162,7 @@ void parallel_for(index_t tasks, const std::function<void(index_t)>& body, int t
         return;
     }
     if (threads == 0) {
-        threads = tasks > 1 ? get_num_threads() : 1;
+        threads = tasks > 1 && !in_shared_loop ? get_num_threads() : 1;
     }
     Loop loop{.body = body, .tasks = tasks, .mutex = {}, .error = {}};
     std::vector<std::thread> helpers;
@@ -168,12 +170,17 @@ void parallel_for(index_t tasks, const std::function<void(index_t)>& body, int t
     helpers.reserve(static_cast<std::size_t>(n_helpers));
     try {
         for (index_t i = 0; i < n_helpers; ++i) {
-            helpers.emplace_back([&loop] { loop.work([] {}); });
+            helpers.emplace_back([&loop] {
+                in_shared_loop = true;
+                loop.work([] {});
+            });
         }
     } catch (const std::exception&) {
         // The system gives no more threads, or memory for them: those that started, and this one, do the work.
     }
+    const bool was_in_one = std::exchange(in_shared_loop, in_shared_loop || !helpers.empty());
     loop.work(check_interrupt);
+    in_shared_loop = was_in_one;
     for (std::thread& helper : helpers) {
         helper.join();
     }

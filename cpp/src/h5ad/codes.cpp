@@ -43,9 +43,10 @@ struct Part {
 };
 
 CodesRange read_part(const CodesJob& job, const Part& part) {
-    const SharedDescriptor descriptor(job.path.c_str());
+    const SharedDescriptor descriptor(job.path);
     const PlainFile file(descriptor.get());
     need(file.stamp() == job.stamp);
+    need(job.address <= file.size() && job.out.size() <= file.size() - job.address);
     CodesRange found;
     for (std::size_t done = 0; done < part.bytes; done += piece_bytes) {
         const std::size_t bytes = std::min(piece_bytes, part.bytes - done);

@@ -247,11 +247,12 @@ PlainContents plain_contents(int descriptor, const Question& question, bool hold
 
 std::vector<std::optional<PlainContents>> look_into(std::span<const std::string> paths, const Question& question) {
     std::vector<std::optional<PlainContents>> found(paths.size());
+    static_cast<void>(get_num_threads());  // so that its limit is known within
     parallel_for(static_cast<index_t>(paths.size()), [&](index_t task) {
         const WithoutHooks quiet;  // loops within ask the user from this one alone
         const std::size_t number = static_cast<std::size_t>(task);
         try {
-            const SharedDescriptor file(paths[number].c_str());
+            const SharedDescriptor file(paths[number]);
             found[number] = plain_contents(file.get(), question, number == 0);
         } catch (const NotPlain&) {
             return;

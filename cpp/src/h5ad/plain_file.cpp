@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -74,15 +75,22 @@ bool is_utf8(std::string_view bytes) noexcept {
     return true;
 }
 
-SharedDescriptor::SharedDescriptor(const char* path) : descriptor_(::open(path, O_RDONLY | O_CLOEXEC)) {
+SharedDescriptor::SharedDescriptor(const std::string& path) : descriptor_(-1) {
+    need(path.find('\0') == std::string::npos);
+    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe would wait for its writer
     need(descriptor_ >= 0);
-    if (::flock(descriptor_, LOCK_SH | LOCK_NB) != 0) {  // as HDF5 does: a writer holds it alone
+    struct stat about{};
+    const bool is_file = ::fstat(descriptor_, &about) == 0 && S_ISREG(about.st_mode);
+    if (!is_file || ::flock(descriptor_, LOCK_SH | LOCK_NB) != 0) {  // as HDF5 does: a writer holds it alone
         ::close(descriptor_);
         throw NotPlain{};
     }
 }
 
-SharedDescriptor::~SharedDescriptor() { ::close(descriptor_); }
+SharedDescriptor::~SharedDescriptor() {
+    ::flock(descriptor_, LOCK_UN);  // a child forked meanwhile has the same lock
+    ::close(descriptor_);
+}
 
 PlainFile::PlainFile(int descriptor) : descriptor_(descriptor), stamp_(stamp_or_not_plain(descriptor)) {
     const std::string_view block = read(0, superblock_bytes);
@@ -91,7 +99,7 @@ PlainFile::PlainFile(int descriptor) : descriptor_(descriptor), stamp_(stamp_or_
     const u64 base = number_at<u64>(block, 24);
     const u64 end = number_at<u64>(block, 40);
     const u64 driver = number_at<u64>(block, 48);
-    need(number_at<u32>(block, 20) == 0 && base == 0 && driver == nowhere && end <= size());
+    need(number_at<u32>(block, 20) == 0 && base == 0 && driver == nowhere && end == size());
     need(number_at<u32>(block, 72) <= 1);  // what the symbol of the root group holds beside
     root_address_ = number_at<u64>(block, 64);
 }
@@ -127,6 +135,8 @@ const std::vector<index_t>& PlainFile::objects(u64 address) {
     }
     std::optional<std::vector<index_t>> found = heap_objects(descriptor_, address);
     need(found.has_value());
+    taken_bytes_ += found->size() * sizeof(index_t);  // there are not more objects than bytes of headers
+    need(taken_bytes_ <= size());
     return collections_.emplace(address, std::move(*found)).first->second;
 }
 
@@ -139,6 +149,8 @@ std::string PlainFile::text(std::string_view reference) {
     const std::vector<index_t>& places = objects(number_at<u64>(reference, 4));
     need(2 * number + 1 < places.size() && length <= most_header);
     need(static_cast<u64>(places[2 * number + 1]) >= length);
+    taken_bytes_ += length;  // texts lie apart, and are asked for once
+    need(taken_bytes_ <= size());
     std::string found(read(static_cast<u64>(places[2 * number]), length));
     need(found.find('\0') == std::string::npos && is_utf8(found));
     return found;

@@ -205,6 +205,7 @@ const std::unordered_map<std::string_view, u64>& PlainObject::names() {
         need(heap.substr(0, 4) == "HEAP" && heap[4] == 0 && bytes <= most_heap);
         members_.emplace();
         std::size_t nodes = 0;
+        named_bytes_ = 0;
         const std::string_view texts = file_->read(number_at<u64>(heap, 24), static_cast<std::size_t>(bytes));
         list(number_at<u64>(where, 0), texts, std::nullopt, nodes);
     }
@@ -235,6 +236,8 @@ void PlainObject::list(u64 address, std::string_view texts, std::optional<unsign
             const std::size_t end = texts.find('\0', static_cast<std::size_t>(start));
             need(end != std::string_view::npos && end > start && members_->size() < most_names);
             const std::string_view name = texts.substr(static_cast<std::size_t>(start), end - start);
+            named_bytes_ += name.size() + 1;  // names lie apart
+            need(named_bytes_ <= texts.size());
             need(is_utf8(name) && members_->emplace(name, number_at<u64>(symbols, k * symbol_bytes + 8)).second);
         }
     }

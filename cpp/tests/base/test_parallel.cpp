@@ -104,6 +104,25 @@ TEST(loops_nest) {
     CHECK(std::all_of(done.begin(), done.end(), [](const std::atomic<int>& times) { return times == 1; }));
 }
 
+TEST(a_loop_within_a_task_runs_on_its_thread_where_others_share_the_outer_one) {
+    set_num_threads(3);
+    for (const index_t tasks : {index_t{1}, index_t{6}}) {
+        std::atomic<int> elsewhere{0};
+        parallel_for(tasks, [&](index_t) {
+            const std::thread::id here = std::this_thread::get_id();
+            std::atomic<int> waiting{0};
+            parallel_for(2, [&](index_t) {
+                elsewhere += std::this_thread::get_id() != here;
+                ++waiting;
+                while (tasks == 1 && waiting < 2) {  // two threads have a task each
+                    std::this_thread::yield();
+                }
+            });
+        });
+        CHECK_EQ(elsewhere.load(), tasks == 1 ? 1 : 0);
+    }
+}
+
 TEST(an_exception_in_a_worker_thread_reaches_the_caller) {
     const std::thread::id caller = std::this_thread::get_id();
     for (const int threads : {2, 7}) {

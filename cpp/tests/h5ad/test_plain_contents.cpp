@@ -128,7 +128,7 @@ TEST(ranges_of_codes) {
     PlainWriter writer;
     const u64 address = writer.add(values);
     const File file(writer.file(96));
-    const SharedDescriptor descriptor(file.path().c_str());
+    const SharedDescriptor descriptor(file.path());
     std::vector<std::byte> codes(values.size());
     const std::vector<CodesJob> jobs{{file.path(), stamp_of(descriptor.get()), address, {'u', 1}, codes},
                                      {file.path(), stamp_of(descriptor.get()), address, {'i', 2}, {}}};

@@ -52,10 +52,10 @@ bool is_utf8(std::string_view bytes) noexcept;
 // Bytes of a header, or of a text, that are read at most
 constexpr std::size_t most_header = std::size_t{1} << 16U;
 
-// An open file that nobody writes to, as long as this lives
+// An open file that nobody writes to, as long as this lives; a fork meanwhile keeps no lock.
 class SharedDescriptor {
   public:
-    explicit SharedDescriptor(const char* path);
+    explicit SharedDescriptor(const std::string& path);
     ~SharedDescriptor();
     SharedDescriptor(const SharedDescriptor&) = delete;
     SharedDescriptor& operator=(const SharedDescriptor&) = delete;
@@ -90,6 +90,7 @@ class PlainFile {
     FileStamp stamp_;
     u64 root_address_ = 0;
     u64 kept_bytes_ = 0;
+    u64 taken_bytes_ = 0;  // for texts, and places of objects
     std::unordered_map<u64, std::string> pages_;
     std::deque<std::string> kept_;
     std::unordered_map<u64, std::vector<index_t>> collections_;

@@ -78,6 +78,7 @@ class PlainObject {
     std::vector<Written> written_;
     bool is_named_ = false;
     std::optional<std::unordered_map<std::string_view, u64>> members_;
+    std::size_t named_bytes_ = 0;
 };
 
 }  // namespace tombola

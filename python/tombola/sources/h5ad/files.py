@@ -56,6 +56,9 @@ def open_h5(path: Path) -> h5py.File:
     OSError
         If it is not HDF5, is truncated, or must not be read.
     """
+    if "\0" in str(path):  # where h5py would end the name
+        msg = f"{str(path)!r}: no such file, as names have no NUL"
+        raise FileNotFoundError(msg)
     try:
         try:
             return _open(path)
@@ -123,6 +126,17 @@ def stamp_of(file: h5py.File) -> Stamp:
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
 
 
+def check_stamp(file: h5py.File, path: Path, stamp: Stamp) -> None:
+    """Raise OSError if a file is not what it was."""
+    if stamp_of(file) != stamp:
+        raise _replaced(path)
+
+
+def _replaced(path: Path) -> UnreadableFileError:
+    msg = f"{path}: the file was replaced or written to since the source was made; make it anew"
+    return UnreadableFileError(msg)
+
+
 class OpenFiles:
     """The open files and dataset readers of one source.
 
@@ -141,8 +155,15 @@ class OpenFiles:
         return OpenFiles, ()
 
     def note(self, path: Path, stamp: Stamp) -> None:
-        """Keep in mind what the file is: another one by this name is refused later."""
-        self._stamps[path] = stamp
+        """Keep in mind what the file is: another one by this name is refused, now and later.
+
+        Raises
+        ------
+        OSError
+            If it was another one when it was noted before.
+        """
+        if self._stamps.setdefault(path, stamp) != stamp:
+            raise _replaced(path)
 
     def reader(self, path: Path, name: str, shape: tuple[int, ...] | None = None) -> RunReader:
         """Give the reader of a dataset, opening file and dataset if need be.
@@ -221,7 +242,4 @@ class OpenFiles:
         self._readers[path] = {name: reader for name, reader in readers.items() if reader.release()}
 
     def _check(self, path: Path, file: h5py.File) -> None:
-        now = stamp_of(file)
-        if self._stamps.setdefault(path, now) != now:
-            msg = f"{path}: the file was replaced or written to since the source was made; make it anew"
-            raise UnreadableFileError(msg)
+        self.note(path, stamp_of(file))

@@ -18,12 +18,12 @@ from ..._base.words import meant_or
 from ...labels.categorical import Categorical
 from .elements import listed
 from .errors import H5adError, MissingElementError
-from .files import open_alone
+from .files import check_stamp, open_alone
 from .layout import ObsLayout, read_columns
 from .matrices import root_of
 from .obs import ObsColumn
 from .obs_codes import Reading
-from .stored_codes import FoundColumns, read_stored
+from .stored_codes import FoundColumns, StoredCodes, read_stored
 from .unite import Part, Unknown, Whole, conform, unite, unite_numbers, vocabulary
 
 Given = npt.NDArray[Any] | Categorical
@@ -166,6 +166,9 @@ class ObsTable:
             wanted = [name for name in names if name in layout.obs_columns and name not in columns]
             if wanted:
                 with open_alone(layout.path) as file:
+                    for column in found[number].values() if found else ():
+                        if isinstance(column, StoredCodes):
+                            check_stamp(file, layout.path, column.stamp)
                     columns.update(read_columns(root_of(file, layout.root), layout, wanted, before))
             for name in names:
                 parts[name].append(Part(layout.path, layout.n_obs, columns.get(name)))

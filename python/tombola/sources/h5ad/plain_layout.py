@@ -185,6 +185,11 @@ class LookAhead:
         self._found.clear()
         if _is_written_here():
             raise NotPlainError
+        try:
+            for text in (x, *opening.before):
+                text.encode()
+        except UnicodeEncodeError:
+            raise NotPlainError from None
         paths = self._paths[self._turn : self._turn + self._size]
         if not paths or paths[0] != path:
             paths = [path]

@@ -72,10 +72,13 @@ def read_stored(
         for name, reading in before.items():
             column = columns.get(name)
             if isinstance(column, StoredCodes):
-                values = reading.place(column.dtype, size)
-                if values is None:
-                    values = np.empty(size, dtype=column.dtype)
-                wanted.append((number, name, column, values))
+                try:
+                    values = reading.place(column.dtype, size)
+                    if values is None:
+                        values = np.empty(size, dtype=column.dtype)
+                    wanted.append((number, name, column, values))
+                except MemoryError:  # some file claims too many rows
+                    pass
             reading.start += size
     for reading in before.values():
         reading.start = 0
