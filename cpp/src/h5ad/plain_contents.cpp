@@ -106,7 +106,7 @@ class Look {
         need(!data.type.is_text() && indices.type.is_integer());
         for (const PlainDataset* const list : {&data, &indices}) {
             const u64 bytes = found_.values * list->type.bytes;
-            need(bytes <= large_bytes || (bytes <= file_.size() && !list->filters));
+            need(bytes <= large_bytes || (bytes <= file_.stamp().bytes && !list->filters));
         }
         found_.type = data.type;
         found_.index_type = indices.type;

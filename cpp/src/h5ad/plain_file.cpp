@@ -92,16 +92,19 @@ SharedDescriptor::~SharedDescriptor() {
     ::close(descriptor_);
 }
 
-PlainFile::PlainFile(int descriptor) : descriptor_(descriptor), stamp_(stamp_or_not_plain(descriptor)) {
+PlainFile::PlainFile(int descriptor)
+    : descriptor_(descriptor), stamp_(stamp_or_not_plain(descriptor)), size_(stamp_.bytes) {
     const std::string_view block = read(0, superblock_bytes);
     need(block.substr(0, 8) == "\x89HDF\r\n\x1a\n" && block.substr(8, 5) == std::string_view("\0\0\0\0\0", 5));
     need(block[13] == 8 && block[14] == 8);  // bytes of addresses and of lengths
     const u64 base = number_at<u64>(block, 24);
     const u64 end = number_at<u64>(block, 40);
     const u64 driver = number_at<u64>(block, 48);
-    need(number_at<u32>(block, 20) == 0 && base == 0 && driver == nowhere && end == size());
+    need(number_at<u32>(block, 20) == 0 && base == 0 && driver == nowhere && end <= size());
     need(number_at<u32>(block, 72) <= 1);  // what the symbol of the root group holds beside
     root_address_ = number_at<u64>(block, 64);
+    size_ = end;
+    pages_.clear();  // the first one may be shorter
 }
 
 std::string_view PlainFile::read(u64 address, std::size_t bytes) {

@@ -73,7 +73,8 @@ class PlainFile {
     PlainFile& operator=(const PlainFile&) = delete;
 
     int descriptor() const noexcept { return descriptor_; }
-    u64 size() const noexcept { return stamp_.bytes; }
+    // Where it ends by its own word, which HDF5 reads nothing beyond; it may have more bytes.
+    u64 size() const noexcept { return size_; }
     const FileStamp& stamp() const noexcept { return stamp_; }
     // Where the header of the root group is
     u64 root_address() const noexcept { return root_address_; }
@@ -88,6 +89,7 @@ class PlainFile {
   private:
     int descriptor_;
     FileStamp stamp_;
+    u64 size_;
     u64 root_address_ = 0;
     u64 kept_bytes_ = 0;
     u64 taken_bytes_ = 0;  // for texts, and places of objects
