@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="about two minutes; the default")
-    how.add_argument("--full", action="store_true", help="about half an hour, up to 10^8 rows")
+    how.add_argument("--full", action="store_true", help="about ten minutes, up to 10^8 rows")
     how.add_argument("--redraw", type=Path, metavar="FILE", help="make page and pictures of a JSON again")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="TEXT", help="works or sections that hold it"

@@ -26,6 +26,10 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "benchmarks/README.md": "measuring.md",
+    "benchmarks/results/2026-11-29-full.md": "report.md",
+    "benchmarks/results/2026-11-29-full-growth.png": "2026-11-29-full-growth.png",
+    "benchmarks/results/2026-11-29-full-limits.png": "2026-11-29-full-limits.png",
+    "benchmarks/results/2026-11-29-full-quality.png": "2026-11-29-full-quality.png",
     "benchmarks/results/coverage.md": "coverage.md",
     "benchmarks/results/large.md": "large.md",
     "benchmarks/results/randomness.md": "randomness.md",
@@ -49,6 +53,7 @@ FOUND_LAST = (
     "large",
     "measuring",
     "randomness",
+    "report",
     "sanitizers",
     "wheels",
 )
