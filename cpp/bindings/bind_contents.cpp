@@ -98,7 +98,8 @@ py::object given(PlainContents& found) {
 // Paths are bytes: names of files need not be text.
 py::list look(const std::vector<py::bytes>& paths, const std::string& x, const std::vector<std::string>& columns,
               index_t most_rows, const std::shared_ptr<HeldNames>& names, const std::optional<Addresses>& inflate) {
-    const Question question{x, columns, most_rows, libraries_at(inflate, std::nullopt), names};
+    const std::optional<Addresses> no_zstd;
+    const Question question{x, columns, most_rows, libraries_at(inflate, no_zstd), names};
     const std::vector<std::string> files(paths.begin(), paths.end());
     std::vector<std::optional<PlainContents>> found;
     {
