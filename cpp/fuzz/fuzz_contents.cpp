@@ -1,26 +1,12 @@
 // Any bytes as an h5ad file: nothing is read beyond it, what is found fits together, and names that are held are those
 // that reading gives.
-#include <unistd.h>
-
-#include <cstdio>
-
 #include "fuzz.hpp"
 #include "plain_h5ad.hpp"
+#include "shared_file.hpp"
 #include "tombola/h5ad/plain_contents.hpp"
 
 namespace tombola::fuzz {
 namespace {
-
-int shared_descriptor() {
-    static std::FILE* const file = std::tmpfile();
-    require(file != nullptr, "a temporary file");
-    return ::fileno(file);
-}
-
-void write(int descriptor, const Bytes& bytes) {
-    require(::ftruncate(descriptor, 0) == 0, "a file can be emptied");
-    require(::pwrite(descriptor, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()), "and written");
-}
 
 std::optional<PlainContents> look(int descriptor, const Question& question) {
     try {

@@ -1,25 +1,12 @@
 // Any bytes as a file with a list of texts: nothing is read beyond it, and what is given are bytes of the file.
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
 
 #include "fuzz.hpp"
+#include "shared_file.hpp"
 #include "tombola/rows/texts.hpp"
 
 namespace tombola::fuzz {
 namespace {
-
-int shared_descriptor() {
-    static std::FILE* const file = std::tmpfile();
-    require(file != nullptr, "a temporary file");
-    return ::fileno(file);
-}
-
-void write(int descriptor, const Bytes& bytes) {
-    require(::ftruncate(descriptor, 0) == 0, "a file can be emptied");
-    require(::pwrite(descriptor, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()), "and written");
-}
 
 void check(const std::string& found, u64 count, const Bytes& file) {
     const std::size_t lengths = static_cast<std::size_t>(count) * sizeof(u32);

@@ -17,6 +17,8 @@ constexpr unsigned page_bits = 15;
 constexpr u64 page_bytes = u64{1} << page_bits;
 constexpr u64 nowhere = ~u64{0};
 constexpr std::size_t superblock_bytes = 96;
+constexpr std::size_t node_bytes = 24;
+constexpr unsigned most_depth = 8;
 
 // How many bytes there were
 std::size_t read_some(int descriptor, u64 address, char* out, std::size_t bytes) {
@@ -129,6 +131,14 @@ std::string_view PlainFile::read(u64 address, std::size_t bytes) {
 void PlainFile::read_into(u64 address, std::span<std::byte> out) const {
     need(address <= size() && out.size() <= size() - address);
     need(read_some(descriptor_, address, reinterpret_cast<char*>(out.data()), out.size()) == out.size());
+}
+
+TreeNode PlainFile::tree_node(u64 address, char kind, std::size_t key_bytes, std::optional<unsigned> level) {
+    const std::string_view node = read(address, node_bytes);
+    const unsigned own = number_at<std::uint8_t>(node, 5);
+    const std::size_t used = number_at<u16>(node, 6);
+    need(node.substr(0, 4) == "TREE" && node[4] == kind && own == level.value_or(own) && own < most_depth);
+    return {own, used, read(address + node_bytes, used * (key_bytes + sizeof(u64)) + key_bytes)};
 }
 
 const std::vector<index_t>& PlainFile::objects(u64 address) {

@@ -13,10 +13,8 @@ constexpr u64 most_texts = u64{1} << 20U;
 constexpr std::size_t most_chunks = std::size_t{1} << 12U;
 constexpr u64 most_chunk_bytes = u64{1} << 26U;
 constexpr u64 most_expanded = 1032;  // bytes that one of a deflate stream stands for
-constexpr unsigned most_depth = 8;
-constexpr std::size_t node_bytes = 24;
-constexpr std::size_t entry_bytes = 32;
 constexpr std::size_t key_bytes = 24;
+constexpr std::size_t entry_bytes = key_bytes + sizeof(u64);
 constexpr std::size_t deflate_filter = 1;
 constexpr std::size_t shuffle_filter = 2;
 
@@ -77,11 +75,7 @@ class Chunks {
 
   private:
     void list_node(u64 address, std::optional<unsigned> level) {
-        const std::string_view node = file_.read(address, node_bytes);
-        const unsigned own = number_at<std::uint8_t>(node, 5);
-        const std::size_t used = number_at<u16>(node, 6);
-        need(node.substr(0, 4) == "TREE" && node[4] == 1 && own == level.value_or(own) && own < most_depth);
-        const std::string_view entries = file_.read(address + node_bytes, used * entry_bytes + key_bytes);
+        const auto [own, used, entries] = file_.tree_node(address, 1, key_bytes, level);
         nodes_ += used;
         need(nodes_ <= 2 * most_chunks);
         for (std::size_t at = 0; at < used * entry_bytes; at += entry_bytes) {

@@ -13,14 +13,13 @@ using namespace std::string_view_literals;
 
 constexpr std::size_t header_bytes = 16;
 constexpr std::size_t message_bytes = 8;
-constexpr std::size_t node_bytes = 24;
+constexpr std::size_t key_bytes = 8;
 constexpr std::size_t symbol_bytes = 40;
 constexpr std::size_t most_blocks = 64;
 constexpr std::size_t most_nodes = std::size_t{1} << 16U;
 constexpr std::size_t most_names = std::size_t{1} << 16U;
 constexpr std::size_t most_attributes = std::size_t{1} << 10U;
 constexpr u64 most_heap = u64{1} << 24U;
-constexpr unsigned most_depth = 8;
 constexpr std::size_t most_axes = 32;
 
 // Messages by their numbers; those without a name here may be there, and say nothing: fill values and times
@@ -213,15 +212,11 @@ const std::unordered_map<std::string_view, u64>& PlainObject::names() {
 }
 
 void PlainObject::list(u64 address, std::string_view texts, std::optional<unsigned> level, std::size_t& nodes) {
-    const std::string_view node = file_->read(address, node_bytes);
-    const unsigned own = number_at<std::uint8_t>(node, 5);
-    const std::size_t used = number_at<u16>(node, 6);
-    need(node.substr(0, 4) == "TREE" && node[4] == 0 && own == level.value_or(own) && own < most_depth);
-    const std::string_view entries = file_->read(address + node_bytes, 16 * used + 8);
+    const auto [own, used, entries] = file_->tree_node(address, 0, key_bytes, level);
     nodes += used;
     need(nodes <= most_nodes);
     for (std::size_t i = 0; i < used; ++i) {
-        const u64 below = number_at<u64>(entries, 16 * i + 8);
+        const u64 below = number_at<u64>(entries, i * (key_bytes + sizeof(u64)) + key_bytes);
         if (own > 0) {
             list(below, texts, own - 1, nodes);
             continue;

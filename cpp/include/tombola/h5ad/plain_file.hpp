@@ -12,6 +12,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -65,6 +66,13 @@ class SharedDescriptor {
     int descriptor_;
 };
 
+// A node of a tree (version 1): entries of a key and an address each, and the key behind them
+struct TreeNode {
+    unsigned level;
+    std::size_t used;
+    std::string_view entries;
+};
+
 class PlainFile {
   public:
     // The descriptor is borrowed.
@@ -81,6 +89,8 @@ class PlainFile {
     // Bytes, all of which must be there; they stay as long as this lives.
     std::string_view read(u64 address, std::size_t bytes);
     void read_into(u64 address, std::span<std::byte> out) const;
+    // A node of a tree of that kind, on `level` if that is given
+    TreeNode tree_node(u64 address, char kind, std::size_t key_bytes, std::optional<unsigned> level);
     // See heap_objects.
     const std::vector<index_t>& objects(u64 address);
     // The text that a reference of `reference_bytes` leads to: UTF-8 without zeros, where HDF5 ends a text
