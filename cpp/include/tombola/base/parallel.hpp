@@ -34,8 +34,8 @@ class WithoutHooks {
     WithoutHooks& operator=(const WithoutHooks&) = delete;
 };
 
-// body(task) for each task of [0, tasks), on up to `threads` threads (0: get_num_threads(), or 1 within a task of a loop
-// on several threads), each task once. Results must not depend on which thread runs a task.
+// body(task) for each task of [0, tasks), each task once, on up to `threads` threads. 0 stands for get_num_threads(),
+// or for 1 within a task of a loop on several threads. Results must not depend on which thread runs a task.
 void parallel_for(index_t tasks, const std::function<void(index_t)>& body, int threads = 0);
 
 }  // namespace tombola
