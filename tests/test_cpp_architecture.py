@@ -33,7 +33,7 @@ LAYERS = (
     Layer("orders", "base kernels random weights groups"),
     Layer("plans", "base kernels random groups orders"),
     Layer("replay", "base kernels random weights"),
-    Layer("rows", "base"),
+    Layer("rows", "base kernels"),
     Layer("h5ad", "base rows"),
 )
 ALLOWED = {layer.room: {layer.room, *layer.includes.split()} for layer in LAYERS}

@@ -4,11 +4,13 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <mutex>
 
 #include "arrays.hpp"
 #include "dense_work.hpp"
 #include "libraries.hpp"
 #include "register.hpp"
+#include "tombola/base/per_process.hpp"
 #include "tombola/rows/chunk_reader.hpp"
 #include "tombola/rows/segments.hpp"
 
@@ -53,9 +55,30 @@ std::unique_ptr<ChunkReader> make(const std::shared_ptr<DataFile>& file, index_t
     return std::make_unique<ChunkReader>(file, std::move(layout), std::move(chunks), libraries_at(inflate, zstd));
 }
 
+// Columns as Python has them: with the array that is borrowed
+struct CheckedColumns {
+    py::array columns;
+    ArrivingColumns arriving;
+
+    CheckedColumns(const py::array& all, index_t n_columns) : columns(all), arriving(of(all), n_columns) {
+        require_at_least("n_columns", n_columns, 0);
+    }
+
+    static ArrivingColumns::Columns of(const py::array& all) {
+        if (holds<std::int32_t>(all)) {
+            return borrow<std::int32_t>(all, "indices");
+        }
+        return borrow<std::int64_t>(all, "indices");
+    }
+    py::tuple result() const {
+        const ColumnCheck found = arriving.result();
+        return py::make_tuple(found.in_range, found.ascending);
+    }
+};
+
 using Types = std::pair<std::string, std::string>;  // stored and given, as NumPy names them
 using Job = std::tuple<const ChunkReader*, py::array, py::array, std::optional<py::array>, py::array,
-                       std::optional<Types>, const DenseWork*>;
+                       std::optional<Types>, const DenseWork*, CheckedColumns*>;
 
 Convert convert_of(const ChunkReader& reader, const std::optional<Types>& types, std::size_t& item_bytes) {
     if (!types) {
@@ -69,13 +92,19 @@ Convert convert_of(const ChunkReader& reader, const std::optional<Types>& types,
     return found;
 }
 
+// Calls that take turns: one reads with all threads while the next has its jobs ready. A thread that is asked for more
+// in the middle of its own, as by a signal's handler, does not wait for itself.
+struct Turns {
+    PerProcess<std::recursive_mutex> lock;
+};
+
 // The arrays are borrowed: they live as long as the list that the caller gave.
-py::object read(const py::list& given) {
+py::object read(const py::list& given, const Turns* turns) {
     std::vector<ReadJob> jobs;
     std::vector<Job> kept;
     kept.reserve(given.size());
     for (const py::handle& each : given) {
-        const auto& [reader, starts, stops, places, out, types, dense] = kept.emplace_back(each.cast<Job>());
+        const auto& [reader, starts, stops, places, out, types, dense, columns] = kept.emplace_back(each.cast<Job>());
         if (reader == nullptr) {
             throw py::type_error("a job needs a ChunkReader, but has None");
         }
@@ -85,7 +114,13 @@ py::object read(const py::list& given) {
         const Convert convert = convert_of(*reader, types, item_bytes);
         jobs.push_back({reader, borrow<index_t>(starts, "starts"), borrow<index_t>(stops, "stops"),
                         places ? borrow<index_t>(*places, "places") : std::span<const index_t>{}, bytes, convert,
-                        item_bytes, dense == nullptr ? nullptr : &dense->work});
+                        item_bytes, dense == nullptr ? nullptr : &dense->work,
+                        columns == nullptr ? nullptr : &columns->arriving});
+        if (columns != nullptr &&
+            (columns->columns.data() != out.data() || columns->columns.nbytes() != out.nbytes() || !places ||
+             jobs.back().row_bytes() != static_cast<std::size_t>(columns->columns.itemsize()))) {
+            throw std::invalid_argument("columns must be the array that the job reads, one an item, to places");
+        }
         if (dense != nullptr && (dense->work.row_bytes != jobs.back().read_bytes() || dense->work.out_bytes == 0)) {
             throw std::invalid_argument("work must be for rows of " + std::to_string(jobs.back().read_bytes()) +
                                         " bytes and leave some, but is for " + std::to_string(dense->work.row_bytes));
@@ -94,6 +129,10 @@ py::object read(const py::list& given) {
     std::optional<ReadFault> fault;
     {
         const py::gil_scoped_release release;
+        std::unique_lock<std::recursive_mutex> mine;
+        if (turns != nullptr) {
+            mine = std::unique_lock(turns->lock.get());
+        }
         fault = read_rows(jobs);
     }
     if (!fault) {
@@ -150,7 +189,14 @@ void register_chunks(py::module_& m) {
              py::arg("row_bytes"), py::arg("chunk_rows"), py::arg("chunk_row_bytes"), py::arg("item_bytes"),
              py::arg("filters"), py::arg("fill"), py::arg("addresses"), py::arg("sizes"), py::arg("skipped"),
              py::arg("inflate"), py::arg("zstd"));
-    m.def("read_rows", &read, py::arg("jobs"));
+    py::class_<CheckedColumns>(m, "ArrivingColumns", "Columns of CSR rows, checked as `read_rows` reads them.")
+        .def(py::init<const py::array&, index_t>(), py::arg("indices"), py::arg("n_columns"))
+        .def("result", &CheckedColumns::result, "As csr_check_columns of all that was read.");
+    py::class_<Turns>(m, "Turns", "Calls of `read_rows` that come one after the other; pickles and copies as new ones.")
+        .def(py::init<>())
+        .def(py::pickle([](const Turns&) { return py::tuple(); },
+                        [](const py::tuple&) { return std::make_unique<Turns>(); }));
+    m.def("read_rows", &read, py::arg("jobs"), py::arg("turns") = py::none());
     m.def(
         "can_convert", [](const std::string& from, const std::string& to) { return converter(from, to) != nullptr; },
         py::arg("stored"), py::arg("given"));

@@ -208,9 +208,17 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
         if (runs.places.empty() && wanted <= 1024) {
             out.resize(wanted * layout.row_bytes);
         }
-        const ReadJob job{&reader, runs.starts, runs.stops, runs.places, out};
+        ReadJob job{&reader, runs.starts, runs.stops, runs.places, out};
+        std::optional<ArrivingColumns> columns;
+        if (layout.row_bytes == sizeof(u64) && item == sizeof(u64) && !runs.places.empty()) {
+            const auto* const words = reinterpret_cast<const std::int64_t*>(out.data());
+            job.columns = &columns.emplace(std::span(words, out.size() / sizeof(u64)), 9);
+        }
         fuzz::check_plan(job);
         fuzz::check_rows(job);
+        if (columns) {
+            columns->result();
+        }
     } catch (const std::invalid_argument&) {
     }
     return 0;

@@ -14,6 +14,7 @@ from ._base.types import CodeArray, FloatArray, IndexArray, WeightArray
 
 _Columns: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 _Data: TypeAlias = npt.NDArray[Any]
+_Integers: TypeAlias = npt.NDArray[np.integer[Any]]
 _Map: TypeAlias = npt.NDArray[np.int32] | int
 
 class _Batching(TypedDict):
@@ -235,13 +236,13 @@ def csr_take_dense(
     data: WeightArray, indices: _Columns, indptr: IndexArray, rows: IndexArray, n_columns: int
 ) -> WeightArray: ...
 def csr_dense(
-    data: npt.NDArray[Any],
+    data: _Data,
     indices: _Columns,
     indptr: IndexArray,
     n_columns: int,
     first: int,
-    out: npt.NDArray[Any],
-    background: npt.NDArray[Any] | None = None,
+    out: _Data,
+    background: _Data | None = None,
 ) -> None: ...
 def csr_check_columns(
     indices: _Columns, indptr: IndexArray, n_columns: int, first: int, last: int
@@ -285,17 +286,18 @@ class ChunkReader:
         zstd: tuple[int, int, int] | None,
     ) -> None: ...
 
+class ArrivingColumns:
+    def __init__(self, indices: _Columns, n_columns: int) -> None: ...
+    def result(self) -> tuple[bool, bool]: ...
+
+class Turns: ...
+
+_Extras: TypeAlias = tuple[tuple[str, str] | None, DenseWork | None, ArrivingColumns | None]
 _ReadJob: TypeAlias = tuple[
-    ChunkReader,
-    IndexArray,
-    IndexArray,
-    IndexArray | None,
-    npt.NDArray[np.uint8],
-    tuple[str, str] | None,
-    DenseWork | None,
+    ChunkReader, IndexArray, IndexArray, IndexArray | None, npt.NDArray[np.uint8], Unpack[_Extras]
 ]
 
-def read_rows(jobs: list[_ReadJob]) -> tuple[int, int, int, str] | None: ...
+def read_rows(jobs: list[_ReadJob], turns: Turns | None = None) -> tuple[int, int, int, str] | None: ...
 def can_convert(stored: str, given: str) -> bool: ...
 def most_open_files() -> int: ...
 def close_idle_files() -> None: ...
@@ -304,9 +306,7 @@ class RowPointers:
     """Where each row of a CSR matrix begins, packed: see `cpp/include/tombola/rows/pointers.hpp`."""
 
     @staticmethod
-    def from_pieces(
-        pieces: Iterable[npt.NDArray[np.integer[Any]]], expected: int = 0, unit: str = "row"
-    ) -> RowPointers: ...
+    def from_pieces(pieces: Iterable[_Integers], expected: int = 0, unit: str = "row") -> RowPointers: ...
     @property
     def n_values(self) -> int: ...
     @property

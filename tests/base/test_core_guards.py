@@ -1,6 +1,7 @@
 """What the package checks before it calls the core: the core refuses it itself, and touches nothing."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,13 @@ CALLS: list[tuple[Callable[[], Any], type[Exception], str]] = [
         ValueError,
         "words must be as many as values",
     ),
-    (lambda: _core.read_rows([undeclared((None, I64, I64, None, OUT, None, None))]), TypeError, "has None"),
+    (
+        lambda: _core.read_rows([undeclared((None, I64, I64, None, OUT, None, None, None))]),
+        TypeError,
+        "has None",
+    ),
+    (lambda: _core.ArrivingColumns(undeclared(F64), 4), TypeError, "indices must"),
+    (lambda: _core.ArrivingColumns(I32, -1), ValueError, "n_columns must be an integer >= 0"),
 ]
 
 
@@ -136,6 +143,39 @@ CALLS: list[tuple[Callable[[], Any], type[Exception], str]] = [
 def test_the_core_refuses(call: Callable[[], Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         call()
+
+
+@pytest.mark.parametrize("given", ["places", "array", "type"])
+def test_columns_that_are_checked_are_those_that_are_read(given: str) -> None:
+    with Path(__file__).open("rb") as file:
+        data_file = _core.DataFile(__file__.encode(), descriptor=file.fileno())
+    where = np.zeros(1, dtype=np.uint64)
+    reader = _core.ChunkReader(
+        data_file,
+        rows=4,
+        row_bytes=4,
+        chunk_rows=4,
+        chunk_row_bytes=4,
+        item_bytes=4,
+        filters=[],
+        fill=bytes(4),
+        addresses=where,
+        sizes=where + 16,
+        skipped=np.zeros(1, dtype=np.uint32),
+        inflate=None,
+        zstd=None,
+    )
+    out = np.zeros(4, dtype=np.int32)
+    columns = _core.ArrivingColumns(out.view(np.int64) if given == "type" else out, 4)
+    read = out.copy() if given == "array" else out
+    run = np.array([0]), np.array([4])
+    places = None if given == "places" else run[0]
+    with pytest.raises(ValueError, match="columns must be the array that the job reads"):
+        _core.read_rows([(reader, *run, places, read.view(np.uint8), None, None, columns)])
+    columns = _core.ArrivingColumns(out, 2**31 - 1)
+    assert _core.read_rows([(reader, *run, run[0], out.view(np.uint8), None, None, columns)]) is None
+    assert columns.result() == (True, bool((np.diff(out) > 0).all()))
+    assert out.tobytes() == Path(__file__).read_bytes()[:16]
 
 
 def test_rows_without_values_are_nothing_to_do() -> None:

@@ -88,6 +88,22 @@ def test_reading_ahead_is_bounded(ahead: int, threads: int) -> None:
     assert wait_until(lambda: prefetching() == [])
 
 
+def test_the_first_job_may_be_alone() -> None:
+    alone = threading.Event()
+    begun: list[int] = []
+
+    def work(job: int) -> int:
+        begun.append(job)
+        if job == 0:
+            time.sleep(0.05)
+            assert begun == [0]
+            alone.set()
+        assert alone.is_set()
+        return job
+
+    assert list(in_order(iter(range(9)), work, ahead=4, threads=3, first_alone=True)) == list(range(9))
+
+
 def test_nothing_begins_before_the_first_result_is_asked_for() -> None:
     work = Work()
     results = in_order(iter(range(3)), work, ahead=2)

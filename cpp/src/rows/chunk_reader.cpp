@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tombola/base/parallel.hpp"
+#include "tombola/rows/read_ahead.hpp"
 #include "tombola/rows/read_plan.hpp"
 #include "tombola/rows/segments.hpp"
 
@@ -17,10 +18,13 @@ constexpr std::size_t scratch_bytes = std::size_t{1} << 28U;  // of all threads 
 constexpr std::size_t most_copies = 4;                        // of a chunk, which a thread decodes it in
 constexpr std::size_t largest_chunk = std::size_t{1} << 32U;  // as HDF5 has it
 constexpr u64 largest_contiguous = u64{1} << 61U;
-constexpr std::size_t tasks_ahead = 16;  // that a disk is told of
 
 bool is_codec(ChunkFilter filter) noexcept {
     return filter != ChunkFilter::shuffle && filter != ChunkFilter::fletcher32;
+}
+
+PlacedRows rows_from(const ReadJob& job, std::size_t run) {
+    return {job.starts.subspan(run), job.stops.subspan(run), job.places.subspan(run)};
 }
 
 // What one thread works with
@@ -40,7 +44,8 @@ struct Workplace {
 // The tasks, done by several threads
 class Reading {
   public:
-    Reading(std::span<const ReadJob> jobs, const ReadPlan& plan) : jobs_(jobs), plan_(plan), fault_(plan.fault) {}
+    Reading(std::span<const ReadJob> jobs, const ReadPlan& plan)
+        : jobs_(jobs), plan_(plan), ahead_(jobs, plan), fault_(plan.fault) {}
 
     std::optional<ReadFault> run() {
         const std::size_t each = most_copies * plan_.largest + plan_.largest_rows;
@@ -80,8 +85,12 @@ class Reading {
     void decode(std::size_t number, const ReadTask& task) {
         const ReadJob& job = jobs_[task.job];
         std::unique_ptr<Workplace> place = take_place();
-        if (!fill(number, task, task.column, pieces_of(task), *place, job.out.data())) {
+        if (!fill(number, task, task.column, plan_.pieces_of(task), *place, job.out.data())) {
             blame(task, {}, FileFailure::nowhere);
+        } else if (job.columns != nullptr) {
+            for (const Piece& piece : plan_.pieces_of(task)) {
+                job.columns->check(piece.to, piece.count, rows_from(job, piece.run));
+            }
         }
         give_back(std::move(place));
     }
@@ -91,7 +100,7 @@ class Reading {
         const std::size_t row_bytes = job.read_bytes();
         std::vector<Piece> there;  // one after the other
         std::size_t rows = 0;
-        for (const Piece& piece : pieces_of(task)) {
+        for (const Piece& piece : plan_.pieces_of(task)) {
             there.push_back({piece.row, piece.count, rows});
             rows += piece.count;
         }
@@ -108,7 +117,7 @@ class Reading {
             return;
         }
         const std::byte* row = read;
-        for (const Piece& piece : pieces_of(task)) {
+        for (const Piece& piece : plan_.pieces_of(task)) {
             for (std::size_t r = 0; r < piece.count; ++r, row += row_bytes) {
                 job.work->apply(row, job.out.data() + (piece.to + r) * job.row_bytes());
             }
@@ -125,19 +134,19 @@ class Reading {
         if (chunk.address == StoredChunk::nowhere) {
             return fill_rows(l, column, pieces, job.items(), out);
         }
-        const auto is_cold = [&] { note_cold(number); };
+        const auto is_cold = [&] { ahead_.begin(number); };
         if (is_encoded(l, chunk)) {
             const std::size_t bytes = static_cast<std::size_t>(chunk.bytes);
             const Segment whole{chunk.address, bytes, place.decoder.stored(bytes)};
             {
                 const DataFile::Use use(reader.file());
-                go_ahead(number);
+                ahead_.go_on(number);
                 read_segments(use.descriptor(), {&whole, 1}, is_cold);
             }
             return place.decoder.decode(l, reader.libraries(), chunk, column, pieces, job.items(), out);
         }
         const DataFile::Use use(reader.file());
-        go_ahead(number);
+        ahead_.go_on(number);
         std::vector<Segment> segments;
         for (const Piece& piece : pieces) {
             const std::size_t at_once = l.has_whole_rows() ? piece.count : 1;
@@ -153,13 +162,20 @@ class Reading {
     void read_raw(std::size_t number, const ReadTask& task) {
         const ReadJob& job = jobs_[task.job];
         const DataFile::Use use(job.reader->file());
-        go_ahead(number);
-        const auto segments = std::span(plan_.segments).subspan(task.first, task.last - task.first);
+        ahead_.go_on(number);
+        const std::span<const Segment> segments = plan_.segments_of(task);
         std::unique_ptr<Workplace> place = take_place();
         const Segment* const wrong =
-            read_converted(use.descriptor(), job, segments, *place, [&] { note_cold(number); });
+            read_converted(use.descriptor(), job, segments, *place, [&] { ahead_.begin(number); });
         if (wrong != nullptr) {
             blame(task, {}, wrong->address);
+        } else if (job.columns != nullptr) {
+            for (std::size_t i = task.first; i < task.last; ++i) {
+                const std::size_t byte = static_cast<std::size_t>(plan_.segments[i].out - job.out.data());
+                const SegmentRows& rows = plan_.rows[i];
+                job.columns->check(byte / job.items().bytes, static_cast<std::size_t>(rows.count),
+                                   rows_from(job, rows.run));
+            }
         }
         give_back(std::move(place));
     }
@@ -190,9 +206,6 @@ class Reading {
         return wrong;
     }
 
-    std::span<const Piece> pieces_of(const ReadTask& task) const {
-        return std::span(plan_.pieces).subspan(task.first, task.last - task.first);
-    }
     std::unique_ptr<Workplace> take_place() {
         const std::lock_guard guard(lock_);
         if (idle_.empty()) {
@@ -207,62 +220,6 @@ class Reading {
         idle_.push_back(std::move(place));
     }
 
-    // Once something was not in memory, what comes next is asked for ahead.
-    void note_cold(std::size_t number) {
-        is_cold_.store(true, std::memory_order_relaxed);
-        go_ahead(number);
-    }
-    void go_ahead(std::size_t number) {
-        if (!is_cold_.load(std::memory_order_relaxed)) {
-            return;
-        }
-        const std::size_t stop = std::min(number + tasks_ahead, plan_.tasks.size());
-        std::size_t done = advised_.load(std::memory_order_relaxed);
-        while (done < stop && !advised_.compare_exchange_weak(done, stop, std::memory_order_relaxed)) {
-        }
-        try {
-            for (std::size_t next = std::max(done, number); next < stop; ++next) {
-                ask_for(plan_.tasks[next]);
-            }
-        } catch (const FileFailure&) {  // whoever reads there says it, with its rows
-        }
-    }
-    void ask_for(const ReadTask& task) {
-        const ChunkReader& reader = *jobs_[task.job].reader;
-        const DataFile::Use use(reader.file());
-        switch (task.kind) {
-            case TaskKind::segments:
-                for (std::size_t i = task.first; i < task.last; ++i) {
-                    advise(use.descriptor(), plan_.segments[i].address, plan_.segments[i].bytes);
-                }
-                break;
-            case TaskKind::chunk:
-                ask_for(use.descriptor(), task, task.column);
-                break;
-            case TaskKind::rows:
-                for (std::size_t column = 0; column < reader.layout().across(); ++column) {
-                    if (jobs_[task.job].needs(column)) {
-                        ask_for(use.descriptor(), task, column);
-                    }
-                }
-        }
-    }
-    void ask_for(int descriptor, const ReadTask& task, std::size_t column) const {
-        const ChunkReader& reader = *jobs_[task.job].reader;
-        const ChunkLayout& l = reader.layout();
-        const StoredChunk& chunk = reader.chunk(task.band, column);
-        if (chunk.address == StoredChunk::nowhere) {
-            return;
-        }
-        if (is_encoded(l, chunk)) {
-            advise(descriptor, chunk.address, static_cast<std::size_t>(chunk.bytes));
-            return;
-        }
-        for (const Piece& piece : pieces_of(task)) {
-            advise(descriptor, chunk.address + piece.row * l.chunk_row_bytes, piece.count * l.chunk_row_bytes);
-        }
-    }
-
     void blame(const ReadTask& task, const std::string& what, u64 address) {
         index_t first = 0;
         index_t count = 0;
@@ -271,7 +228,7 @@ class Reading {
             first = static_cast<index_t>(task.band) * l.chunk_rows;
             count = std::min(l.rows - first, l.chunk_rows);
             if (task.kind == TaskKind::rows) {
-                const std::span<const Piece> pieces = pieces_of(task);
+                const std::span<const Piece> pieces = plan_.pieces_of(task);
                 count = static_cast<index_t>(pieces.back().row + pieces.back().count - pieces.front().row);
                 first += static_cast<index_t>(pieces.front().row);
             }
@@ -293,10 +250,9 @@ class Reading {
 
     std::span<const ReadJob> jobs_;
     const ReadPlan& plan_;
+    ReadAhead ahead_;
     std::optional<ReadFault> fault_;
     std::atomic<bool> failed_{false};
-    std::atomic<bool> is_cold_{false};
-    std::atomic<std::size_t> advised_{0};
     std::mutex lock_;
     std::vector<std::unique_ptr<Workplace>> idle_;
 };

@@ -63,7 +63,7 @@ void ReadPlan::plan(std::size_t number) {
                 first_piece = pieces.size();
                 band = number_of_band;
             }
-            add({static_cast<std::size_t>(row - band_start), static_cast<std::size_t>(part), to}, first_piece);
+            add({static_cast<std::size_t>(row - band_start), static_cast<std::size_t>(part), to, i}, first_piece);
             to += static_cast<std::size_t>(part);
             row += part;
         }
@@ -194,6 +194,7 @@ void ReadPlan::read_raw(std::size_t number, std::size_t band, std::size_t column
     const ReadJob& job = jobs_[number];
     const ChunkLayout& l = job.reader->layout();
     const std::size_t at_once = l.has_whole_rows() ? std::max<std::size_t>(1, task_bytes / l.row_bytes) : 1;
+    std::size_t run = piece.run;
     for (std::size_t done = 0; done < piece.count;) {
         const std::size_t count = std::min(at_once, piece.count - done);
         const std::size_t row = piece.row + done;
@@ -206,8 +207,11 @@ void ReadPlan::read_raw(std::size_t number, std::size_t band, std::size_t column
         segments.push_back(
             {address + row * l.chunk_row_bytes, bytes,
              job.out.data() + (piece.to + done) * job.row_bytes() + l.left(column) / l.item_bytes * job.items().bytes});
-        rows.push_back(
-            {static_cast<index_t>(band) * l.chunk_rows + static_cast<index_t>(row), static_cast<index_t>(count)});
+        const index_t first = static_cast<index_t>(band) * l.chunk_rows + static_cast<index_t>(row);
+        while (first >= job.stops[run]) {
+            ++run;
+        }
+        rows.push_back({first, static_cast<index_t>(count), run});
         tasks.back().last = segments.size();
         filled_ += bytes;
         done += count;

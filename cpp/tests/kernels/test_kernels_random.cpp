@@ -165,6 +165,47 @@ TEST(ones_are_counted_to_the_bit) {
     });
 }
 
+template <typename Word>
+ColumnSigns<Word> signs_of(const std::vector<Word>& columns, Word top) {
+    if constexpr (sizeof(Word) == 4) {
+        return kernels().column_signs_32(columns.data(), columns.size(), top);
+    } else {
+        return kernels().column_signs_64(columns.data(), columns.size(), top);
+    }
+}
+
+template <typename Word>
+void check_columns() {
+    constexpr Word sign = ~(static_cast<Word>(~Word{0}) >> 1U);
+    for (std::size_t count = 1; count < 40; ++count) {
+        std::vector<Word> columns(count);
+        for (std::size_t i = 0; i < count; ++i) {
+            columns[i] = static_cast<Word>(2 * i + 1);
+        }
+        const Word top = columns.back();
+        CHECK_EQ((signs_of(columns, top).outside | signs_of(columns, top).falls) & sign, Word{0});
+        for (std::size_t i = 0; i < count; ++i) {
+            std::vector<Word> changed = columns;
+            for (const Word wrong : {Word(top + 1), sign, Word(~Word{0})}) {
+                changed[i] = wrong;
+                CHECK(signs_of(changed, top).outside & sign);
+            }
+            if (i > 0) {
+                changed[i] = columns[i - 1];
+                CHECK_EQ(signs_of(changed, top).outside & sign, Word{0});
+                CHECK(signs_of(changed, top).falls & sign);
+            }
+        }
+    }
+}
+
+TEST(columns_of_a_row_are_checked_to_the_last) {
+    with_each_instruction_set([](const std::string&) {
+        check_columns<u32>();
+        check_columns<u64>();
+    });
+}
+
 TEST(what_is_selected_is_what_sorting_puts_there) {
     with_each_instruction_set([](const std::string&) {
         for (const std::size_t count : {1U, 2U, 7U, 8U, 9U, 16U, 17U, 40U}) {

@@ -28,17 +28,19 @@ inline std::optional<ReadFault> read_runs(const ChunkReader& reader, const std::
     return read_rows({&job, 1});
 }
 
-// A data set of bytes, its chunks one after the other in a temporary file
+// A data set of bytes, its chunks one after the other in a temporary file; every seventh was never written, unless the
+// values are given
 struct Written {
     ChunkLayout layout;
     Bytes values;  // row by row
     std::vector<StoredChunk> chunks;
+    bool lacks_chunks;
     Bytes content;
     std::array<char, 64> path{"/tmp/tombola-chunks-XXXXXX"};
     std::FILE* file = ::fdopen(::mkstemp(path.data()), "w+b");
 
     Written(std::size_t rows, std::size_t row_items, std::size_t item, std::size_t chunk_rows, std::size_t chunk_items,
-            std::vector<ChunkFilter> filters)
+            std::vector<ChunkFilter> filters, std::span<const std::byte> given = {})
         : layout{static_cast<index_t>(rows),
                  row_items * item,
                  static_cast<index_t>(chunk_rows),
@@ -46,9 +48,10 @@ struct Written {
                  item,
                  std::move(filters),
                  Bytes(item, std::byte{7})},
-          values(rows * row_items * item) {
+          values(rows * row_items * item),
+          lacks_chunks(given.empty()) {
         for (std::size_t i = 0; i < values.size(); ++i) {
-            values[i] = static_cast<std::byte>(noise(i / 3, 1) % 5);
+            values[i] = given.empty() ? static_cast<std::byte>(noise(i / 3, 1) % 5) : given[i];
         }
         for (std::size_t down = 0; down < layout.down(); ++down) {
             for (std::size_t across = 0; across < layout.across(); ++across) {
@@ -73,7 +76,7 @@ struct Written {
         for (std::size_t r = 0; r < static_cast<std::size_t>(layout.chunk_rows); ++r) {
             const std::size_t row = down * static_cast<std::size_t>(layout.chunk_rows) + r;
             if (row < static_cast<std::size_t>(layout.rows)) {
-                if (number % 7 == 5) {  // never written
+                if (lacks_chunks && number % 7 == 5) {
                     std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(row * layout.row_bytes + left), width,
                                 std::byte{7});
                 }
@@ -81,7 +84,7 @@ struct Written {
                             width);
             }
         }
-        if (number % 7 == 5) {
+        if (lacks_chunks && number % 7 == 5) {
             chunks.push_back({});
             return;
         }

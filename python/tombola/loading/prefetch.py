@@ -20,9 +20,16 @@ R = TypeVar("R")
 
 
 def in_order(
-    jobs: Iterator[J], work: Callable[[J], R], *, ahead: int, threads: int = 1
+    jobs: Iterator[J],
+    work: Callable[[J], R],
+    *,
+    ahead: int,
+    threads: int = 1,
+    first_alone: bool = False,
 ) -> Generator[R, None, None]:
     """Yield ``work(job)`` for each job, with the next `ahead` jobs in threads; 0 works without one.
+
+    `first_alone` begins no other job until the first one is done, which others would be in the way of.
 
     An exception in `work` is raised where its result would have come. Jobs not begun are forgotten when the
     generator is closed or dropped; one under way ends on its own.
@@ -35,13 +42,13 @@ def in_order(
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tombola-prefetch")
     pending: deque[Future[R]] = deque()
     try:
-        pending.extend(pool.submit(work, job) for job in islice(jobs, ahead))
+        pending.extend(pool.submit(work, job) for job in islice(jobs, 1 if first_alone else ahead))
         while pending:
             if forks() != made:
                 msg = "a pass must be read by the process that began it, but this one was forked since"
                 raise RuntimeError(msg)
             result = pending.popleft().result()
-            pending.extend(pool.submit(work, job) for job in islice(jobs, 1))
+            pending.extend(pool.submit(work, job) for job in islice(jobs, ahead - len(pending)))
             yield result
             del result  # while the next one is waited for, this one must not take memory
     finally:

@@ -22,7 +22,7 @@ from .delivery import Delivery
 if TYPE_CHECKING:
     from ..plans.plan import Plan
 
-__all__ = ["Window", "by_window", "read_window"]
+__all__ = ["Window", "by_window", "read_window", "reads_in_order"]
 
 ROW = "row"
 MAKING_THREADS = 4
@@ -122,7 +122,7 @@ def read_window(
         ]
         rows = np.concatenate(parts)
         bounds = [0, *np.cumsum([len(part) for part in parts]).tolist()]
-    if transform is None and (in_order := _reads_in_order(source)) is not None:
+    if transform is None and (in_order := reads_in_order(source)) is not None:
         given = in_order.read_in_order(rows)
         if given is not None:
             columns: Mapping[str, Any] = _named(given, delivery)
@@ -137,7 +137,7 @@ def read_window(
     return Window(rows, bounds, positions.astype(np.int64, copy=False), columns, delivery)
 
 
-def _reads_in_order(source: Source) -> OrderedSource | None:
+def reads_in_order(source: Source) -> OrderedSource | None:
     """Return the source if it reads in any order, and means the same by that as by `read`.
 
     A class that has another `read` than the one it inherits `read_in_order` with does not.

@@ -43,6 +43,14 @@ struct LineWord {
     Index start_before;   // where the last of them starts
 };
 
+// What columns are, in the highest bits: whether any is above a top, and whether any, but the first, does not exceed
+// the one before it. The second may be wrong where the first is set.
+template <typename Word>
+struct ColumnSigns {
+    Word outside;
+    Word falls;
+};
+
 // What a validation pass learns of one run of weights.
 struct WeightScan {
     double lane_sums[8];
@@ -136,6 +144,9 @@ struct Kernels {
                        u64* series, u64* ranks);
     // out[t] = rows[table[t]]
     void (*gather)(const index_t* rows, const u16* table, std::size_t count, index_t* out);
+    // Of the columns of a row, `count` > 0 of them; `top` has no sign.
+    ColumnSigns<u32> (*column_signs_32)(const u32* columns, std::size_t count, u32 top);
+    ColumnSigns<u64> (*column_signs_64)(const u64* columns, std::size_t count, u64 top);
     // Quantised weights, see weight_table.hpp.
     void (*quantise_f32)(const float* weights, std::size_t count, double scale, mass_t* out);
     void (*quantise_f64)(const double* weights, std::size_t count, double scale, mass_t* out);

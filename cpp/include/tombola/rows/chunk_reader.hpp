@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tombola/base/types.hpp"
+#include "tombola/rows/arriving_columns.hpp"
 #include "tombola/rows/chunks.hpp"
 #include "tombola/rows/files.hpp"
 #include "tombola/rows/row_work.hpp"
@@ -55,6 +56,8 @@ struct ReadJob {
     Convert convert = nullptr;  // to items of so many bytes, where they are to be others
     std::size_t item_bytes = 0;
     const RowWork* work = nullptr;  // what rows become, of items as they are given out
+    // Told of what came to `out`, where each run, which has a place, is the columns of one row of a CSR matrix
+    ArrivingColumns* columns = nullptr;
 
     OutputItems items() const noexcept {
         return {convert == nullptr ? reader->layout().item_bytes : item_bytes, convert};

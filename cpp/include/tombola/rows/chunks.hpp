@@ -73,11 +73,13 @@ struct OutputItems {
     Convert convert = nullptr;  // nullptr: as they are stored
 };
 
-// Rows of one band of chunks: `count` from `row` of the band on, to row `to` of the output
+// Rows of one band of chunks: `count` from `row` of the band on, to row `to` of the output; the first of them is one of
+// run `run` of those that were asked for
 struct Piece {
     std::size_t row;
     std::size_t count;
     std::size_t to;
+    std::size_t run = 0;
 };
 
 // What one thread decodes in

@@ -13,6 +13,7 @@
 
 #include "tombola/base/parallel.hpp"
 #include "tombola/base/types.hpp"
+#include "tombola/kernels/kernels.hpp"
 
 namespace tombola {
 
@@ -128,6 +129,46 @@ struct ColumnCheck {
     bool ascending;  // and increase strictly inside each row
 };
 
+// The same, gathered row by row
+template <typename Column>
+class ColumnTests {
+  public:
+    ColumnTests(const Column* columns, index_t n_columns)
+        : columns_(reinterpret_cast<const Word*>(columns)),
+          top_(static_cast<Word>(std::min<u64>(static_cast<u64>(n_columns), sign)) - 1),
+          is_empty_(n_columns == 0) {}
+
+    // Columns [first, stop) of one row; whether the first is compared with the one before it
+    void add(index_t first, index_t stop, bool joins) {
+        if (first >= stop) {
+            return;
+        }
+        first -= joins;
+        const Word* const from = columns_ + first;
+        const std::size_t count = static_cast<std::size_t>(stop - first);
+        ColumnSigns<Word> signs;
+        if constexpr (sizeof(Word) == sizeof(u32)) {
+            signs = kernels().column_signs_32(from, count, is_empty_ ? 0 : top_);
+        } else {
+            signs = kernels().column_signs_64(from, count, is_empty_ ? 0 : top_);
+        }
+        outside_ |= is_empty_ ? sign : signs.outside;
+        falls_ |= signs.falls;
+    }
+    ColumnCheck result() const { return {(outside_ & sign) == 0, (falls_ & sign) == 0}; }
+
+  private:
+    using Word = std::conditional_t<sizeof(Column) == sizeof(u32), u32, u64>;
+    static_assert(sizeof(Column) == sizeof(Word));
+    static constexpr Word sign = ~(std::numeric_limits<Word>::max() >> 1U);
+
+    const Word* columns_;
+    Word top_;
+    bool is_empty_;  // no column is inside
+    Word outside_ = 0;
+    Word falls_ = 0;
+};
+
 // Columns [first, last), each compared with the one before it where that belongs to the same row: parts of a matrix
 // may be checked as they arrive. O(last - first + log rows).
 template <typename Column>
@@ -137,30 +178,17 @@ ColumnCheck csr_check_part(std::span<const Column> columns, std::span<const inde
         throw std::invalid_argument("the part must lie in [0, " + std::to_string(columns.size()) + "), but is [" +
                                     std::to_string(first) + ", " + std::to_string(last) + ")");
     }
-    // Both tests as signs of differences, which any compiler turns into vectors: a comparison of two columns that are
-    // out of range may be wrong, but then the first test fails.
-    using Unsigned = std::make_unsigned_t<Column>;
-    constexpr Unsigned sign = ~(std::numeric_limits<Unsigned>::max() >> 1U);
-    const Unsigned top = static_cast<Unsigned>(std::min<u64>(static_cast<u64>(n_columns), sign)) - 1;
-    const auto at = [&](index_t k) { return static_cast<Unsigned>(columns[static_cast<std::size_t>(k)]); };
-    Unsigned outside = n_columns == 0 && first < last ? sign : 0;
-    Unsigned falls = 0;
+    ColumnTests<Column> tests(columns.data(), n_columns);
     auto row = std::upper_bound(indptr.begin(), indptr.end(), first);
     // Whether the row began in front of the part
     bool begun = first > 0 && row != indptr.begin() && *std::prev(row) < first;
     for (index_t k = first; k < last;) {
         const index_t stop = row == indptr.end() ? last : std::min(*row++, last);
-        if (k < stop && !begun) {
-            outside |= at(k) | (top - at(k));
-            ++k;
-        }
-        for (; k < stop; ++k) {
-            outside |= at(k) | (top - at(k));
-            falls |= at(k) - at(k - 1) - 1;
-        }
+        tests.add(k, stop, begun);
+        k = std::max(k, stop);
         begun = false;
     }
-    return {(outside & sign) == 0, (falls & sign) == 0};
+    return tests.result();
 }
 
 // The same on all threads

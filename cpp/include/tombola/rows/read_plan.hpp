@@ -24,16 +24,26 @@ struct ReadTask {
     std::size_t column = 0;
 };
 
-// Where in the data set a segment's rows lie
+// Where in the data set a segment's rows lie, and of which run the first one is
 struct SegmentRows {
     index_t first;
     index_t count;
+    std::size_t run;
 };
 
 class ReadPlan {
   public:
     // As read_rows; `fault` is where a chunk cannot be what its table says.
     explicit ReadPlan(std::span<const ReadJob> jobs);
+
+    // Of a task that has pieces
+    std::span<const Piece> pieces_of(const ReadTask& task) const {
+        return std::span(pieces).subspan(task.first, task.last - task.first);
+    }
+    // Of one that has segments
+    std::span<const Segment> segments_of(const ReadTask& task) const {
+        return std::span(segments).subspan(task.first, task.last - task.first);
+    }
 
     std::vector<ReadTask> tasks;
     std::vector<Piece> pieces;

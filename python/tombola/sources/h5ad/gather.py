@@ -20,9 +20,16 @@ Runs = npt.NDArray[np.int64]
 
 
 class Gather:
-    """Jobs for the core, and how to name their rows where one fails."""
+    """Jobs for the core, and how to name their rows where one fails.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    turns
+        Those who share it read one after the other, so that a window is whole before the next one is begun.
+    """
+
+    def __init__(self, turns: _core.Turns | None = None) -> None:
+        self._turns = turns
         self._jobs: list[_core._ReadJob] = []
         self._asked: list[tuple[RunReader, Runs, Runs, Callable[[int, int], str]]] = []
 
@@ -35,15 +42,16 @@ class Gather:
         out: npt.NDArray[Any],
         rows_of: Callable[[int, int], str],
         work: _core.DenseWork | None = None,
+        columns: _core.ArrivingColumns | None = None,
     ) -> bool:
         """Ask for runs, by ascending starts, each at its place in ``out``; returns whether the core can.
 
-        `work` is what rows become.
+        `work` is what rows become; `columns` checks what comes to ``out``.
         """
         some = stops > starts
         if not some.all():  # what is empty lies in no chunk
             starts, stops, places = starts[some], stops[some], places[some]
-        job = reader.job(starts, stops, places, out, work)
+        job = reader.job(starts, stops, places, out, work, columns)
         if job is None:
             return False
         self._jobs.append(job)
@@ -58,7 +66,7 @@ class Gather:
         OSError
             If a file cannot be read; the message names file, dataset and rows.
         """
-        fault = _core.read_rows(self._jobs)
+        fault = _core.read_rows(self._jobs, self._turns)
         if fault is None:
             return True
         number, first, last, what = fault

@@ -47,7 +47,7 @@ class HeapTexts:
             If the file was replaced or written to.
         """
         stored = np.empty(len(rows) * REFERENCE_BYTES, dtype=np.uint8)
-        fault = _core.read_rows([(self._references, rows, rows + 1, None, stored, None, None)])
+        fault = _core.read_rows([(self._references, rows, rows + 1, None, stored, None, None, None)])
         if fault is not None:
             refuse(fault[1:])
         found = _core.texts_at(self._file, stored)

@@ -52,6 +52,8 @@ class RowsOfFiles:
         What X is cast to.
     memory
         Where arrays of windows come from.
+    turns
+        By which windows are read that several threads ask for.
     as_dense
         Whether batches are meant to be dense.
     n_vars
@@ -69,6 +71,7 @@ class RowsOfFiles:
     offsets: IndexArray
     dtype: np.dtype[Any]
     memory: _core.BufferPool
+    turns: _core.Turns
     as_dense: bool
     n_vars: int
     is_sparse: bool
@@ -102,6 +105,7 @@ class RowsOfFiles:
             offsets,
             read_as,
             memory,
+            _core.Turns(),
             as_dense,
             n_vars=len(var_names),
             is_sparse=not as_dense or all(matrix.is_sparse for matrix in matrices),
@@ -132,16 +136,24 @@ class RowsOfFiles:
             lengths[order[lo:hi] + 1] = matrix.lengths(local)
         indptr = np.cumsum(lengths)
         data, indices = self._arrays(int(indptr[-1]))
-        gather = Gather()
+        columns = None
+        if not self.transform.is_needed([k for k, *_ in parts]):  # which checks them itself
+            columns = _core.ArrivingColumns(indices, self.n_vars)
+        gather = Gather(self.turns)
         for matrix, (_, lo, hi, local) in zip(matrices, parts, strict=True):
-            if not matrix.gather(gather, local, indptr[order[lo:hi]], data, indices):
+            if not matrix.gather(gather, local, indptr[order[lo:hi]], data, indices, columns):
                 return None
         if not gather.read():  # who reads file by file says which value it is
             return None
         is_cast = any(matrix.dtype != self.dtype for matrix in matrices)
         try:
             return self._finished(
-                data, indices, indptr, [(k, order[lo:hi]) for k, lo, hi, _ in parts], is_cast=is_cast
+                data,
+                indices,
+                indptr,
+                [(k, order[lo:hi]) for k, lo, hi, _ in parts],
+                columns=columns,
+                is_cast=is_cast,
             )
         except DuplicatesError:  # who reads file by file says where
             return None
@@ -161,7 +173,7 @@ class RowsOfFiles:
         out = self._table(len(rows))
         works = [self.transform.of_dense(k, out.dtype) for k, *_ in parts]
         moves = any(self.transform.moves(k) for k, *_ in parts)  # else rows are worked on where they are
-        gather = Gather()
+        gather = Gather(self.turns)
         for matrix, work, (_, lo, hi, local) in zip(matrices, works, parts, strict=True):
             if not matrix.gather(gather, local, order[lo:hi], out, work if moves else None):
                 return None
@@ -202,13 +214,14 @@ class RowsOfFiles:
         indptr: IndexArray,
         placed: list[tuple[int, IndexArray | slice]],
         *,
-        are_ordered: bool = False,
+        columns: _core.ArrivingColumns | None = None,
         is_cast: bool = False,
         given: bool = True,
     ) -> CsrRows | None:
         """Check, renumber and work on rows as read; None where duplicates were cast before they are added.
 
-        `placed` says of each file which rows are its own; `are_ordered` rows have been checked.
+        `placed` says of each file which rows are its own; `columns` what was found as they were read, without
+        which they are known to be right.
         """
         n_rows = len(indptr) - 1
         files = [file for file, _ in placed]
@@ -221,10 +234,10 @@ class RowsOfFiles:
             data, indices, indptr, ascending, as_stored = self.transform.sparse(
                 data, indices, indptr, files, file_of_row, self.memory
             )
-        elif are_ordered:
+        elif columns is None:
             ascending = as_stored = True
         else:
-            in_range, ascending = _core.csr_check_columns(indices, indptr, self.n_vars, 0, len(indices))
+            in_range, ascending = columns.result()
             if not in_range:
                 at = int(np.argmax((indices < 0) | (indices >= self.n_vars)))
                 row = int(np.searchsorted(indptr, at, side="right")) - 1
@@ -304,6 +317,6 @@ class RowsOfFiles:
         if not as_read:
             data, indices, indptr = concatenate(pieces)
         placed: list[tuple[int, IndexArray | slice]] = [(k, slice(lo, hi)) for k, lo, hi, _ in parts]
-        rows = self._finished(data, indices, indptr, placed, are_ordered=True, given=given)
+        rows = self._finished(data, indices, indptr, placed, given=given)
         assert rows is not None
         return rows

@@ -110,14 +110,15 @@ class RunReader:
         places: npt.NDArray[np.int64],
         out: npt.NDArray[Any],
         work: _core.DenseWork | None = None,
+        columns: _core.ArrivingColumns | None = None,
     ) -> "_core._ReadJob | None":
         """Describe the same as `read`, each run to its place in `out`, for the core to read with others.
 
-        `work` is what rows become. None where the core cannot.
+        `work` is what rows become; `columns` checks them as they come. None where the core cannot.
         """
         if self._chunks is None or self._row_bytes == 0 or not self._gives(out.dtype):
             return None
-        return self._job(self._chunks, starts, stops, places, out, work)
+        return self._job(self._chunks, starts, stops, places, out, work, columns)
 
     def _gives(self, dtype: np.dtype[Any]) -> bool:
         """Tell whether the core gives the values as this type."""
@@ -134,9 +135,10 @@ class RunReader:
         places: npt.NDArray[np.int64] | None,
         out: npt.NDArray[Any],
         work: _core.DenseWork | None = None,
+        columns: _core.ArrivingColumns | None = None,
     ) -> "_core._ReadJob":
         types = None if out.dtype == self.dtype else (self.dtype.str[1:], out.dtype.str[1:])
-        return chunks, starts, stops, places, out.reshape(-1).view(np.uint8), types, work
+        return chunks, starts, stops, places, out.reshape(-1).view(np.uint8), types, work, columns
 
     def refuse(
         self,

@@ -27,9 +27,9 @@ __all__ = ["MatrixOfFiles", "names_of_matrices", "open_further", "read_in_order"
 FIRST = "X"
 ROW = "row"
 
-KEPT_BUFFERS = 8
-KEPT_BYTES = 1 << 29
-"""Memory of dropped windows is used again: data and indices of three windows, and of a shorter last one."""
+KEPT_BUFFERS = 10
+KEPT_BYTES = 5 << 27
+"""Memory of dropped windows is used again: data and indices of four windows, and of a shorter last one."""
 MOST_OF_ONE = 1 << 28
 """Bytes of one such array."""
 

@@ -117,7 +117,7 @@ class H5adSource(FollowsChunks, GivesTexts):
     -----
     Files open lazily, in each process anew: a source can be pickled and survives fork. Matrices stored by
     columns (CSC) are turned into rows in memory once a process, up to 2 GiB. Between reads a source keeps the
-    memory of windows that were dropped, up to 512 MiB, as new memory costs as much as the copy of the rows.
+    memory of windows that were dropped, up to 640 MiB, as new memory costs as much as the copy of the rows.
 
     Examples
     --------

@@ -174,6 +174,7 @@ class CsrMatrix:
         places: IndexArray,
         data: npt.NDArray[Any],
         indices: npt.NDArray[Any],
+        columns: _core.ArrivingColumns | None,
     ) -> bool:
         """Ask for the values of rows, each row at its place in arrays of a whole window.
 
@@ -185,17 +186,19 @@ class CsrMatrix:
             Ascending row numbers, repeats allowed.
         places
             Where each row goes in `data` and `indices`.
+        columns
+            What checks the `indices`.
 
         Returns
         -------
         bool
-            Whether this can be done; the columns are not checked then.
+            Whether this can be done.
         """
         starts, stops = self.pointers.ranges(rows)
-        for part, out in (("indices", indices), ("data", data)):
+        for part, out, checked in (("indices", indices, columns), ("data", data, None)):
             runs = self._runs(part)
-            if not (
-                isinstance(runs, RunReader) and gather.add(runs, starts, stops, places, out, self._rows_of)
+            if not isinstance(runs, RunReader) or not gather.add(
+                runs, starts, stops, places, out, self._rows_of, columns=checked
             ):
                 return False
         return True
