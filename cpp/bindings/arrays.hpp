@@ -41,6 +41,18 @@ std::span<const T> borrow(const py::array& array, const char* name) {
     return {static_cast<const T*>(array.data()), static_cast<std::size_t>(array.size())};
 }
 
+// Whether an object is such an array, none of a subclass, and can be borrowed as it is
+template <typename T>
+bool is_borrowable(const py::object& object) {
+    const auto& numpy = py::detail::npy_api::get();
+    if (Py_TYPE(object.ptr()) != numpy.PyArray_Type_) {
+        return false;
+    }
+    constexpr int plain = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+    const auto array = py::reinterpret_borrow<py::array>(object);
+    return array.ndim() == 1 && (array.flags() & plain) == plain && holds<T>(array);
+}
+
 inline Subset borrow_indices(const py::object& indices) {
     return indices.is_none() ? Subset{} : Subset{borrow<index_t>(indices.cast<py::array>(), "indices")};
 }

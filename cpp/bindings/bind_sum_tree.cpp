@@ -122,6 +122,14 @@ class PySumTree {
         const std::span<const double> values = borrow<double>(weights, "weights");
         tree_.change(at.size(), [&](SumTree& tree) { tree.update(at, values); });
     }
+    // Whether both are arrays that `update` takes as they are: then it was called.
+    bool try_update(const py::object& slots, const py::object& weights) {
+        const bool are_ready = is_borrowable<index_t>(slots) && is_borrowable<double>(weights);
+        if (are_ready) {
+            update(py::reinterpret_borrow<py::array>(slots), py::reinterpret_borrow<py::array>(weights));
+        }
+        return are_ready;
+    }
     py::array_t<double> weights() const {
         py::array_t<double> out(static_cast<py::ssize_t>(n()));
         double* const to = out.mutable_data();
@@ -241,6 +249,7 @@ void register_sum_tree(py::module_& m) {
         .def_property_readonly("scaled_total", &PySumTree::scaled_total)
         .def("fill", &PySumTree::fill, py::arg("weights"))
         .def("update", &PySumTree::update, py::arg("slots"), py::arg("weights"))
+        .def("try_update", &PySumTree::try_update, py::arg("slots"), py::arg("weights"))
         .def("weights", &PySumTree::weights)
         .def("get", &PySumTree::get, py::arg("slots"))
         .def("probabilities", &PySumTree::probabilities, py::arg("slots"))

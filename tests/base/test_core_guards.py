@@ -178,6 +178,28 @@ def test_columns_that_are_checked_are_those_that_are_read(given: str) -> None:
     assert out.tobytes() == Path(__file__).read_bytes()[:16]
 
 
+@pytest.mark.parametrize(
+    ("slots", "weights"),
+    [
+        ([0, 1, 2, 3], F64),
+        (I64, [1.0] * 4),
+        (I32, F64),
+        (I64, F32),
+        (np.arange(8)[::2], F64),
+        (I64, np.ones(8)[::2]),
+        (I64.reshape(2, 2), F64),
+        (I64.astype(">i8"), F64),
+        (np.ma.masked_array(I64), F64),
+    ],
+)
+def test_a_tree_changes_by_arrays_of_the_core_alone(slots: Any, weights: Any) -> None:
+    tree = _core.SumTree(4)
+    assert not tree.try_update(slots, weights)
+    assert tree.n_positive == 0
+    assert tree.try_update(I64, F64)
+    assert tree.weights().tolist() == F64.tolist()
+
+
 def test_rows_without_values_are_nothing_to_do() -> None:
     dense().apply(OUT[:0], None, OUT)
     assert not OUT.any()

@@ -5,7 +5,6 @@
 #include <bit>
 #include <charconv>
 #include <cmath>
-#include <memory>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "tombola/base/parallel.hpp"
+#include "tombola/base/small_array.hpp"
 #include "tombola/kernels/kernels.hpp"
 #include "tombola/weights/mass_source.hpp"
 
@@ -274,7 +274,8 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
     check_slots(slots);
     check_weights(weights);
     const std::size_t count = slots.size();
-    const auto before = std::make_unique_for_overwrite<double[]>(count);
+    const SmallArray<double> before(count);
+    const SmallArray<u64> deltas(count);
     double* const held = weights_.data();
     const u64* const sums = levels_[0].data();
     const auto prefetch = [=](index_t slot) {
@@ -295,9 +296,8 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
         largest_given = std::max(largest_given, given);
     }
     positive_ += more;
-    std::vector<u64> deltas(count);
     // In 128 bits: what a call brings in may be so much that a sum of 64 bits would wrap, and seem to fit.
-    const i128 change = mass_deltas({before.get(), count}, weights, scale(), deltas);
+    const i128 change = mass_deltas(before.span(), weights, scale(), deltas.span());
     // A weight given may be of a slot that a later one overwrites: the rule asks for all that were given.
     const bool fits =
         was_whole && fit_.chosen && largest_given * scale() <= largest_mass && total() + change < total_limit;
@@ -308,7 +308,7 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
         }
         return;
     }
-    add_deltas(slots, deltas);
+    add_deltas(slots, deltas.span());
     total_ = static_cast<mass_t>(total_ + change);
     whole_ = true;
     // In 128 bits: few slots that have grown since the fit have a mean mass * n beyond 64.
@@ -321,7 +321,8 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
 // first: from there on each node is changed once, and none waits for the change before.
 void SumTree::add_deltas(std::span<const index_t> slots, std::span<const u64> deltas) {
     constexpr std::size_t few = 64;
-    std::vector<u64> entries(slots.size());
+    const SmallArray<u64> numbers(slots.size());
+    const std::span<u64> entries = numbers.span();
     for (std::size_t i = 0; i < slots.size(); ++i) {
         entries[i] = static_cast<u64>(slots[i]) / fan_out;
     }

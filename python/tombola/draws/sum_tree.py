@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._base.checks import check_bool, check_integer, check_number, index_array, is_ready
+from .._base.checks import check_bool, check_integer, check_number, index_array
 from .._base.types import FloatArray, IndexArray, WeightArray
 from ..labels.weights import weight_array
 
@@ -20,7 +20,6 @@ __all__ = ["SumTree", "correction_weights"]
 
 
 _VERSION = 1
-_FLOAT64 = np.dtype(np.float64)
 
 
 class SumTree:
@@ -120,10 +119,10 @@ class SumTree:
         TypeError, ValueError
             As for the class, or if there is not one weight for each slot.
         """
+        if self._tree.try_update(slots, weights):
+            return
         at = index_array("slots", slots)
-        if not is_ready(weights, _FLOAT64):
-            weights = _weights(weights, len(at)).astype(np.float64, copy=False)
-        self._tree.update(at, weights)
+        self._tree.update(at, _weights(weights, len(at)).astype(np.float64, copy=False))
 
     def get(self, slots: npt.ArrayLike | None = None) -> FloatArray:
         """Return the weights of slots, or of all, as they were given."""
