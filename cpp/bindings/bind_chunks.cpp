@@ -1,6 +1,7 @@
 // Rows out of the chunks of a file.
 #include <pybind11/stl.h>
 
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -92,10 +93,11 @@ Convert convert_of(const ChunkReader& reader, const std::optional<Types>& types,
     return found;
 }
 
-// Calls that take turns: one reads with all threads while the next has its jobs ready. A thread that is asked for more
-// in the middle of its own, as by a signal's handler, does not wait for itself.
+// Calls that take turns: one reads with all threads while the next has its jobs ready. It is for speed alone, so that
+// nobody waits for long: whose turn it is may have been interrupted by a signal's handler that waits for this call.
 struct Turns {
-    PerProcess<std::recursive_mutex> lock;
+    static constexpr std::chrono::seconds patience{1};
+    PerProcess<std::recursive_timed_mutex> lock;
 };
 
 // The arrays are borrowed: they live as long as the list that the caller gave.
@@ -117,8 +119,8 @@ py::object read(const py::list& given, const Turns* turns) {
                         item_bytes, dense == nullptr ? nullptr : &dense->work,
                         columns == nullptr ? nullptr : &columns->arriving});
         if (columns != nullptr &&
-            (columns->columns.data() != out.data() || columns->columns.nbytes() != out.nbytes() || !places ||
-             jobs.back().row_bytes() != static_cast<std::size_t>(columns->columns.itemsize()))) {
+            (dense != nullptr || columns->columns.data() != out.data() || columns->columns.nbytes() != out.nbytes() ||
+             !places || jobs.back().row_bytes() != static_cast<std::size_t>(columns->columns.itemsize()))) {
             throw std::invalid_argument("columns must be the array that the job reads, one an item, to places");
         }
         if (dense != nullptr && (dense->work.row_bytes != jobs.back().read_bytes() || dense->work.out_bytes == 0)) {
@@ -129,9 +131,9 @@ py::object read(const py::list& given, const Turns* turns) {
     std::optional<ReadFault> fault;
     {
         const py::gil_scoped_release release;
-        std::unique_lock<std::recursive_mutex> mine;
+        std::unique_lock<std::recursive_timed_mutex> turn;
         if (turns != nullptr) {
-            mine = std::unique_lock(turns->lock.get());
+            turn = std::unique_lock(turns->lock.get(), Turns::patience);
         }
         fault = read_rows(jobs);
     }

@@ -102,6 +102,7 @@ def test_the_first_job_may_be_alone() -> None:
         return job
 
     assert list(in_order(iter(range(9)), work, ahead=4, threads=3, first_alone=True)) == list(range(9))
+    assert wait_until(lambda: prefetching() == [])
 
 
 def test_nothing_begins_before_the_first_result_is_asked_for() -> None:

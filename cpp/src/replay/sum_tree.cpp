@@ -274,8 +274,8 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
     check_slots(slots);
     check_weights(weights);
     const std::size_t count = slots.size();
-    const SmallArray<double> before(count);
-    const SmallArray<u64> deltas(count);
+    SmallArray<double> before(count);
+    SmallArray<u64> deltas(count);
     double* const held = weights_.data();
     const u64* const sums = levels_[0].data();
     const auto prefetch = [=](index_t slot) {
@@ -321,7 +321,7 @@ void SumTree::update(std::span<const index_t> slots, std::span<const double> wei
 // first: from there on each node is changed once, and none waits for the change before.
 void SumTree::add_deltas(std::span<const index_t> slots, std::span<const u64> deltas) {
     constexpr std::size_t few = 64;
-    const SmallArray<u64> numbers(slots.size());
+    SmallArray<u64> numbers(slots.size());
     const std::span<u64> entries = numbers.span();
     for (std::size_t i = 0; i < slots.size(); ++i) {
         entries[i] = static_cast<u64>(slots[i]) / fan_out;

@@ -188,6 +188,15 @@ static void check_parts(Column wrong, bool in_range, bool ascending) {
     }
 }
 
+TEST(a_part_is_told_of_its_own_columns_alone) {
+    const std::vector<std::int32_t> columns{99, 1, 2};
+    const std::vector<index_t> indptr{0, 3};
+    const ColumnCheck found = csr_check_columns(std::span<const std::int32_t>(columns), indptr, 10, 2, 3);
+    CHECK(found.in_range);
+    CHECK(found.ascending);
+    CHECK(csr_check_columns(std::span<const std::int32_t>(columns), indptr, 10, 1, 3).in_range);
+}
+
 TEST(columns_are_checked_in_parts) {
     check_parts<std::int32_t>(17, false, true);
     check_parts<std::int64_t>(-1, false, true);

@@ -1,9 +1,9 @@
 """A loader: batches of rows as tensors, read a fetch window at a time.
 
-Rule: the plan says which rows form a fetch window; the source reads them once, in sorted order; batches are
-cut out of the window. Which windows a rank takes is the matter of `tombola.passes.schedule`, which pass comes
-next that of `tombola.passes.epochs`, as for the batch sampler. Threads keep the next windows ready: two for a
-source that reads in order, of which one finds out what is to be read next while the other one reads.
+Rule: the plan says which rows form a fetch window; the source reads them once; batches are cut out
+of the window. Which windows a rank takes is the matter of `tombola.passes.schedule`, which pass comes
+next that of `tombola.passes.epochs`, as for the batch sampler. A thread keeps the next windows ready, two of
+an `H5adSource`, of which one finds out what is to be read next while the other one reads.
 
 Complexity: one read of each window, one copy of its rows a batch; memory of ``prefetch + 1`` windows, and
 where sparse rows become dense of up to `KEPT_BATCHES` batches, fewer if they are large.
@@ -25,7 +25,7 @@ from ..passes.schedule import Even, Share
 from ..sources.base import BufferPool, Source
 from .delivery import Delivery, check_device, check_pin_memory
 from .prefetch import in_order
-from .windows import MAKING_THREADS, by_window, read_window, reads_in_order
+from .windows import MAKING_THREADS, by_window, read_window, windows_at_once
 
 if TYPE_CHECKING:
     from ..plans.plan import Plan
@@ -186,7 +186,7 @@ class Loader(EpochMethods, IterableDataset[dict[str, Any]]):
         source, fetch_transform, batch_transform = self.source, self.fetch_transform, self.batch_transform
         delivery = self._delivery.checked()
         runs = by_window(share.runs(), plan.fetch_factor)
-        planners = 2 if fetch_transform is None and reads_in_order(source) else 1
+        planners = windows_at_once(source) if fetch_transform is None else 1
         with closing(
             in_order(
                 runs,

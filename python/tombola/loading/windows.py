@@ -22,7 +22,7 @@ from .delivery import Delivery
 if TYPE_CHECKING:
     from ..plans.plan import Plan
 
-__all__ = ["Window", "by_window", "read_window", "reads_in_order"]
+__all__ = ["Window", "by_window", "read_window", "windows_at_once"]
 
 ROW = "row"
 MAKING_THREADS = 4
@@ -122,7 +122,7 @@ def read_window(
         ]
         rows = np.concatenate(parts)
         bounds = [0, *np.cumsum([len(part) for part in parts]).tolist()]
-    if transform is None and (in_order := reads_in_order(source)) is not None:
+    if transform is None and (in_order := _reads_in_order(source)) is not None:
         given = in_order.read_in_order(rows)
         if given is not None:
             columns: Mapping[str, Any] = _named(given, delivery)
@@ -137,7 +137,7 @@ def read_window(
     return Window(rows, bounds, positions.astype(np.int64, copy=False), columns, delivery)
 
 
-def reads_in_order(source: Source) -> OrderedSource | None:
+def _reads_in_order(source: Source) -> OrderedSource | None:
     """Return the source if it reads in any order, and means the same by that as by `read`.
 
     A class that has another `read` than the one it inherits `read_in_order` with does not.
@@ -147,6 +147,16 @@ def reads_in_order(source: Source) -> OrderedSource | None:
             is_one = "read_in_order" in vars(kind) and "read" not in getattr(source, "__dict__", ())
             return source if is_one and isinstance(source, OrderedSource) else None
     return None
+
+
+def windows_at_once(source: Source) -> int:
+    """Return how many windows may be asked for at once: as many as the class says that reads them."""
+    own = vars(source) if hasattr(source, "__dict__") else {}
+    for kind in type(source).__mro__:
+        if "read" in vars(kind) or "read_in_order" in vars(kind):
+            is_changed = "read" in own or "read_in_order" in own
+            return 1 if is_changed else int(vars(kind).get("windows_at_once", 1))
+    return 1
 
 
 def _named(columns: dict[str, Any], delivery: Delivery) -> dict[str, Any]:

@@ -220,7 +220,11 @@ class Source(Protocol):
 
 @runtime_checkable
 class OrderedSource(Source, Protocol):
-    """A source that can also read rows in the order of the batches, which spares a copy of each."""
+    """A source that can also read rows in the order of the batches, which spares a copy of each.
+
+    A class of it may say ``windows_at_once = 2``: then a `Loader` asks for the next window while one is read.
+    A subclass that reads in its own way says so anew.
+    """
 
     def read_in_order(self, rows: IndexArray) -> dict[str, Column] | None:
         """Give the columns of these rows, in their order; None where `read` is to be asked.

@@ -294,3 +294,16 @@ def test_windows_with_many_repeats_are_read_the_other_way(
     monkeypatch.setattr("tombola.sources.h5ad.rows_of_files.MOST_REPEATED", 0.1)
     source = H5adSource(write_h5ad(tmp_path / "a.h5ad", random_counts()))
     assert source.read_in_order(np.array([4] * 30 + list(range(50)))) is None
+
+
+@pytest.mark.parametrize("x_format", FORMATS)
+def test_rows_of_a_file_that_are_all_empty_beside_others(tmp_path: Path, x_format: Any) -> None:
+    empty = sp.csr_matrix(np.zeros((4, 5), dtype=np.float32))
+    full = random_counts(5, 5, density=1)
+    paths = [write_h5ad(tmp_path / "empty.h5ad", empty), write_h5ad(tmp_path / "full.h5ad", full)]
+    source = H5adSource(paths, x_format=x_format)
+    expected = sp.vstack([empty, full]).toarray()
+    for rows in ([6, 0], [0, 1], [2], [8, 6, 1, 5]):
+        assert np.array_equal(dense(in_order(source, rows)["X"]), expected[rows])
+    seen = [batch["row"] for batch in tombola.Loader(source, tombola.BlockShuffling(1), 2, 1)]
+    assert sorted(np.concatenate(seen).tolist()) == list(range(9))

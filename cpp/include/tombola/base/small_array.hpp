@@ -18,8 +18,8 @@ class SmallArray {
     SmallArray(const SmallArray&) = delete;
     SmallArray& operator=(const SmallArray&) = delete;
 
-    std::span<T> span() const noexcept { return all_; }
-    T& operator[](std::size_t i) const noexcept { return all_[i]; }
+    std::span<T> span() noexcept { return all_; }
+    T& operator[](std::size_t i) noexcept { return all_[i]; }
 
   private:
     std::array<T, few> few_;

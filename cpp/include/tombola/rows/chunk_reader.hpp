@@ -56,7 +56,8 @@ struct ReadJob {
     Convert convert = nullptr;  // to items of so many bytes, where they are to be others
     std::size_t item_bytes = 0;
     const RowWork* work = nullptr;  // what rows become, of items as they are given out
-    // Told of what came to `out`, where each run, which has a place, is the columns of one row of a CSR matrix
+    // Told of what came to `out`, where there is no work, and each run, none of them empty, has a place and is the
+    // columns of one row of a CSR matrix
     ArrivingColumns* columns = nullptr;
 
     OutputItems items() const noexcept {

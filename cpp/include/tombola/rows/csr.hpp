@@ -143,7 +143,9 @@ class ColumnTests {
         if (first >= stop) {
             return;
         }
-        first -= joins;
+        if (joins) {
+            falls_ |= columns_[first] - columns_[first - 1] - 1;
+        }
         const Word* const from = columns_ + first;
         const std::size_t count = static_cast<std::size_t>(stop - first);
         ColumnSigns<Word> signs;

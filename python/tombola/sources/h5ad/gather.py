@@ -25,7 +25,7 @@ class Gather:
     Parameters
     ----------
     turns
-        Those who share it read one after the other, so that a window is whole before the next one is begun.
+        Those who share it read one after the other, unless one waits for long.
     """
 
     def __init__(self, turns: _core.Turns | None = None) -> None:
@@ -51,6 +51,8 @@ class Gather:
         some = stops > starts
         if not some.all():  # what is empty lies in no chunk
             starts, stops, places = starts[some], stops[some], places[some]
+            if len(starts) == 0:
+                return True
         job = reader.job(starts, stops, places, out, work, columns)
         if job is None:
             return False

@@ -53,7 +53,7 @@ class RowsOfFiles:
     memory
         Where arrays of windows come from.
     turns
-        By which windows are read that several threads ask for.
+        By which windows that several threads ask for are read one after the other.
     as_dense
         Whether batches are meant to be dense.
     n_vars
@@ -87,6 +87,7 @@ class RowsOfFiles:
         steps: Steps,
         *,
         memory: _core.BufferPool,
+        turns: _core.Turns,
         as_dense: bool,
         dtype: np.dtype[Any],
     ) -> "RowsOfFiles":
@@ -105,7 +106,7 @@ class RowsOfFiles:
             offsets,
             read_as,
             memory,
-            _core.Turns(),
+            turns,
             as_dense,
             n_vars=len(var_names),
             is_sparse=not as_dense or all(matrix.is_sparse for matrix in matrices),

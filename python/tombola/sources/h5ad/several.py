@@ -143,6 +143,7 @@ def rows_of_all(
     matrices: Sequence[MatrixOfFiles], steps: Steps, *, as_dense: bool, dtype: np.dtype[Any]
 ) -> dict[str, RowsOfFiles]:
     """Return what reads each matrix, by name; `steps` are done to the first."""
+    turns = _core.Turns()
     return {
         matrix.name: RowsOfFiles.make(
             matrix.layouts,
@@ -150,6 +151,7 @@ def rows_of_all(
             matrix.var_names,
             steps if matrix is matrices[0] else Steps(),
             memory=_core.BufferPool(keep=KEPT_BUFFERS, limit=MOST_OF_ONE, total=KEPT_BYTES),
+            turns=turns,
             as_dense=as_dense,
             dtype=dtype,
         )

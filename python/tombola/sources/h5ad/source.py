@@ -117,7 +117,7 @@ class H5adSource(FollowsChunks, GivesTexts):
     -----
     Files open lazily, in each process anew: a source can be pickled and survives fork. Matrices stored by
     columns (CSC) are turned into rows in memory once a process, up to 2 GiB. Between reads a source keeps the
-    memory of windows that were dropped, up to 640 MiB, as new memory costs as much as the copy of the rows.
+    memory of dropped windows, up to 640 MiB a matrix, as new memory costs as much as the copy of the rows.
 
     Examples
     --------
@@ -126,6 +126,8 @@ class H5adSource(FollowsChunks, GivesTexts):
     >>> batch["X"].to_dense().shape, batch["cell_type"].dtype  # doctest: +SKIP
     ((3, 20000), dtype('int64'))
     """
+
+    windows_at_once = 2
 
     def __init__(
         self,
@@ -195,8 +197,7 @@ class H5adSource(FollowsChunks, GivesTexts):
 
     def _prepare(self, found: Sequence[FoundColumns] = ()) -> None:
         self._offsets = np.cumsum([0] + [layout.n_obs for layout in self._layouts], dtype=np.int64)
-        as_dense = self.x_format == "dense"
-        self._rows = rows_of_all(self._all, self._steps, as_dense=as_dense, dtype=self.dtype)
+        self._rows = rows_of_all(self._all, self._steps, as_dense=self.x_format == "dense", dtype=self.dtype)
         self._table.use(self.columns, found)
 
     def __len__(self) -> int:
@@ -323,8 +324,7 @@ class H5adSource(FollowsChunks, GivesTexts):
         """
         if len(rows) == 0 or not 0 <= rows.min() <= rows.max() < len(self):
             check_rows(np.unique(rows), len(self))
-        order = np.argsort(rows, kind="stable")
-        matrices = read_in_order(self._rows, rows, order)
+        matrices = read_in_order(self._rows, rows, np.argsort(rows, kind="stable"))
         return None if matrices is None else {**matrices, **self._read_columns(rows)}
 
     def _read_columns(self, rows: IndexArray) -> dict[str, Column]:
