@@ -184,6 +184,7 @@ void check_columns() {
         }
         const Word top = columns.back();
         CHECK_EQ((signs_of(columns, top).outside | signs_of(columns, top).falls) & sign, Word{0});
+        CHECK(signs_of(columns, Word(~Word{0})).outside & sign);
         for (std::size_t i = 0; i < count; ++i) {
             std::vector<Word> changed = columns;
             for (const Word wrong : {Word(top + 1), sign, Word(~Word{0})}) {

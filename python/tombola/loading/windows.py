@@ -151,11 +151,9 @@ def _reads_in_order(source: Source) -> OrderedSource | None:
 
 def windows_at_once(source: Source) -> int:
     """Return how many windows may be asked for at once: as many as the class says that reads them."""
-    own = vars(source) if hasattr(source, "__dict__") else {}
-    for kind in type(source).__mro__:
-        if "read" in vars(kind) or "read_in_order" in vars(kind):
-            is_changed = "read" in own or "read_in_order" in own
-            return 1 if is_changed else int(vars(kind).get("windows_at_once", 1))
+    for own in (getattr(source, "__dict__", {}), *map(vars, type(source).__mro__)):
+        if "read" in own or "read_in_order" in own:
+            return int(own.get("windows_at_once", 1))
     return 1
 
 

@@ -144,7 +144,7 @@ struct Kernels {
                        u64* series, u64* ranks);
     // out[t] = rows[table[t]]
     void (*gather)(const index_t* rows, const u16* table, std::size_t count, index_t* out);
-    // Of the columns of a row, `count` > 0 of them; `top` has no sign.
+    // Of the columns of a row, `count` > 0 of them; `top` is below 2^31 or 2^63, or all ones: then all are above it.
     ColumnSigns<u32> (*column_signs_32)(const u32* columns, std::size_t count, u32 top);
     ColumnSigns<u64> (*column_signs_64)(const u64* columns, std::size_t count, u64 top);
     // Quantised weights, see weight_table.hpp.

@@ -135,8 +135,7 @@ class ColumnTests {
   public:
     ColumnTests(const Column* columns, index_t n_columns)
         : columns_(reinterpret_cast<const Word*>(columns)),
-          top_(static_cast<Word>(std::min<u64>(static_cast<u64>(n_columns), sign)) - 1),
-          is_empty_(n_columns == 0) {}
+          top_(static_cast<Word>(std::min<u64>(static_cast<u64>(n_columns), sign)) - 1) {}
 
     // Columns [first, stop) of one row; whether the first is compared with the one before it
     void add(index_t first, index_t stop, bool joins) {
@@ -150,11 +149,11 @@ class ColumnTests {
         const std::size_t count = static_cast<std::size_t>(stop - first);
         ColumnSigns<Word> signs;
         if constexpr (sizeof(Word) == sizeof(u32)) {
-            signs = kernels().column_signs_32(from, count, is_empty_ ? 0 : top_);
+            signs = kernels().column_signs_32(from, count, top_);
         } else {
-            signs = kernels().column_signs_64(from, count, is_empty_ ? 0 : top_);
+            signs = kernels().column_signs_64(from, count, top_);
         }
-        outside_ |= is_empty_ ? sign : signs.outside;
+        outside_ |= signs.outside;
         falls_ |= signs.falls;
     }
     ColumnCheck result() const { return {(outside_ & sign) == 0, (falls_ & sign) == 0}; }
@@ -166,7 +165,6 @@ class ColumnTests {
 
     const Word* columns_;
     Word top_;
-    bool is_empty_;  // no column is inside
     Word outside_ = 0;
     Word falls_ = 0;
 };
